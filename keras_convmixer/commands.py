@@ -1,0 +1,60 @@
+"""What the command lines have in common."""
+
+import argparse
+import contextlib
+import os
+import sys
+
+
+def quiet_tensorflow():
+    """Imports TensorFlow without its start-up messages.
+
+    Some of them come before any log level is heeded, so standard error is
+    closed to them meanwhile.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MPLBACKEND", "agg")
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """Turns a ValueError or OSError into one line and exit status 2."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        message = " ".join(str(error).split())
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, without usage."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message}\n")
+
+
+def positive_int(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a positive integer, not {text}"
+        )
+    return value
+
+
+def positive_float(text):
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be positive, not {text}")
+    return value

@@ -1,0 +1,228 @@
+"""ConvMixer, the network of "Patches Are All You Need?" (arXiv:2201.09792).
+
+    stem    patches -> activation -> norm
+    block   x + norm(activation(depthwise(x)))     mixes locations
+            norm(activation(pointwise(x)))         mixes channels
+    head    global average pooling -> dense
+
+Constants and initialisers are PyTorch's, with which the paper's networks were
+trained: Keras' own norm constants and glorot kernels slow the first epochs.
+"""
+
+import math
+from functools import partial
+
+import keras
+from keras import layers
+
+from keras_convmixer.checks import check_positive, one_of
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def ConvMixer(
+    dim,
+    depth,
+    kernel_size=9,
+    patch_size=7,
+    activation="gelu",
+    include_top=True,
+    include_preprocessing=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    dropout=0.0,
+    name="convmixer",
+):
+    """Builds a ConvMixer of any width, depth, kernel and patch size.
+
+    Args:
+        dim: Channels of every feature map.
+        depth: Number of mixer blocks.
+        kernel_size: Side of the depthwise kernels, odd or even.
+        patch_size: Side of a patch, the stride of the stem. Height and width
+            must be multiples of it; where they are None, the pixels of an
+            incomplete last patch are dropped.
+        activation: Anything `keras.activations.get` takes. The paper's is
+            "gelu" (the exact, erf form).
+        include_top: Whether to end with the classifier.
+        include_preprocessing: Whether to begin with the normalisation by
+            ImageNet's mean and deviation. With it the model takes pixels,
+            0 to 255; without it, normalised images.
+        weights: None (random), the name of weights that exist for this
+            variant (see `list_variants`), or the path of a `.keras`,
+            `.weights.h5` or timm `.safetensors` file.
+        input_tensor: Optional Keras tensor to build on.
+        input_shape: `(height, width, channels)`; height and width may be
+            None. The default is the variant's image size, 224 x 224 x 3 for
+            `ConvMixer` itself; without the top `(None, None, 3)`.
+        pooling: Without the top: None for the last feature map
+            `(batch, height / patch_size, width / patch_size, dim)`, "avg" or
+            "max" for `(batch, dim)`.
+        classes: Number of classes. If it differs from that of the weights,
+            the head stays random and a warning says so.
+        classifier_activation: Activation of the classifier; None for logits.
+        dropout: Rate of dropout in front of the classifier.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model`: float32 or uint8 `(batch, height, width, channels)`
+        to float32 `(batch, classes)`.
+
+    Raises:
+        ValueError: If an argument is out of range, or the weights are not
+            those of this network.
+    """
+    check_positive(
+        dim=dim,
+        depth=depth,
+        kernel_size=kernel_size,
+        patch_size=patch_size,
+        classes=classes,
+    )
+    if not 0 <= dropout < 1:
+        raise ValueError(
+            f"dropout must be at least 0 and less than 1. Received: {dropout!r}"
+        )
+    one_of("pooling", pooling, (None, "avg", "max"))
+    image = image_input(input_tensor, input_shape, include_top, patch_size)
+
+    x = image
+    if include_preprocessing:
+        x = input_normalization(image.shape[-1])(x)
+    x = stem(x, dim, patch_size, activation)
+    for index in range(depth):
+        x = mixer_block(x, kernel_size, activation, name=f"block_{index}")
+
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+        x = layers.Dropout(dropout, name="dropout")(x) if dropout else x
+        x = head(x, classes, classifier_activation)
+    elif pooling == "avg":
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+    elif pooling == "max":
+        x = layers.GlobalMaxPooling2D(name="pool")(x)
+
+    if input_tensor is not None:
+        image = keras.utils.get_source_inputs(input_tensor)
+    model = keras.Model(image, x, name=name)
+    if weights is not None:
+        from keras_convmixer.weights import load_weights
+
+        load_weights(model, weights)
+    return model
+
+
+def stem(x, dim, patch_size, activation):
+    """Patch embedding: a convolution whose stride is its kernel's side."""
+    fan_in = patch_size**2 * x.shape[-1]
+    x = layers.Conv2D(
+        dim,
+        patch_size,
+        strides=patch_size,
+        **pytorch_initializers(fan_in, "kernel"),
+        name="stem_conv",
+    )(x)
+    return activation_norm(x, activation, name="stem")
+
+
+def mixer_block(x, kernel_size, activation, name):
+    """Residual depthwise mixing of locations, then mixing of channels."""
+    residual = x
+    x = layers.DepthwiseConv2D(
+        kernel_size,
+        padding="same",
+        **pytorch_initializers(kernel_size**2, "depthwise"),
+        name=f"{name}_depthwise",
+    )(x)
+    x = activation_norm(x, activation, name=f"{name}_depthwise")
+    x = layers.Add(name=f"{name}_add")([residual, x])
+
+    dim = x.shape[-1]
+    x = layers.Conv2D(
+        dim,
+        1,
+        **pytorch_initializers(dim, "kernel"),
+        name=f"{name}_pointwise",
+    )(x)
+    return activation_norm(x, activation, name=f"{name}_pointwise")
+
+
+def activation_norm(x, activation, name):
+    """The norm stands after the activation, unlike in most networks."""
+    x = layers.Activation(activation, name=f"{name}_activation")(x)
+    return layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, name=f"{name}_norm"
+    )(x)
+
+
+def head(x, classes, activation):
+    """The classifier; in float32 also under mixed precision."""
+    return layers.Dense(
+        classes,
+        activation=activation,
+        **pytorch_initializers(x.shape[-1], "kernel"),
+        dtype="float32",
+        name="head",
+    )(x)
+
+
+def input_normalization(channels):
+    """Pixels 0..255 to the scale of the ImageNet weights.
+
+    Channels beyond three repeat the colours' constants; a single one takes
+    their mean.
+    """
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    if channels == 1:
+        mean, std = (sum(mean) / 3,), (sum(std) / 3,)
+    return layers.Normalization(
+        mean=[255 * mean[i % len(mean)] for i in range(channels)],
+        variance=[(255 * std[i % len(std)]) ** 2 for i in range(channels)],
+        dtype="float32",
+        name="normalization",
+    )
+
+
+def pytorch_initializers(fan_in, kernel):
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)), for the kernel and the bias.
+
+    `VarianceScaling` would not do: it takes the fan-in of a depthwise kernel
+    to be `channels` times what it is.
+    """
+    bound = 1 / math.sqrt(fan_in)
+    uniform = partial(keras.initializers.RandomUniform, -bound, bound)
+    return {
+        f"{kernel}_initializer": uniform(),
+        "bias_initializer": uniform(),
+    }
+
+
+def image_input(input_tensor, input_shape, include_top, patch_size):
+    """The tensor to build on, its shape checked."""
+    if input_tensor is not None:
+        shape = tuple(input_tensor.shape[1:])
+    elif input_shape is not None:
+        shape = tuple(input_shape)
+    else:
+        shape = (224, 224, 3) if include_top else (None, None, 3)
+    if len(shape) != 3 or not shape[-1] or shape[-1] < 1:
+        raise ValueError(
+            "input_shape must be (height, width, channels) with at least one "
+            f"channel. Received: {shape}"
+        )
+    for side in shape[:2]:
+        if side is not None and (side < patch_size or side % patch_size):
+            raise ValueError(
+                "height and width must be multiples of "
+                f"patch_size={patch_size}, or None. Received: {shape}"
+            )
+    return (
+        keras.Input(shape, name="image")
+        if input_tensor is None
+        else (input_tensor)
+    )

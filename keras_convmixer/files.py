@@ -1,0 +1,48 @@
+"""Files that are whole or not there at all."""
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A temporary path beside `path` that takes its place at the end.
+
+    The path can become a file or a folder. After an error, or when the
+    process is killed, what was at `path` is as it was.
+
+    Args:
+        path: The file to write; its suffix is kept, as writers look at it.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    finally:
+        remove(temporary)
+
+
+def write_bytes(path, contents):
+    with replacing(path) as temporary:
+        temporary.write_bytes(contents)
+
+
+def write_text(path, text):
+    write_bytes(path, text.encode())
+
+
+def write_json(path, values):
+    write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,135 @@
+"""What `model.fit` needs: devices, optimiser, schedule, callbacks."""
+
+from pathlib import Path
+
+import keras
+
+from keras_convmixer.files import replacing
+
+
+def mirrored_strategy(replicas, batch_size):
+    """`MirroredStrategy` over all GPUs, or over logical CPUs without one.
+
+    Args:
+        replicas: Number of replicas; None for all GPUs, or one CPU. On a
+            machine without a GPU the CPU is divided into as many logical
+            devices, which needs a process that has not used it yet.
+        batch_size: Images a step, over all replicas together.
+
+    Raises:
+        ValueError: If there are fewer GPUs than replicas, or the batch does
+            not divide by the replicas.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    count = replicas or len(gpus) or 1
+    if gpus and count > len(gpus):
+        raise ValueError(
+            f"replicas must be at most {len(gpus)}, the number of GPUs. "
+            f"Received: {replicas}"
+        )
+    if batch_size % count:
+        raise ValueError(
+            f"batch size must divide by the number of replicas, {count}. "
+            f"Received: {batch_size}"
+        )
+    if count > 1 and not gpus:
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * count,
+        )
+    kind = "GPU" if gpus else "CPU"
+    return tf.distribute.MirroredStrategy(
+        [f"{kind}:{index}" for index in range(count)]
+    )
+
+
+def compile_for_training(model, recipe, total_steps, replicas=1):
+    """Compiles with the paper's optimiser; call it in the strategy's scope.
+
+    AdamW decays kernels only, and the gradient is clipped by the norm of all
+    variables together, as in PyTorch. With several replicas the norms use
+    the statistics of the whole batch.
+    """
+    if replicas > 1:
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True
+    optimizer = keras.optimizers.AdamW(
+        learning_rate=OneCycle(recipe.learning_rate, total_steps),
+        weight_decay=recipe.weight_decay,
+        global_clipnorm=1.0,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(
+            label_smoothing=recipe.label_smoothing
+        ),
+        metrics=["accuracy"],
+    )
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """The paper's learning rate, piecewise linear over the whole training.
+
+    It passes through (0, 0), (2/5, peak), (4/5, peak / 20) and (1, 0).
+
+    Args:
+        peak: Highest learning rate.
+        total_steps: Steps of the whole training.
+    """
+
+    def __init__(self, peak, total_steps):
+        self.peak = peak
+        self.total_steps = total_steps
+
+    def __call__(self, step):
+        # The middle of a step, so that none has a rate of zero.
+        progress = (keras.ops.cast(step, "float32") + 0.5) / self.total_steps
+        rise = progress / (2 / 5)
+        fall = 1 - (progress - 2 / 5) / (2 / 5) * (1 - 1 / 20)
+        end = (1 - progress) / (1 / 5) / 20
+        rate = keras.ops.minimum(rise, keras.ops.maximum(fall, end))
+        return self.peak * keras.ops.maximum(rate, 0.0)
+
+    def get_config(self):
+        return {"peak": self.peak, "total_steps": self.total_steps}
+
+
+class SaveBest(keras.callbacks.Callback):
+    """Keeps the model of the epoch with the highest held-out accuracy.
+
+    What is saved is the plain model: no optimiser, float32, one replica. A
+    killed process leaves the previous file.
+
+    Args:
+        path: File, ending in `.keras`.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = Path(path)
+        self.best = -1.0
+
+    def on_train_begin(self, logs=None):
+        self.plain = plain_copy(self.model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_accuracy"] > self.best:
+            self.best = logs["val_accuracy"]
+            self.plain.set_weights(self.model.get_weights())
+            with replacing(self.path) as temporary:
+                self.plain.save(temporary)
+
+
+def plain_copy(model):
+    """The same network without what belongs to its training only."""
+
+    config = model.get_config()
+    for layer in config["layers"]:
+        layer["config"]["dtype"] = "float32"
+        if "synchronized" in layer["config"]:
+            layer["config"]["synchronized"] = False
+    return keras.Model.from_config(config)
