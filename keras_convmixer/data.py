@@ -338,3 +338,10 @@ def as_arrays(dataset, limit=-1):
     """uint8 `[N, H, W, 3]` and labels int64 `[N]` of the first `limit`."""
     images, labels = zip(*dataset.take(limit).as_numpy_iterator(), strict=True)
     return np.stack(images), np.stack(labels)
+
+
+def sample(dataset, count, seed=0):
+    """uint8 images `[count, H, W, 3]` chosen at random by the seed."""
+    cardinality = int(dataset.cardinality())
+    shuffled = dataset.shuffle(min(cardinality, 10 * count), seed=seed)
+    return as_arrays(shuffled, count)[0]

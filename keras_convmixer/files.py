@@ -28,6 +28,26 @@ def replacing(path):
         remove(temporary)
 
 
+@contextlib.contextmanager
+def temporary_folder(path):
+    """A new folder beside `path`, gone at the end."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+    finally:
+        remove(temporary)
+
+
+def move_into(folder, source):
+    """Moves all that `source` holds to `folder`, replacing what is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        with replacing(folder / path.name) as temporary:
+            path.replace(temporary)
+
+
 def write_bytes(path, contents):
     with replacing(path) as temporary:
         temporary.write_bytes(contents)

@@ -23,6 +23,7 @@ class RunFolder:
 
     def __init__(self, path):
         self.path = Path(path)
+        self.name = self.path.resolve().name
         self.model = self.path / "best.keras"
         self.history = self.path / "history.csv"
         self.metrics = self.path / "metrics.json"

@@ -1,0 +1,106 @@
+"""Every file that was written is run on real images and compared."""
+
+import os
+import statistics
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+TIMED_SECONDS = 1.0
+
+
+@dataclass
+class Result:
+    """How a file compares with the Keras model on the same images.
+
+    Attributes:
+        file: Its name.
+        format: "saved_model" or one of the TFLite formats.
+        bytes: Its size, of a folder the sum.
+        top1: Share of the images that it classifies rightly.
+        agreement: Share for which its first class is Keras' first class.
+        max_abs_diff: Largest difference of a probability.
+        latency_ms: Median milliseconds for one image, by number of threads:
+            "1" and "all"; None where the number cannot be set.
+    """
+
+    file: str
+    format: str
+    bytes: int
+    top1: float
+    agreement: float
+    max_abs_diff: float
+    latency_ms: dict
+
+
+def verify(path, format, images, labels, expected):
+    """Runs a file and compares it with Keras.
+
+    Args:
+        path: The file or SavedModel folder.
+        format: Its format.
+        images: uint8 `[N, H, W, 3]`.
+        labels: int `[N]`.
+        expected: float32 `[N, classes]`, Keras' probabilities.
+
+    Returns:
+        A `Result`.
+    """
+    is_saved_model = format == "saved_model"
+    all_threads = os.cpu_count()
+    run = saved_model(path) if is_saved_model else tflite(path, all_threads)
+
+    progress = keras.utils.Progbar(len(images), unit_name="image")
+    outputs = np.empty_like(expected)
+    for index, image in enumerate(images):
+        outputs[index] = run(image[None])
+        progress.add(1)
+
+    single = None if is_saved_model else latency(tflite(path, 1), images[:1])
+    predicted = outputs.argmax(-1)
+    return Result(
+        file=path.name,
+        format=format,
+        bytes=size(path),
+        top1=float((predicted == labels).mean()),
+        agreement=float((predicted == expected.argmax(-1)).mean()),
+        max_abs_diff=float(np.abs(outputs - expected).max()),
+        latency_ms={"1": single, "all": latency(run, images[:1])},
+    )
+
+
+def tflite(path, threads):
+    """A function from uint8 `[1, H, W, 3]` to probabilities `[1, classes]`."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=threads)
+    runner = interpreter.get_signature_runner()
+    return lambda image: runner(image=image)["probabilities"]
+
+
+def saved_model(path):
+    """The same for a SavedModel."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(path))
+    serve = model.signatures["serving_default"]
+    return lambda image: serve(image=tf.constant(image))["probabilities"]
+
+
+def latency(run, image):
+    """Median milliseconds of a run, over about `TIMED_SECONDS`."""
+    run(image)  # The first call allocates.
+    times, end = [], time.perf_counter() + TIMED_SECONDS
+    while len(times) < 5 or time.perf_counter() < end:
+        start = time.perf_counter()
+        run(image)
+        times.append(time.perf_counter() - start)
+    return round(1000 * statistics.median(times), 3)
+
+
+def size(path):
+    """Bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
