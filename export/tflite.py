@@ -9,7 +9,7 @@ import numpy as np
 from export import TFLITE_FORMATS
 from export.interface import device_model, input_type
 from keras_convmixer.checks import one_of
-from keras_convmixer.reparameterize import reparameterize
+from keras_convmixer.inference import reparameterize
 
 
 def convert(model, format, representative_images=None):

@@ -19,6 +19,7 @@ _MODULE_OF = {
     "decode_predictions": "variants",
     "list_variants": "variants",
     "preprocess_input": "variants",
+    "reparameterize": "inference",
 }
 __all__ = list(_MODULE_OF)
 

@@ -23,10 +23,8 @@ class InferenceLayers:
         strides = (patch_size, patch_size)
         _, height, width, _ = image.shape
         if patch_size > 1 and height and width:
-            image = self.backend.layers.Reshape(
-                (height, width // patch_size, patch_size * channels),
-                name="patch_rows",
-            )(image)
+            rows = (height, width // patch_size, patch_size * channels)
+            image = self.layer("Reshape", rows, name="patch_rows")(image)
             kernel = kernel.reshape(patch_size, 1, -1, kernel.shape[-1])
             strides = (patch_size, 1)
         return self.apply(
@@ -47,7 +45,7 @@ class InferenceLayers:
         y = self.depthwise(x, *depthwise, name=f"{name}_depthwise")
         y = self.activate(y, f"{name}_depthwise_activation")
         y = self.scale(y, *norm_out, name=f"{name}_depthwise_norm")
-        return self.backend.layers.Add(name=f"{name}_add")([x, y])
+        return self.layer("Add", name=f"{name}_add")([x, y])
 
     def depthwise(self, x, kernel, bias, name):
         """A depthwise convolution as the sum of its parts."""
@@ -64,9 +62,8 @@ class InferenceLayers:
             )
         total = terms[0]
         for index, term in enumerate(terms[1:], 1):
-            total = self.backend.layers.Add(name=f"{name}_sum_{index}")(
-                [total, term]
-            )
+            add = self.layer("Add", name=f"{name}_sum_{index}")
+            total = add([total, term])
         return total
 
     def depthwise_part(self, x, part, kernel, bias, name):
@@ -87,9 +84,8 @@ class InferenceLayers:
         same = all(
             centre - taps[0] == (taps[-1] - taps[0]) // 2 for taps in part
         ) and not np.any(excess)
-        layers = self.backend.layers
         if not same:
-            x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
+            x = self.layer("ZeroPadding2D", padding, name=f"{name}_pad")(x)
         rows, columns = part
         x = self.apply(
             "DepthwiseConv2D",
@@ -102,7 +98,7 @@ class InferenceLayers:
             name=name,
         )
         if np.any(excess):
-            x = layers.Cropping2D(excess, name=f"{name}_crop")(x)
+            x = self.layer("Cropping2D", excess, name=f"{name}_crop")(x)
         return x
 
     def scale(self, x, scale, shift, name):
@@ -139,11 +135,13 @@ class InferenceLayers:
         )
 
     def activate(self, x, name):
-        return self.backend.layers.Activation(
-            self.activation, dtype="float32", name=name
-        )(x)
+        return self.layer("Activation", self.activation, name=name)(x)
+
+    def pool(self, x, kind="GlobalAveragePooling2D"):
+        return self.layer(kind, name="pool")(x)
 
     def split(self, x, count):
+        """Groups of channels."""
         if count == 1:
             return [x]
         return list(self.backend.ops.split(x, count, axis=-1))
@@ -151,14 +149,17 @@ class InferenceLayers:
     def concatenate(self, groups):
         if len(groups) == 1:
             return groups[0]
-        return self.backend.layers.Concatenate()(groups)
+        return self.layer("Concatenate")(groups)
 
-    def apply(self, layer, x, kernel, bias, **options):
+    def apply(self, kind, x, kernel, bias, **options):
         """Adds a layer and gives it its weights."""
-        layer = getattr(self.backend.layers, layer)(
-            use_bias=bias is not None, dtype="float32", **options
-        )
+        layer = self.layer(kind, use_bias=bias is not None, **options)
         x = layer(x)
         weights = [kernel] if bias is None else [kernel, bias]
         layer.set_weights([np.float32(array) for array in weights])
         return x
+
+    def layer(self, kind, *arguments, **options):
+        """A layer in float32, whatever the precision of the training."""
+        make = getattr(self.backend.layers, kind)
+        return make(*arguments, dtype="float32", **options)

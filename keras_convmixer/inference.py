@@ -76,13 +76,11 @@ def reparameterize(model, channel_groups=None, backend=keras):
 
     x = build.activate(x, "features_activation")
     if trained.has_top:
-        x = backend.layers.GlobalAveragePooling2D(name="pool")(x)
-        x = build.head(x, *trained.head(norm))
+        x = build.head(build.pool(x), *trained.head(norm))
     else:
         x = build.scale(x, *trained.norm(norm), name="features_norm")
-        if trained.pool is not None:
-            pool = getattr(backend.layers, type(trained.pool).__name__)
-            x = pool(name="pool")(x)
+        if trained.pooling:
+            x = build.pool(x, trained.pooling)
     return backend.Model(image, x, name=model.name)
 
 
@@ -116,7 +114,8 @@ class TrainedConvMixer:
             "activation"
         ]
         self.has_top = "head" in self.layers
-        self.pool = self.layers.get("pool")
+        pool = self.layers.get("pool")
+        self.pooling = pool and type(pool).__name__
 
     def weights(self, name):
         return [w.astype("float64") for w in self.layers[name].get_weights()]

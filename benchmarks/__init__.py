@@ -1,0 +1,1 @@
+"""Measurements of the exported files, side by side with other programs."""

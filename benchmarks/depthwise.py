@@ -1,0 +1,142 @@
+"""Ways to split a large depthwise convolution, one layer at a time.
+
+python -m benchmarks.depthwise
+
+One thread, milliseconds. `depthwise_parts` is what the inference model uses.
+"""
+
+from pathlib import Path
+
+from keras_convmixer.commands import (
+    Parser,
+    one_line_errors,
+    positive_int,
+    quiet_tensorflow,
+)
+
+MAPS = ((32, 512), (16, 1024))
+KERNEL_SIZES = (7, 9)
+FORMATS = ("float32", "int8")
+RESULTS = Path(__file__).parent / "results"
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(
+        prog="python -m benchmarks.depthwise",
+        description="Times the splits of one depthwise convolution.",
+    )
+    add = parser.add_argument
+    add("--rounds", type=positive_int, default=20, help="turns of each")
+    add("--output", type=Path, default=RESULTS / "depthwise.csv")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    with one_line_errors():
+        quiet_tensorflow()
+        from benchmarks.measure import write_csv
+        from keras_convmixer.tables import markdown_table
+
+        rows = [
+            row
+            for side, channels in MAPS
+            for kernel_size in KERNEL_SIZES
+            for format in FORMATS
+            for row in benchmark(
+                side, channels, kernel_size, format, args.rounds
+            )
+        ]
+        print(markdown_table(rows))
+        write_csv(args.output, rows)
+
+
+def benchmark(side, channels, kernel_size, format, rounds):
+    """The rows of one layer."""
+    from benchmarks.measure import interleaved, tflite_run
+
+    runs = {
+        name: tflite_run(
+            convert_layer(side, channels, kernel_size, parts, format), 1
+        )
+        for name, parts in splits(kernel_size).items()
+    }
+    results = interleaved(runs, rounds)
+    as_is = results["as is"]["median_ms"]
+    return [
+        {
+            "map": f"{side}x{side}x{channels}",
+            "kernel": f"{kernel_size}x{kernel_size}",
+            "format": format,
+            "split": name,
+            "parts": len(splits(kernel_size)[name]),
+            **times,
+            "times_as_fast_as_is": round(as_is / times["median_ms"], 2),
+        }
+        for name, times in results.items()
+    ]
+
+
+def splits(kernel_size):
+    """Covers of an odd kernel, each tap once, by name."""
+    from keras_convmixer.depthwise_parts import Part, depthwise_parts
+
+    every = range(kernel_size)
+    centre = kernel_size // 2
+    phases = (every[::2], every[1::2])
+    return {
+        "as is": [Part(every, every)],
+        "rows": [Part(every[row : row + 1], every) for row in every],
+        "row pairs": [
+            *(
+                Part(every[row :: 2 * (centre - row)][:2], every)
+                for row in range(centre)
+            ),
+            Part(every[centre : centre + 1], every),
+        ],
+        "polyphase": [Part(a, b) for a in phases for b in phases],
+        "depthwise_parts": depthwise_parts(kernel_size),
+    }
+
+
+def convert_layer(side, channels, kernel_size, parts, format):
+    """A TFLite file of the sum of the parts."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from export.tflite import run_converter
+    from keras_convmixer.inference_layers import InferenceLayers
+
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=(kernel_size, kernel_size, channels, 1))
+    bias = random.normal(size=channels)
+    build = InferenceLayers(keras, "linear")
+    image = keras.Input((side, side, channels), name="image")
+    terms = [
+        build.depthwise_part(
+            image, part, kernel, None if index else bias, f"part_{index}"
+        )
+        for index, part in enumerate(parts)
+    ]
+    total = terms[0]
+    for term in terms[1:]:
+        total = keras.layers.Add()([total, term])
+    model = keras.Model(image, total)
+    if format == "float32":
+        return run_converter(model)
+    return run_converter(
+        model,
+        operators="TFLITE_BUILTINS_INT8",
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=lambda: (
+            [np.float32(random.normal(size=(1, *image.shape[1:])))]
+            for _ in range(4)
+        ),
+        inference_input_type=tf.int8,
+        inference_output_type=tf.int8,
+    )
+
+
+if __name__ == "__main__":
+    main()

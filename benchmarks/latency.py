@@ -1,0 +1,234 @@
+"""How fast the files are: ours, the stock converter's, and other programs.
+
+python -m benchmarks.latency 512/6/k7/p7@224 1024/8/k9/p14@224 convmixer_256_8
+python -m benchmarks.latency convmixer_768_32 --implementations ours \\
+    --formats float32 int8 --threads 1
+
+Latency is that of one image, in milliseconds. Every file is written by a
+process of its own, whose peak memory is measured; then everything that one
+number of threads runs is timed in one process, in turns.
+"""
+
+import importlib.util
+import os
+import resource
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from keras_convmixer.commands import (
+    Parser,
+    one_line_errors,
+    positive_int,
+    quiet_tensorflow,
+)
+
+IMPLEMENTATIONS = ("stock", "ours", "tensorflow", "pytorch")
+FORMATS = ("float32", "float16", "dynamic", "int8")
+RESULTS = Path(__file__).parent / "results"
+MATRIX_PRODUCT = ("matrix product", "float32")
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(
+        prog="python -m benchmarks.latency",
+        description="Times TFLite files, TensorFlow and PyTorch.",
+    )
+    add = parser.add_argument
+    add(
+        "networks",
+        nargs="+",
+        metavar="NETWORK",
+        help="a name of `python -m keras_convmixer`, or "
+        "DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]@SIZE",
+    )
+    add("--formats", nargs="+", choices=FORMATS, default=FORMATS)
+    add(
+        "--implementations",
+        nargs="+",
+        choices=IMPLEMENTATIONS,
+        default=IMPLEMENTATIONS,
+        help="pytorch is left out where it is not installed",
+    )
+    add("--threads", nargs="+", type=thread_count, default=(1, os.cpu_count()))
+    add("--rounds", type=positive_int, default=20, help="turns of each")
+    add("--representative-images", type=positive_int, default=4)
+    add("--output", type=Path, default=RESULTS / "latency.csv")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    with one_line_errors():
+        quiet_tensorflow()
+        from benchmarks.measure import write_csv
+        from benchmarks.networks import parse_network
+        from keras_convmixer.tables import markdown_table
+
+        networks = {text: parse_network(text) for text in args.networks}
+        rows = []
+        for text, variant in networks.items():
+            print(text, flush=True)
+            rows += [
+                {"network": text, **row} for row in benchmark(variant, args)
+            ]
+        print(markdown_table(rows))
+        write_csv(args.output, rows)
+
+
+def benchmark(variant, args):
+    """The rows of one network."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_files(variant, args, Path(folder))
+        others = [
+            name
+            for name, module in (("tensorflow", "keras"), ("pytorch", "torch"))
+            if name in args.implementations and importlib.util.find_spec(module)
+        ]
+        rows = []
+        for threads in args.threads:
+            results = in_new_process(
+                measure, variant, files, others, threads, args.rounds
+            )
+            rows += table(variant, files, results, threads)
+    return rows
+
+
+def write_files(variant, args, folder):
+    """Path and peak memory of each file, by implementation and format."""
+    import keras
+
+    wanted = [
+        (implementation, format)
+        for format in args.formats
+        for implementation in ("stock", "ours")
+        if implementation in args.implementations
+    ]
+    progress = keras.utils.Progbar(len(wanted), unit_name="file")
+    files = {}
+    for key in wanted:
+        path = folder / f"{len(files)}.tflite"
+        images = args.representative_images
+        files[key] = (
+            path,
+            in_new_process(write_file, variant, *key, images, path),
+        )
+        progress.add(1)
+    return files
+
+
+def in_new_process(function, *arguments):
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, quiet_tensorflow) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def write_file(variant, implementation, format, image_count, path):
+    """Writes a file; returns the peak memory of this process in MB."""
+    from benchmarks.networks import random_images, random_model
+    from export.tflite import convert
+
+    with open(os.devnull, "w") as nowhere:  # The converters talk much.
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    converter = {"stock": convert_stock, "ours": convert}[implementation]
+    model = random_model(variant)
+    contents = converter(model, format, random_images(variant, image_count))
+    path.write_bytes(contents)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6
+
+
+def convert_stock(model, format, images):
+    """The trainable model as Keras and TensorFlow convert it."""
+    import numpy as np
+    import tensorflow as tf
+
+    from export.tflite import convert_float16, run_converter
+
+    def representative_dataset():
+        for image in images:
+            yield [np.float32(image[None])]
+
+    smaller = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if format == "float32":
+        return run_converter(model)
+    if format == "float16":
+        return convert_float16(model)
+    if format == "dynamic":
+        return run_converter(model, **smaller)
+    return run_converter(
+        model,
+        operators="TFLITE_BUILTINS_INT8",
+        representative_dataset=representative_dataset,
+        inference_input_type=tf.uint8,
+        **smaller,
+    )
+
+
+def measure(variant, files, others, threads, rounds):
+    """Times, by implementation and format, and the matrix product's rate."""
+    import tensorflow as tf
+
+    from benchmarks.measure import interleaved, tflite_run
+    from benchmarks.networks import (
+        matrix_product,
+        pytorch_network,
+        tensorflow_network,
+    )
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    runs = {
+        key: tflite_run(path.read_bytes(), threads)
+        for key, (path, _) in files.items()
+    }
+    if "tensorflow" in others:
+        runs["tensorflow", "float32"] = tensorflow_network(variant)
+    if "pytorch" in others:
+        runs["pytorch", "float32"] = pytorch_network(variant, threads)
+    runs[MATRIX_PRODUCT] = matrix_product(variant)
+    return interleaved(runs, rounds)
+
+
+def table(variant, files, results, threads):
+    """The rows of one network and one number of threads."""
+    from benchmarks.networks import pointwise_multiply_adds
+
+    multiply_adds = {key: variant.multiply_adds for key in results}
+    multiply_adds[MATRIX_PRODUCT] = pointwise_multiply_adds(variant)
+    rates = {
+        key: multiply_adds[key] / times["median_ms"] / 1e6
+        for key, times in results.items()
+    }
+    rows = []
+    for (implementation, format), times in results.items():
+        key = implementation, format
+        is_network = key != MATRIX_PRODUCT
+        stock = results.get(("stock", format)) if is_network else None
+        path, peak = files.get(key, (None, None))
+        rows.append(
+            {
+                "format": format,
+                "implementation": implementation,
+                "threads": threads,
+                **times,
+                "times_as_fast_as_stock": stock
+                and round(stock["median_ms"] / times["median_ms"], 2),
+                "bytes": path and path.stat().st_size,
+                "export_peak_mb": peak,
+                "gmacs_per_s": round(rates[key], 1),
+                "share_of_matrix_product": round(
+                    rates[key] / rates[MATRIX_PRODUCT], 3
+                ),
+            }
+        )
+    return rows
+
+
+def thread_count(text):
+    return os.cpu_count() if text == "all" else positive_int(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Interleaved timing, and results as CSV with the machine's description."""
+
+import csv
+import os
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+TURN_SECONDS = 0.03
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
+PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "torch")
+
+
+def interleaved(runs, rounds):
+    """Times functions in turns, so that all see the machine's same moods.
+
+    Args:
+        runs: The functions, by name.
+        rounds: How many turns each has. A turn is one call that is not
+            timed, then calls for `TURN_SECONDS`, at least one.
+
+    Returns:
+        For each name `median_ms`, `p10_ms` and `p90_ms` of its calls.
+    """
+    import keras
+
+    times = {name: [] for name in runs}
+    progress = keras.utils.Progbar(rounds, unit_name="round")
+    for _ in range(rounds):
+        for name, run in runs.items():
+            run()
+            end = time.perf_counter() + TURN_SECONDS
+            while True:
+                start = time.perf_counter()
+                run()
+                times[name].append(time.perf_counter() - start)
+                if time.perf_counter() > end:
+                    break
+        progress.add(1)
+    return {name: spread(seconds) for name, seconds in times.items()}
+
+
+def spread(seconds):
+    percentiles = 1000 * np.percentile(seconds, [50, 10, 90])
+    names = ("median_ms", "p10_ms", "p90_ms")
+    return dict(zip(names, percentiles.round(3).tolist(), strict=True))
+
+
+def tflite_run(contents, threads):
+    """A function that runs a TFLite file of one input on random values."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=contents, num_threads=threads)
+    interpreter.allocate_tensors()
+    (image,) = interpreter.get_input_details()
+    random = np.random.default_rng(0)
+    if image["dtype"] == np.float32:
+        value = np.float32(random.normal(size=image["shape"]))
+    else:
+        value = random.integers(0, 128, image["shape"], image["dtype"])
+
+    def run():
+        interpreter.set_tensor(image["index"], value)
+        interpreter.invoke()
+
+    return run
+
+
+def write_csv(path, rows):
+    """Writes rows, each after the machine and the versions, and says so."""
+    path = Path(path)
+    described = [
+        {"machine": machine(), "versions": versions(), **row} for row in rows
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, described[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(described)
+    print(f"Written to {path}.")
+
+
+def machine():
+    """Processor, cores, and the instructions that matter here."""
+    name, flags = platform.processor() or platform.machine(), []
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                name = value.strip()
+            elif key.strip() in ("flags", "Features"):
+                flags = [f for f in INSTRUCTIONS if f in value.split()]
+    return ", ".join([name, f"{os.cpu_count()} cores", *flags])
+
+
+def versions():
+    installed = {dist.name.lower() for dist in metadata.distributions()}
+    return ", ".join(
+        f"{name} {metadata.version(name)}"
+        for name in PACKAGES
+        if name in installed
+    )

@@ -1,0 +1,160 @@
+"""Networks by name, with random weights, as other libraries run them."""
+
+import re
+
+import numpy as np
+
+from keras_convmixer.variants import VARIANTS, Variant
+
+SHORT_FORM = re.compile(r"(\d+)/(\d+)/k(\d+)/p(\d+)(?:/(\w+))?@(\d+)")
+
+
+def parse_network(text):
+    """A named network, or one in short form.
+
+    Args:
+        text: A name that `list_variants` knows, or
+            DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]@SIZE.
+
+    Returns:
+        A `Variant`.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    match = SHORT_FORM.fullmatch(text)
+    if text in VARIANTS:
+        return VARIANTS[text]
+    if match is None:
+        raise ValueError(
+            f"NETWORK must be one of {', '.join(VARIANTS)} or "
+            "DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]@SIZE, like "
+            f"512/6/k7/p7@224. Received: {text}"
+        )
+    dim, depth, kernel_size, patch_size, activation, size = match.groups()
+    return Variant(
+        int(dim),
+        int(depth),
+        int(kernel_size),
+        int(patch_size),
+        activation or "gelu",
+        image_size=int(size),
+    )
+
+
+def random_model(variant):
+    """A trainable model whose weights and norm statistics are random."""
+    import keras
+
+    from keras_convmixer.convmixer import ConvMixer
+
+    keras.utils.set_random_seed(0)
+    side = variant.image_size
+    model = ConvMixer(
+        **variant.arguments,
+        input_shape=(side, side, 3),
+        classes=variant.classes,
+    )
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights(
+                [
+                    np.random.uniform(0.5, 1.5, variant.dim),
+                    np.random.normal(0.0, 0.2, variant.dim),
+                    np.random.normal(0.2, 0.1, variant.dim),
+                    np.random.uniform(0.2, 0.6, variant.dim),
+                ]
+            )
+    return model
+
+
+def random_images(variant, count):
+    """Random pixels, uint8 `[count, size, size, 3]`."""
+    shape = (count, variant.image_size, variant.image_size, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def tensorflow_network(variant):
+    """A function that runs the Keras model in TensorFlow's graph mode."""
+    import tensorflow as tf
+
+    model = random_model(variant)
+    image = tf.constant(np.float32(random_images(variant, 1)))
+    run = tf.function(lambda image: model(image, training=False))
+    return lambda: run(image).numpy()
+
+
+def pytorch_network(variant, threads):
+    """A function that runs the same network in PyTorch, channels last."""
+    import torch
+    from torch import nn
+
+    class Residual(nn.Module):
+        def __init__(self, *layers):
+            super().__init__()
+            self.layers = nn.Sequential(*layers)
+
+        def forward(self, x):
+            return x + self.layers(x)
+
+    torch.set_num_threads(threads)
+    dim, side = variant.dim, variant.kernel_size
+    activation = {"gelu": nn.GELU, "relu": nn.ReLU}[variant.activation]
+
+    def activation_norm():
+        return activation(), nn.BatchNorm2d(dim)
+
+    def block():
+        depthwise = nn.Conv2d(dim, dim, side, padding="same", groups=dim)
+        return (
+            Residual(depthwise, *activation_norm()),
+            nn.Conv2d(dim, dim, 1),
+            *activation_norm(),
+        )
+
+    model = nn.Sequential(
+        nn.Conv2d(3, dim, variant.patch_size, variant.patch_size),
+        *activation_norm(),
+        *(layer for _ in range(variant.depth) for layer in block()),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(dim, variant.classes),
+    )
+    model = model.eval().to(memory_format=torch.channels_last)
+    image = torch.rand(1, 3, variant.image_size, variant.image_size)
+    image = image.to(memory_format=torch.channels_last)
+
+    def run():
+        with torch.inference_mode():
+            return model(image)
+
+    return run
+
+
+def matrix_product(variant):
+    """A function that runs the pointwise convolutions' matrix products."""
+    import tensorflow as tf
+
+    dim = variant.dim
+    features = tf.random.normal((positions(variant), dim))
+    kernels = [
+        tf.random.normal((dim, dim), stddev=dim**-0.5)
+        for _ in range(variant.depth)
+    ]
+
+    @tf.function
+    def products(x):
+        for kernel in kernels:
+            x = x @ kernel
+        return x
+
+    return lambda: products(features).numpy()
+
+
+def pointwise_multiply_adds(variant):
+    """How many multiply-adds `matrix_product` is."""
+    return variant.depth * positions(variant) * variant.dim**2
+
+
+def positions(variant):
+    return (variant.image_size // variant.patch_size) ** 2

@@ -1,0 +1,125 @@
+"""Data sets: what is held out, what is shuffled, what an image is."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import shared
+
+from keras_convmixer.data import (
+    Source,
+    as_arrays,
+    held_out_batches,
+    sample,
+    training_batches,
+)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return Source("digits").load(8)
+
+
+def test_digits_are_all_there_once(digits):
+    from sklearn.datasets import load_digits
+
+    train, held_out = as_arrays(digits.train), as_arrays(digits.held_out)
+    assert len(train[0]) == 1437
+    assert len(held_out[0]) == 360
+    images = np.concatenate([train[0], held_out[0]])[..., 0]
+    original = np.rint(load_digits().images * 255 / 16)
+    assert sorted(map(bytes, images)) == sorted(
+        map(bytes, original.astype("uint8"))
+    )
+
+
+def test_digits_are_uint8_rgb_from_0_to_255(digits):
+    images, labels = as_arrays(digits.train)
+    assert images.dtype == np.uint8
+    assert images.shape[1:] == (8, 8, 3)
+    assert images.min() == 0
+    assert images.max() == 255
+    assert labels.dtype == np.int64
+
+
+def test_held_out_digits_are_stratified(digits):
+    counts = np.bincount(as_arrays(digits.held_out)[1])
+    assert counts.min() >= 34
+    assert counts.max() <= 38
+
+
+def test_held_out_digits_are_always_the_same(digits):
+    again = Source("digits", seed=5).load(8)
+    np.testing.assert_array_equal(
+        as_arrays(again.held_out)[0], as_arrays(digits.held_out)[0]
+    )
+
+
+def test_every_epoch_has_every_image_in_another_order(digits):
+    batches = training_batches(digits, 9, seed=0)
+    epochs = [np.concatenate([x.numpy() for x, _ in batches]) for _ in range(2)]
+    assert len(epochs[0]) == 1431
+    assert (epochs[0] != epochs[1]).any()
+
+
+def test_batches_are_whole_and_one_hot(digits):
+    images, labels = next(iter(training_batches(digits, 64, seed=0)))
+    assert images.shape == (64, 8, 8, 3)
+    assert labels.shape == (64, 10)
+    assert (labels.numpy().sum(-1) == 1).all()
+    assert len(training_batches(digits, 64, seed=0)) == 22
+    assert len(training_batches(digits, 64, seed=0, limit_steps=3)) == 3
+    assert len(held_out_batches(digits, 64)) == 6
+
+
+def test_sample_is_of_different_images_and_repeatable(digits):
+    one, two = (sample(digits.train, 50) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert len(np.unique(one.reshape(50, -1), axis=0)) >= 49
+
+
+def test_tfds_images_are_those_of_tfds():
+    import tensorflow_datasets as tfds
+
+    folder = str(shared("tfds"))
+    data = Source("cifar10", data_dir=folder).load(32)
+    images, labels = as_arrays(data.held_out, 100)
+    rows = tfds.load("cifar10", split="test[:100]", data_dir=folder)
+    expected = list(tfds.as_numpy(rows))
+    np.testing.assert_array_equal(images, [row["image"] for row in expected])
+    np.testing.assert_array_equal(labels, [row["label"] for row in expected])
+    assert data.classes[:2] == ["airplane", "automobile"]
+    assert (data.num_train, data.num_held_out) == (45_000, 5_000)
+
+
+def test_a_folder_of_photographs():
+    source = Source(image_folder=str(shared("sign_language_digits")))
+    data = source.load(100)
+    assert data.classes == [str(digit) for digit in range(10)]
+    assert data.num_train + data.num_held_out == 2059
+    images, labels = as_arrays(data.held_out)
+    assert images.shape == (412, 100, 100, 3)
+    assert np.bincount(labels).min() >= 40
+
+
+def test_the_seed_chooses_the_held_out_images_of_a_folder(tmp_path):
+    for name in ("a b", "é"):
+        (tmp_path / name).mkdir()
+        for index in range(10):
+            image = np.full((8, 8, 3), 20 * index)
+            path = tmp_path / name / f"{index}.png"
+            keras.utils.save_img(path, image, scale=False)
+        (tmp_path / name / "notes.txt").write_text("not an image")
+
+    def held_out(seed):
+        data = Source(image_folder=str(tmp_path), seed=seed).load(8)
+        assert data.classes == ["a b", "é"]
+        assert data.num_train == 16
+        return as_arrays(data.held_out)[0][:, 0, 0, 0].tolist()
+
+    assert held_out(0) == held_out(0)
+    assert held_out(0) != held_out(1)
+
+
+def test_more_images_a_batch_than_there_are(digits):
+    with pytest.raises(ValueError, match="at most 1437"):
+        training_batches(digits, 1438, seed=0)

@@ -1,0 +1,41 @@
+"""Several replicas compute what one computes."""
+
+import numpy as np
+from conftest import run_command
+
+ONE_STEP = """
+import sys
+from keras_convmixer.commands import quiet_tensorflow
+quiet_tensorflow()
+import keras, numpy as np, tensorflow as tf
+from keras_convmixer.recipes import DIGITS
+from keras_convmixer.training import compile_for_training, mirrored_strategy
+
+replicas, path = int(sys.argv[1]), sys.argv[2]
+strategy = mirrored_strategy(replicas, 64)
+assert strategy.num_replicas_in_sync == replicas
+keras.utils.set_random_seed(1)
+with strategy.scope():
+    model = DIGITS.build(10)
+    compile_for_training(model, DIGITS, total_steps=4, replicas=replicas)
+    # A plain gradient step: AdamW's first one is the gradient's sign, which
+    # turns rounding into steps of full length.
+    model.compile(keras.optimizers.SGD(0.1), loss=model.loss)
+random = np.random.default_rng(0)
+images = random.integers(0, 256, (64, 8, 8, 3)).astype("uint8")
+images[:32] //= 3  # The halves of the batch differ, so that norms matter.
+labels = np.eye(10)[random.integers(0, 10, 64)]
+batches = tf.data.Dataset.from_tensors((images, labels))
+model.fit(batches, epochs=1, shuffle=False, verbose=0)
+np.savez(path, *model.get_weights())
+"""
+
+
+def test_a_step_on_two_replicas_is_that_of_one(tmp_path):
+    weights = []
+    for replicas in (1, 2):
+        path = tmp_path / f"{replicas}.npz"
+        run_command("-c", ONE_STEP, replicas, path)
+        weights.append(list(np.load(path).values()))
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-5)

@@ -1,0 +1,155 @@
+"""`python train.py`: from images to a run folder."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import run_command, shared
+
+
+def test_writes_the_run_folder(digits_run):
+    names = {path.name for path in digits_run.iterdir()}
+    assert names >= {
+        "best.keras",
+        "config.json",
+        "history.csv",
+        "labels.txt",
+        "metrics.json",
+        "plots",
+    }
+    plots = {path.name for path in (digits_run / "plots").iterdir()}
+    assert plots == {"confusion.png", "history.png"}
+
+
+def test_leaves_no_temporary_file(digits_run):
+    assert not list(digits_run.glob(".*"))
+
+
+def test_prints_what_it_derived(digits_run):
+    printed = (digits_run / "stdout.txt").read_text()
+    for words in (
+        "replicas  1",
+        "global batch  64",
+        "steps an epoch  22",
+        "32,650 parameters",
+        "1,437 training, 360 held out",
+    ):
+        assert words in printed
+
+
+def test_learns_digits(digits_run):
+    metrics = json.loads((digits_run / "metrics.json").read_text())
+    assert metrics["top1"] > 0.93
+    assert metrics["images"] == 360
+
+
+def test_best_model_is_that_of_the_best_epoch(digits_run):
+    with open(digits_run / "history.csv", newline="") as file:
+        accuracies = [float(r["val_accuracy"]) for r in csv.DictReader(file)]
+    metrics = json.loads((digits_run / "metrics.json").read_text())
+    assert metrics["top1"] == pytest.approx(max(accuracies), abs=1e-6)
+
+
+def test_config_tells_how_to_repeat_the_training(digits_run):
+    config = json.loads((digits_run / "config.json").read_text())
+    assert config["recipe"]["epochs"] == 6
+    assert config["source"]["dataset"] == "digits"
+    assert config["seed"] == 0
+    assert config["classes"] == [str(digit) for digit in range(10)]
+    assert config["versions"]["keras"] == keras.__version__
+
+
+def test_model_loads_with_nothing_but_keras(digits_run, tmp_path):
+    done = run_command(
+        "-c",
+        "import sys, keras, numpy as np\n"
+        f"model = keras.saving.load_model({str(digits_run / 'best.keras')!r})\n"
+        "print(model.predict(np.zeros((2, 8, 8, 3)), verbose=0).shape)\n"
+        "assert 'keras_convmixer' not in sys.modules",
+        cwd=tmp_path,
+    )
+    assert "(2, 10)" in done.stdout
+
+
+def test_model_holds_no_optimizer(digits_run):
+    model = keras.saving.load_model(digits_run / "best.keras")
+    assert model.optimizer is None
+
+
+def test_limit_steps_and_folders_of_images(tmp_path):
+    make_image_folder(tmp_path / "photos")
+    run = tmp_path / "run"
+    done = run_command(
+        "train.py",
+        *("--image-folder", tmp_path / "photos", "--run", run),
+        *("--epochs", 2, "--batch-size", 4, "--limit-steps", 2),
+        *("--image-size", 28),
+    )
+    assert "steps an epoch  2" in done.stdout
+    assert (run / "labels.txt").read_text() == "blue\nred\n"
+    assert (run / "best.keras").is_file()
+
+
+def test_trains_on_tensorflow_datasets(tmp_path):
+    done = run_command(
+        "train.py",
+        *("--dataset", "cifar10", "--data-dir", shared("tfds")),
+        *("--epochs", 1, "--limit-steps", 1, "--batch-size", 32),
+        *("--run", tmp_path / "run"),
+    )
+    assert "45,000 training, 5,000 held out" in done.stdout
+
+
+def test_two_replicas_train(tmp_path):
+    done = run_command(
+        "train.py",
+        *("--replicas", 2, "--epochs", 2, "--limit-steps", 3),
+        *("--run", tmp_path / "run"),
+    )
+    assert "replicas  2" in done.stdout
+    assert "CPU:1" in done.stdout
+    model = keras.saving.load_model(tmp_path / "run" / "best.keras")
+    assert not model.get_layer("stem_norm").synchronized
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--epochs", "0"], "argument --epochs: must be a positive integer"),
+        (["--learning-rate", "-1"], "--learning-rate: must be positive"),
+        (["--batch-size", "65", "--replicas", "2"], "batch size must divide"),
+        (["--batch-size", "2000"], "batch size must be at most 1437"),
+        (["--model", "convmixer_768_23"], "Did you mean 'convmixer_768_32'?"),
+        (["--dataset", "digits", "--image-folder", "."], "not both"),
+    ],
+)
+def test_bad_argument_is_one_line_and_leaves_nothing(
+    arguments, words, tmp_path
+):
+    run = tmp_path / "run"
+    done = run_command("train.py", *arguments, "--run", run, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert not run.exists()
+
+
+def test_refuses_a_folder_that_holds_something(tmp_path):
+    (tmp_path / "kept").write_text("kept")
+    done = run_command("train.py", "--run", tmp_path, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def make_image_folder(folder):
+    random = np.random.default_rng(0)
+    for name, channel in (("red", 0), ("blue", 2)):
+        (folder / name).mkdir(parents=True)
+        for index in range(12):
+            image = random.integers(0, 80, (32, 40, 3))
+            image[..., channel] += 150
+            suffix = ("png", "JPG")[index % 2]
+            keras.utils.save_img(folder / name / f"{index}.{suffix}", image)
