@@ -61,7 +61,7 @@ def benchmark(side, channels, kernel_size, format, rounds):
         )
         for name, parts in splits(kernel_size).items()
     }
-    results = interleaved(runs, rounds)
+    results = interleaved(runs, 1, rounds)
     as_is = results["as is"]["median_ms"]
     return [
         {
@@ -103,9 +103,8 @@ def convert_layer(side, channels, kernel_size, parts, format):
     """A TFLite file of the sum of the parts."""
     import keras
     import numpy as np
-    import tensorflow as tf
 
-    from export.tflite import run_converter
+    from benchmarks.stock import convert_stock
     from keras_convmixer.inference_layers import InferenceLayers
 
     random = np.random.default_rng(0)
@@ -122,20 +121,8 @@ def convert_layer(side, channels, kernel_size, parts, format):
     total = terms[0]
     for term in terms[1:]:
         total = keras.layers.Add()([total, term])
-    model = keras.Model(image, total)
-    if format == "float32":
-        return run_converter(model)
-    return run_converter(
-        model,
-        operators="TFLITE_BUILTINS_INT8",
-        optimizations=[tf.lite.Optimize.DEFAULT],
-        representative_dataset=lambda: (
-            [np.float32(random.normal(size=(1, *image.shape[1:])))]
-            for _ in range(4)
-        ),
-        inference_input_type=tf.int8,
-        inference_output_type=tf.int8,
-    )
+    images = random.normal(size=(4, side, side, channels))
+    return convert_stock(keras.Model(image, total), format, images)
 
 
 if __name__ == "__main__":

@@ -127,6 +127,7 @@ def in_new_process(function, *arguments):
 def write_file(variant, implementation, format, image_count, path):
     """Writes a file; returns the peak memory of this process in MB."""
     from benchmarks.networks import random_images, random_model
+    from benchmarks.stock import convert_stock
     from export.tflite import convert
 
     with open(os.devnull, "w") as nowhere:  # The converters talk much.
@@ -137,33 +138,6 @@ def write_file(variant, implementation, format, image_count, path):
     contents = converter(model, format, random_images(variant, image_count))
     path.write_bytes(contents)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6
-
-
-def convert_stock(model, format, images):
-    """The trainable model as Keras and TensorFlow convert it."""
-    import numpy as np
-    import tensorflow as tf
-
-    from export.tflite import convert_float16, run_converter
-
-    def representative_dataset():
-        for image in images:
-            yield [np.float32(image[None])]
-
-    smaller = {"optimizations": [tf.lite.Optimize.DEFAULT]}
-    if format == "float32":
-        return run_converter(model)
-    if format == "float16":
-        return convert_float16(model)
-    if format == "dynamic":
-        return run_converter(model, **smaller)
-    return run_converter(
-        model,
-        operators="TFLITE_BUILTINS_INT8",
-        representative_dataset=representative_dataset,
-        inference_input_type=tf.uint8,
-        **smaller,
-    )
 
 
 def measure(variant, files, others, threads, rounds):
@@ -188,7 +162,7 @@ def measure(variant, files, others, threads, rounds):
     if "pytorch" in others:
         runs["pytorch", "float32"] = pytorch_network(variant, threads)
     runs[MATRIX_PRODUCT] = matrix_product(variant)
-    return interleaved(runs, rounds)
+    return interleaved(runs, threads, rounds)
 
 
 def table(variant, files, results, threads):

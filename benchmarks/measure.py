@@ -14,11 +14,15 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
 PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "torch")
 
 
-def interleaved(runs, rounds):
+def interleaved(runs, threads, rounds):
     """Times functions in turns, so that all see the machine's same moods.
+
+    What one thread runs is measured by the processor time it takes, which on
+    an idle machine is the time that passes: other programs do not count.
 
     Args:
         runs: The functions, by name.
+        threads: How many threads they use.
         rounds: How many turns each has. A turn is one call that is not
             timed, then calls for `TURN_SECONDS`, at least one.
 
@@ -27,6 +31,7 @@ def interleaved(runs, rounds):
     """
     import keras
 
+    clock = time.process_time if threads == 1 else time.perf_counter
     times = {name: [] for name in runs}
     progress = keras.utils.Progbar(rounds, unit_name="round")
     for _ in range(rounds):
@@ -34,9 +39,9 @@ def interleaved(runs, rounds):
             run()
             end = time.perf_counter() + TURN_SECONDS
             while True:
-                start = time.perf_counter()
+                start = clock()
                 run()
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
                 if time.perf_counter() > end:
                     break
         progress.add(1)

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from keras_convmixer.checks import one_of
 from keras_convmixer.variants import VARIANTS, Variant
 
 SHORT_FORM = re.compile(r"(\d+)/(\d+)/k(\d+)/p(\d+)(?:/(\w+))?@(\d+)")
@@ -97,12 +98,13 @@ def pytorch_network(variant, threads):
         def forward(self, x):
             return x + self.layers(x)
 
+    activations = {"gelu": nn.GELU, "relu": nn.ReLU}
+    one_of("activation for pytorch", variant.activation, activations)
     torch.set_num_threads(threads)
     dim, side = variant.dim, variant.kernel_size
-    activation = {"gelu": nn.GELU, "relu": nn.ReLU}[variant.activation]
 
     def activation_norm():
-        return activation(), nn.BatchNorm2d(dim)
+        return activations[variant.activation](), nn.BatchNorm2d(dim)
 
     def block():
         depthwise = nn.Conv2d(dim, dim, side, padding="same", groups=dim)

@@ -14,7 +14,6 @@ from keras_convmixer.commands import (
     share,
 )
 from keras_convmixer.files import move_into, temporary_folder
-from keras_convmixer.run_folder import RunFolder
 
 REPRESENTATIVE_IMAGES = 200
 
@@ -55,6 +54,8 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
         quiet_tensorflow()
+        from keras_convmixer.run_folder import RunFolder
+
         failed = export(
             RunFolder(args.run), args.formats, args.min_agreement, args.images
         )

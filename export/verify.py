@@ -77,6 +77,19 @@ def tflite(path, threads):
 
     interpreter = Interpreter(str(path), num_threads=threads)
     runner = interpreter.get_signature_runner()
+    types = [
+        details["dtype"]
+        for details in (
+            runner.get_input_details().get("image"),
+            runner.get_output_details().get("probabilities"),
+        )
+        if details
+    ]
+    if types != [np.uint8, np.float32]:
+        raise ValueError(
+            f"{path.name} must take uint8 `image` and give float32 "
+            f"`probabilities`. Found: {types}"
+        )
     return lambda image: runner(image=image)["probabilities"]
 
 

@@ -10,6 +10,7 @@ trained: Keras' own norm constants and glorot kernels slow the first epochs.
 """
 
 import math
+import re
 from functools import partial
 
 import keras
@@ -53,9 +54,10 @@ def ConvMixer(
         include_preprocessing: Whether to begin with the normalisation by
             ImageNet's mean and deviation. With it the model takes pixels,
             0 to 255; without it, normalised images.
-        weights: None (random), the name of weights that exist for this
-            variant (see `list_variants`), or the path of a `.keras`,
-            `.weights.h5` or timm `.safetensors` file.
+        weights: None (random), "imagenet" for the networks that have it (see
+            `list_variants`), or the path of a `.keras`, `.weights.h5` or timm
+            `.safetensors` file. Another number of input channels adapts the
+            stem.
         input_tensor: Optional Keras tensor to build on.
         input_shape: `(height, width, channels)`; height and width may be
             None. The default is the variant's image size, 224 x 224 x 3 for
@@ -69,6 +71,10 @@ def ConvMixer(
         dropout: Rate of dropout in front of the classifier.
         name: Name of the model.
 
+    A training step needs about a third less memory if the activations are
+    computed again for the gradient: build the model under
+    `keras.RematScope(mode="activations")`. Keras' other modes fail on norms.
+
     Returns:
         A `keras.Model`: float32 or uint8 `(batch, height, width, channels)`
         to float32 `(batch, classes)`.
@@ -76,6 +82,7 @@ def ConvMixer(
     Raises:
         ValueError: If an argument is out of range, or the weights are not
             those of this network.
+        OSError: If the hub that has the ImageNet weights is out of reach.
     """
     check_positive(
         dim=dim,
@@ -108,7 +115,9 @@ def ConvMixer(
         x = layers.GlobalMaxPooling2D(name="pool")(x)
 
     if input_tensor is not None:
-        image = keras.utils.get_source_inputs(input_tensor)
+        sources = keras.utils.get_source_inputs(input_tensor)
+        # Keras warns when a model of a list is called with a tensor.
+        image = sources[0] if len(sources) == 1 else sources
     model = keras.Model(image, x, name=name)
     if weights is not None:
         from keras_convmixer.weights import load_weights
@@ -221,8 +230,31 @@ def image_input(input_tensor, input_shape, include_top, patch_size):
                 "height and width must be multiples of "
                 f"patch_size={patch_size}, or None. Received: {shape}"
             )
-    return (
-        keras.Input(shape, name="image")
-        if input_tensor is None
-        else (input_tensor)
-    )
+    if input_tensor is not None:
+        return input_tensor
+    return keras.Input(shape, name="image")
+
+
+def architecture(model):
+    """The arguments of `ConvMixer` that a model of its was built with.
+
+    Returns:
+        A dict of `dim`, `depth`, `kernel_size`, `patch_size`, `activation`.
+
+    Raises:
+        ValueError: If `ConvMixer` did not build the model.
+    """
+    found = {layer.name: layer for layer in model.layers}
+    if not {"stem_conv", "stem_activation", "block_0_depthwise"} <= set(found):
+        raise ValueError(
+            "model must be one that keras_convmixer.ConvMixer built. "
+            f"Received: {model.name!r} with the layers {list(found)[:5]}..."
+        )
+    config = found["stem_activation"].get_config()
+    return {
+        "dim": found["stem_conv"].filters,
+        "depth": sum(bool(re.fullmatch(r"block_\d+_add", n)) for n in found),
+        "kernel_size": found["block_0_depthwise"].kernel_size[0],
+        "patch_size": found["stem_conv"].kernel_size[0],
+        "activation": config["activation"],
+    }

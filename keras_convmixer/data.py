@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_convmixer.preprocessing import center_crop
+
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png"}
 HELD_OUT_SHARE = 0.2
 # Decoded images are kept in memory, and shuffled, up to this many bytes.
@@ -226,48 +228,6 @@ def decoded(encoded, image_size):
     if int(encoded.cardinality()) <= images_in_memory(image_size):
         images = images.cache()
     return images
-
-
-def center_crop(image, size, crop_fraction=1.0):
-    """The middle square of a picture, as evaluation sees it.
-
-    The short side is resized to `size / crop_fraction` pixels, rounded down,
-    bicubic with antialiasing; then the middle is cut out. ImageNet's weights
-    are evaluated with `size=224, crop_fraction=0.96`: 233 pixels, then 224.
-
-    Args:
-        image: uint8 or float `(height, width, channels)`, 0 to 255.
-        size: Height and width of the result in pixels.
-        crop_fraction: Share of the short side that remains.
-
-    Returns:
-        uint8 tensor `(size, size, channels)`.
-    """
-    import tensorflow as tf
-
-    def resize_and_crop():
-        short = int(size / crop_fraction)
-        sides = tf.shape(image, out_type=tf.int64)[:2]
-        sides = tf.cast(sides * short // tf.reduce_min(sides), tf.int32)
-        resized = tf.image.resize(
-            image, sides, method="bicubic", antialias=True
-        )
-        # Half to even, like Python's round in torchvision's centre crop.
-        top, left = (
-            tf.cast(tf.round((sides[i] - size) / 2), tf.int32) for i in (0, 1)
-        )
-        cropped = resized[top : top + size, left : left + size]
-        return tf.saturate_cast(tf.round(cropped), tf.uint8)
-
-    if crop_fraction == 1:
-        done = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
-        image = tf.cond(
-            done, lambda: tf.saturate_cast(image, tf.uint8), resize_and_crop
-        )
-    else:
-        image = resize_and_crop()
-    image.set_shape((size, size, None))
-    return image
 
 
 def images_in_memory(image_size):

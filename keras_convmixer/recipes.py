@@ -76,7 +76,9 @@ DIGITS = Recipe(
     flip=False,
 )
 
-# The network and optimiser of the authors' small CIFAR-10 repository.
+# The network and optimiser of the authors' small CIFAR-10 repository. Its rate
+# of 0.05 is for 25 epochs and more: 20 steps of it leave norms whose
+# statistics are not those of the weights (held-out loss 7.6; 2.1 with 0.01).
 CIFAR10 = Recipe(
     dim=256,
     depth=8,
@@ -85,12 +87,12 @@ CIFAR10 = Recipe(
     image_size=32,
     epochs=25,
     batch_size=512,
-    learning_rate=0.05,
+    learning_rate=0.01,
     weight_decay=0.005,
 )
 
 # Thumbnails: any other data set whose images are 64 pixels or less.
-THUMBNAILS = CIFAR10.replace(batch_size=128, learning_rate=0.01)
+THUMBNAILS = CIFAR10.replace(batch_size=128)
 
 # Any other data set, and folders of images.
 PHOTOGRAPHS = Recipe(

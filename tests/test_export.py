@@ -123,16 +123,16 @@ def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
     run.mkdir()
     for name in ("best.keras", "config.json", "labels.txt"):
         (run / name).write_bytes((digits_run / name).read_bytes())
-    # A sum of weights that are far apart: int8 can't hold both ends.
+    # Classes that hardly differ, so that eight bits confuse some.
     model = keras.saving.load_model(run / "best.keras")
-    norm = model.get_layer("block_0_pointwise_norm")
-    gamma, beta, mean, variance = norm.get_weights()
-    beta[0], mean[1] = 3e4, 3e4
-    norm.set_weights([gamma, beta, mean, variance])
+    kernel, bias = model.get_layer("head").get_weights()
+    kernel[:] = kernel[:, :1] + 1e-3 * kernel
+    model.get_layer("head").set_weights([kernel, bias])
     model.save(run / "best.keras")
 
     done = run_command(
-        "-m", "export", run, "--formats", "int8", "--images", 50, check=False
+        *("-m", "export", run, "--formats", "int8", "--images", 200),
+        check=False,
     )
     assert done.returncode == 1
     assert "run_int8.tflite agrees with Keras on" in done.stderr
@@ -170,18 +170,13 @@ def test_only_builtin_operators_occur(model, images, format):
         assert not name.startswith(("Flex", "CUSTOM"))
 
 
-def test_int8_is_all_integer(model, images):
-    contents = convert(model, "int8", images)
-    names = operators(contents)
-    assert names[0] == "QUANTIZE"
-    assert names[-1] == "DEQUANTIZE"
-    assert not {"QUANTIZE", "DEQUANTIZE"} & set(names[1:-1])
-    floats = [
-        tensor["name"]
-        for tensor in interpreter(contents).get_tensor_details()
-        if tensor["dtype"] == np.float32
-    ]
-    assert len(floats) == 1
+def test_int8_is_all_integer_up_to_the_last_feature_map(model, images):
+    names = operators(convert(model, "int8", images))
+    assert names[:2] == ["CAST", "QUANTIZE"]
+    assert names[-4:] == ["DEQUANTIZE", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
+    assert "DEQUANTIZE" not in names[:-4]
+    # One more QUANTIZE rescales the pixels behind the reshaping of the stem.
+    assert names.count("QUANTIZE") <= 2
 
 
 def test_dynamic_holds_int8_pointwise_and_float_depthwise(model, images):

@@ -1,0 +1,109 @@
+"""timm's ConvMixer checkpoints: their names, their axes, their architecture.
+
+Read with numpy alone: no PyTorch, no pickle.
+"""
+
+import re
+
+# Keras layer, timm module, and timm's axes in the order of Keras' kernel.
+MODULES = (
+    (r"stem_conv", "stem.0", (2, 3, 1, 0)),
+    (r"stem_norm", "stem.2", None),
+    (r"block_(\d+)_depthwise", "blocks.{}.0.fn.0", (2, 3, 0, 1)),
+    (r"block_(\d+)_depthwise_norm", "blocks.{}.0.fn.2", None),
+    (r"block_(\d+)_pointwise", "blocks.{}.1", (2, 3, 1, 0)),
+    (r"block_(\d+)_pointwise_norm", "blocks.{}.3", None),
+    (r"head", "head", (1, 0)),
+)
+VARIABLES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def timm_name(layer, variable):
+    """`("block_3_depthwise", "kernel")` -> `"blocks.3.0.fn.0.weight"`."""
+    for pattern, module, _ in MODULES:
+        if match := re.fullmatch(pattern, layer):
+            return f"{module.format(*match.groups())}.{VARIABLES[variable]}"
+
+
+def kernel_axes(layer):
+    """The transpose that makes timm's kernel of this layer Keras'."""
+    for pattern, _, axes in MODULES:
+        if re.fullmatch(pattern, layer):
+            return axes
+
+
+def read_safetensors(path):
+    """Name to array, without the batch counters, which Keras doesn't have.
+
+    Raises:
+        ValueError: If it isn't a whole safetensors file; it names the file.
+    """
+    import ml_dtypes  # noqa: F401, it teaches numpy bfloat16
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(path)
+    # The others are what it raises for types that numpy doesn't have.
+    except (SafetensorError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a safetensors file that can be read: {error}"
+        ) from error
+    return {
+        name: value
+        for name, value in tensors.items()
+        if not name.endswith(".num_batches_tracked")
+    }
+
+
+def read_architecture(tensors, path):
+    """The arguments of `ConvMixer` that the shapes of the tensors show.
+
+    Args:
+        tensors: What `read_safetensors` returns.
+        path: The file, for the error.
+
+    Returns:
+        A dict of `dim`, `depth`, `kernel_size`, `patch_size`, `channels` and
+        `classes`, the last one None for a checkpoint without a head.
+
+    Raises:
+        ValueError: If a tensor that shows them is missing or has another
+            number of axes; it names the file and the tensor.
+    """
+
+    def shape(name, rank):
+        if name not in tensors:
+            raise ValueError(
+                f"{path} is not a timm ConvMixer: it lacks {name!r}"
+            )
+        if tensors[name].ndim != rank:
+            raise ValueError(
+                f"{path} is not a timm ConvMixer: {name!r} has the shape "
+                f"{tensors[name].shape}, not {rank} axes"
+            )
+        return tensors[name].shape
+
+    blocks = {
+        match[1]
+        for name in tensors
+        if (match := re.match(r"blocks\.(\d+)\.", name))
+    }
+    dim, channels, patch_size, _ = shape("stem.0.weight", 4)
+    return {
+        "dim": dim,
+        "depth": len(blocks),
+        "kernel_size": shape("blocks.0.0.fn.0.weight", 4)[-1],
+        "patch_size": patch_size,
+        "channels": channels,
+        "classes": (
+            shape("head.weight", 2)[0] if "head.weight" in tensors else None
+        ),
+    }
