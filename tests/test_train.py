@@ -96,7 +96,7 @@ def test_trains_on_tensorflow_datasets(tmp_path):
     done = run_command(
         "train.py",
         *("--dataset", "cifar10", "--data-dir", shared("tfds")),
-        *("--epochs", 1, "--limit-steps", 1, "--batch-size", 32),
+        *("--epochs", 1, "--limit-steps", 1, "--image-size", 8),
         *("--run", tmp_path / "run"),
     )
     assert "45,000 training, 5,000 held out" in done.stdout
