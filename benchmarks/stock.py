@@ -1,9 +1,8 @@
 """Keras models as Keras and TensorFlow convert them, with nothing added."""
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
+
+from export.tflite import run_converter
 
 
 def convert_stock(model, format, images=None):
@@ -24,31 +23,12 @@ def convert_stock(model, format, images=None):
         for image in images:
             yield [np.float32(image[None])]
 
-    image = model.inputs[0]
-    operators, options = "TFLITE_BUILTINS", {}
-    types = []
-    if format != "float32":
+    options = {}
+    if format in ("dynamic", "int8"):
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
-    if format == "float16":
-        types = [tf.float16]
     if format == "int8":
-        operators = "TFLITE_BUILTINS_INT8"
+        options["operators"] = "TFLITE_BUILTINS_INT8"
         options["representative_dataset"] = representative_dataset
         options["inference_input_type"] = tf.int8
         options["inference_output_type"] = tf.int8
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.tflite")
-        model.export(
-            path,
-            format="litert",
-            verbose=False,
-            input_signature=[
-                tf.TensorSpec((1, *image.shape[1:]), image.dtype, image.name)
-            ],
-            target_spec={
-                "supported_ops": [tf.lite.OpsSet[operators]],
-                "supported_types": types,
-            },
-            **options,
-        )
-        return path.read_bytes()
+    return run_converter(model, float16_weights=format == "float16", **options)

@@ -61,14 +61,25 @@ def convert(model, format, representative_images=None):
     return quantize_dynamic(float32) if format == "dynamic" else float32
 
 
-def run_converter(model, float16_weights=False):
-    """Keras' export to TFLite, for one image at a time."""
+def run_converter(
+    model, operators="TFLITE_BUILTINS", float16_weights=False, **options
+):
+    """Keras' export of a model to TFLite, for one image at a time.
+
+    Args:
+        model: A Keras model of one input, with a fixed size.
+        operators: Name of the `tf.lite.OpsSet` it may use.
+        float16_weights: Whether to store the weights in half the size.
+        options: Attributes of the TFLite converter.
+
+    Returns:
+        The contents of the file.
+    """
     import tensorflow as tf
 
     image = model.inputs[0]
     signature = tf.TensorSpec((1, *image.shape[1:]), image.dtype, image.name)
-    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
-    options = {}
+    target = {"supported_ops": [tf.lite.OpsSet[operators]]}
     if float16_weights:
         target["supported_types"] = [tf.float16]
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]

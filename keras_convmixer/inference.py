@@ -23,6 +23,7 @@ import re
 import keras
 import numpy as np
 
+from keras_convmixer.convmixer import architecture
 from keras_convmixer.inference_layers import InferenceLayers
 
 # With fewer channels, groups do not pay; nor do more groups.
@@ -102,17 +103,16 @@ class TrainedConvMixer:
             if not isinstance(layer, keras.layers.InputLayer)
             and not known.fullmatch(layer.name)
         ]
-        if foreign or "stem_conv" not in self.layers:
+        if foreign:
             raise ValueError(
                 "model must be one that keras_convmixer.ConvMixer built, from "
                 f"its input to its output. Received: {model.name!r} with the "
-                f"layers {foreign or sorted(self.layers)}"
+                f"layers {foreign}"
             )
-        self.dim = self.layers["stem_conv"].filters
-        self.depth = sum(name.endswith("_add") for name in self.layers)
-        self.activation = self.layers["stem_activation"].get_config()[
-            "activation"
-        ]
+        network = architecture(model)
+        self.dim = network["dim"]
+        self.depth = network["depth"]
+        self.activation = network["activation"]
         self.has_top = "head" in self.layers
         pool = self.layers.get("pool")
         self.pooling = pool and type(pool).__name__
