@@ -26,7 +26,7 @@ def parse_arguments(arguments=None):
     add("--dataset", help="digits (default) or a tensorflow-datasets name")
     add("--data-dir", help="where tensorflow-datasets keeps its files")
     add("--image-folder", help="a folder with a folder of images per class")
-    add("--model", help="a named network, like convmixer_768_32")
+    add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
     add("--weights", help="weights to start from: a name or a file")
     add("--image-size", type=positive_int, help="pixels")
     add("--epochs", type=positive_int)
@@ -65,12 +65,13 @@ def train(args):
         compile_for_training,
         mirrored_strategy,
     )
+    from keras_convmixer.variants import parse_variant
 
     # What to train, on what.
     source = Source(args.dataset, args.data_dir, args.image_folder, args.seed)
     recipe = recipe_for(source.dataset, source.native_size())
     if args.model:
-        recipe = recipe.with_variant(args.model)
+        recipe = recipe.with_variant(parse_variant(args.model))
     recipe = recipe.replace(
         image_size=args.image_size,
         epochs=args.epochs,

@@ -53,7 +53,12 @@ def main(arguments=None):
 
 def benchmark(side, channels, kernel_size, format, rounds):
     """The rows of one layer."""
-    from benchmarks.measure import interleaved, tflite_run
+    from benchmarks.measure import (
+        interleaved,
+        spread,
+        tflite_run,
+        times_as_fast,
+    )
 
     runs = {
         name: tflite_run(
@@ -62,7 +67,6 @@ def benchmark(side, channels, kernel_size, format, rounds):
         for name, parts in splits(kernel_size).items()
     }
     results = interleaved(runs, 1, rounds)
-    as_is = results["as is"]["median_ms"]
     return [
         {
             "map": f"{side}x{side}x{channels}",
@@ -70,10 +74,10 @@ def benchmark(side, channels, kernel_size, format, rounds):
             "format": format,
             "split": name,
             "parts": len(splits(kernel_size)[name]),
-            **times,
-            "times_as_fast_as_is": round(as_is / times["median_ms"], 2),
+            **spread(turns),
+            "times_as_fast_as_is": times_as_fast(turns, results["as is"]),
         }
-        for name, times in results.items()
+        for name, turns in results.items()
     ]
 
 

@@ -41,7 +41,7 @@ def parse_arguments(arguments=None):
         nargs="+",
         metavar="NETWORK",
         help="a name of `python -m keras_convmixer`, or "
-        "DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]@SIZE",
+        "DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION][@SIZE]",
     )
     add("--formats", nargs="+", choices=FORMATS, default=FORMATS)
     add(
@@ -167,28 +167,32 @@ def measure(variant, files, others, threads, rounds):
 
 def table(variant, files, results, threads):
     """The rows of one network and one number of threads."""
+    from benchmarks.measure import spread, times_as_fast
     from benchmarks.networks import pointwise_multiply_adds
 
     multiply_adds = {key: variant.multiply_adds for key in results}
     multiply_adds[MATRIX_PRODUCT] = pointwise_multiply_adds(variant)
+    times = {key: spread(turns) for key, turns in results.items()}
     rates = {
-        key: multiply_adds[key] / times["median_ms"] / 1e6
-        for key, times in results.items()
+        key: multiply_adds[key] / times[key]["median_ms"] / 1e6
+        for key in results
     }
     rows = []
-    for (implementation, format), times in results.items():
-        key = implementation, format
-        is_network = key != MATRIX_PRODUCT
-        stock = results.get(("stock", format)) if is_network else None
+    for key, turns in results.items():
+        implementation, format = key
+        stock, pytorch = None, None
+        if key != MATRIX_PRODUCT:
+            stock = results.get(("stock", format))
+            pytorch = results.get(("pytorch", "float32"))
         path, peak = files.get(key, (None, None))
         rows.append(
             {
                 "format": format,
                 "implementation": implementation,
                 "threads": threads,
-                **times,
-                "times_as_fast_as_stock": stock
-                and round(stock["median_ms"] / times["median_ms"], 2),
+                **times[key],
+                "times_as_fast_as_stock": times_as_fast(turns, stock),
+                "times_as_fast_as_pytorch": times_as_fast(turns, pytorch),
                 "bytes": path and path.stat().st_size,
                 "export_peak_mb": peak,
                 "gmacs_per_s": round(rates[key], 1),

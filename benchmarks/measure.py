@@ -27,7 +27,7 @@ def interleaved(runs, threads, rounds):
             timed, then calls for `TURN_SECONDS`, at least one.
 
     Returns:
-        For each name `median_ms`, `p10_ms` and `p90_ms` of its calls.
+        For each name a list of turns, each a list of seconds.
     """
     import keras
 
@@ -37,21 +37,36 @@ def interleaved(runs, threads, rounds):
     for _ in range(rounds):
         for name, run in runs.items():
             run()
-            end = time.perf_counter() + TURN_SECONDS
+            turn, end = [], time.perf_counter() + TURN_SECONDS
             while True:
                 start = clock()
                 run()
-                times[name].append(clock() - start)
+                turn.append(clock() - start)
                 if time.perf_counter() > end:
                     break
+            times[name].append(turn)
         progress.add(1)
-    return {name: spread(seconds) for name, seconds in times.items()}
+    return times
 
 
-def spread(seconds):
-    percentiles = 1000 * np.percentile(seconds, [50, 10, 90])
+def spread(turns):
+    """Median and spread of all calls, in milliseconds."""
+    percentiles = 1000 * np.percentile(np.concatenate(turns), [50, 10, 90])
     names = ("median_ms", "p10_ms", "p90_ms")
     return dict(zip(names, percentiles.round(3).tolist(), strict=True))
+
+
+def times_as_fast(turns, reference):
+    """How often the reference's time is that of `turns`.
+
+    Turns of the same round are compared, and the median taken: a noisy
+    machine changes its speed from round to round.
+    """
+    if reference is None:
+        return None
+    rounds = zip(turns, reference, strict=True)
+    ratios = [np.median(theirs) / np.median(ours) for ours, theirs in rounds]
+    return round(float(np.median(ratios)), 2)
 
 
 def tflite_run(contents, threads):

@@ -1,46 +1,17 @@
 """Networks by name, with random weights, as other libraries run them."""
 
-import re
+import dataclasses
 
 import numpy as np
 
 from keras_convmixer.checks import one_of
-from keras_convmixer.variants import VARIANTS, Variant
-
-SHORT_FORM = re.compile(r"(\d+)/(\d+)/k(\d+)/p(\d+)(?:/(\w+))?@(\d+)")
+from keras_convmixer.variants import parse_variant
 
 
 def parse_network(text):
-    """A named network, or one in short form.
-
-    Args:
-        text: A name that `list_variants` knows, or
-            DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]@SIZE.
-
-    Returns:
-        A `Variant`.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    match = SHORT_FORM.fullmatch(text)
-    if text in VARIANTS:
-        return VARIANTS[text]
-    if match is None:
-        raise ValueError(
-            f"NETWORK must be one of {', '.join(VARIANTS)} or "
-            "DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]@SIZE, like "
-            f"512/6/k7/p7@224. Received: {text}"
-        )
-    dim, depth, kernel_size, patch_size, activation, size = match.groups()
-    return Variant(
-        int(dim),
-        int(depth),
-        int(kernel_size),
-        int(patch_size),
-        activation or "gelu",
-        image_size=int(size),
-    )
+    """A `Variant` by its name or its numbers; without a size, at 224."""
+    variant = parse_variant(text)
+    return dataclasses.replace(variant, image_size=variant.image_size or 224)
 
 
 def random_model(variant):

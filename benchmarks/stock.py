@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from export.tflite import run_converter
+from export.converter import run_converter
 
 
 def convert_stock(model, format, images=None):

@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from export import FORMATS
+from export import DEFAULT_FORMATS, FORMATS, IO
 from keras_convmixer.checks import one_of
 from keras_convmixer.commands import (
     Parser,
@@ -16,6 +16,7 @@ from keras_convmixer.commands import (
 from keras_convmixer.files import move_into, temporary_folder
 
 REPRESENTATIVE_IMAGES = 200
+QAT_EPOCHS = 5
 
 
 def parse_arguments(arguments=None):
@@ -29,9 +30,22 @@ def parse_arguments(arguments=None):
     add(
         "--formats",
         nargs="+",
-        default=FORMATS,
+        default=DEFAULT_FORMATS,
         metavar="FORMAT",
-        help=f"any of {', '.join(FORMATS)} (default: all)",
+        help=f"any of {', '.join(FORMATS)} (default: all but int8_qat, which "
+        "trains on)",
+    )
+    add(
+        "--epochs",
+        type=positive_int,
+        help=f"of int8_qat, over the training images (default: {QAT_EPOCHS})",
+    )
+    add(
+        "--io",
+        choices=IO,
+        default=IO[0],
+        help="uint8: pixels in, float32 probabilities out; int8: integers in "
+        "and out, for int8 and int8_qat",
     )
     add(
         "--min-agreement",
@@ -47,6 +61,10 @@ def parse_arguments(arguments=None):
             one_of("--formats", format, FORMATS)
         except ValueError as error:
             parser.error(error)
+    if args.epochs and "int8_qat" not in args.formats:
+        parser.error("--epochs needs --formats int8_qat")
+    if args.io == "int8" and not set(args.formats) <= {"int8", "int8_qat"}:
+        parser.error("--io int8 needs --formats int8, int8_qat or both")
     return args
 
 
@@ -57,7 +75,12 @@ def main(arguments=None):
         from keras_convmixer.run_folder import RunFolder
 
         failed = export(
-            RunFolder(args.run), args.formats, args.min_agreement, args.images
+            RunFolder(args.run),
+            args.formats,
+            args.min_agreement,
+            args.images,
+            args.epochs or QAT_EPOCHS,
+            args.io,
         )
     for result in failed:
         print(
@@ -69,7 +92,14 @@ def main(arguments=None):
     sys.exit(1 if failed else 0)
 
 
-def export(run, formats, min_agreement=0.98, max_images=None):
+def export(
+    run,
+    formats,
+    min_agreement=0.98,
+    max_images=None,
+    epochs=QAT_EPOCHS,
+    io="uint8",
+):
     """Writes `run.export` if all files agree with the Keras model.
 
     Args:
@@ -77,11 +107,18 @@ def export(run, formats, min_agreement=0.98, max_images=None):
         formats: Some of `export.FORMATS`.
         min_agreement: Least agreement that a file may have.
         max_images: Held-out images to use at most; None for all.
+        epochs: How long to train for "int8_qat".
+        io: As for `export.tflite.convert`.
 
     Returns:
         The results of the files that fell short; then nothing was written.
     """
-    from export.report import table, write_model_card, write_report
+    from export.report import (
+        table,
+        with_earlier,
+        write_model_card,
+        write_report,
+    )
     from export.verify import verify
     from keras_convmixer.data import as_arrays
 
@@ -94,36 +131,61 @@ def export(run, formats, min_agreement=0.98, max_images=None):
         results = []
         for format in formats:
             print(format, flush=True)
-            path = write(folder, run.name, format, model, data)
-            results.append(verify(path, format, images, labels, expected))
+            path = folder / file_name(run.name, format, io)
+            write(path, format, model, recipe, data, epochs, io)
+            result = verify(path, format, images, labels, expected)
+            result.io = io
+            result.qat_epochs = epochs if format == "int8_qat" else None
+            results.append(result)
+        failed = [r for r in results if r.agreement < min_agreement]
+        if not failed:
+            results = with_earlier(results, run.export, len(labels))
         proof = table(keras_top1, results)
         print(f"{len(labels):,} held-out images\n{proof}")
 
-        failed = [r for r in results if r.agreement < min_agreement]
         if not failed:
             write_report(folder, keras_top1, results, len(labels))
-            write_model_card(folder, run.name, recipe, data, proof, len(labels))
+            write_model_card(
+                folder, run.name, recipe, data, results, proof, len(labels)
+            )
             shutil.copy(run.labels, folder)
             move_into(run.export, folder)
     return failed
 
 
-def write(folder, name, format, model, data):
-    """Writes one file and returns its path."""
+def file_name(name, format, io):
+    if format == "saved_model":
+        return format
+    return f"{name}_{format}{'_io_int8' * (io == 'int8')}.tflite"
+
+
+def write(path, format, model, recipe, data, epochs, io):
+    """Writes one file, or the folder of the SavedModel."""
+    from export.qat import convert_qat
     from export.saved_model import write_saved_model
     from export.tflite import convert
-    from keras_convmixer.data import sample
+    from keras_convmixer.augmentation import augmentation
+    from keras_convmixer.data import (
+        held_out_batches,
+        sample,
+        training_batches,
+    )
 
     if format == "saved_model":
-        path = folder / format
         write_saved_model(model, path)
-        return path
-    representative_images = None
-    if format == "int8":
-        representative_images = sample(data.train, REPRESENTATIVE_IMAGES)
-    path = folder / f"{name}_{format}.tflite"
-    path.write_bytes(convert(model, format, representative_images))
-    return path
+        return
+    images = None
+    if format in ("int8", "int8_qat"):
+        images = sample(data.train, REPRESENTATIVE_IMAGES)
+    if format == "int8_qat":
+        augment = augmentation(recipe, seed=0)
+        batch = recipe.batch_size
+        batches = training_batches(data, batch, seed=0, augment=augment)
+        held_out = held_out_batches(data, batch)
+        contents, _ = convert_qat(model, images, batches, held_out, epochs, io)
+    else:
+        contents = convert(model, format, images, io)
+    path.write_bytes(contents)
 
 
 if __name__ == "__main__":

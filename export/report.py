@@ -1,7 +1,10 @@
 """What an export proved: a table, `report.json` and `MODEL_CARD.md`."""
 
 import dataclasses
+import json
 
+from export import FORMATS, IO
+from export.verify import Result
 from keras_convmixer.files import write_json, write_text
 from keras_convmixer.tables import markdown_table
 
@@ -59,7 +62,34 @@ def write_report(folder, keras_top1, results, num_images):
     )
 
 
-def write_model_card(folder, name, recipe, data, proof, num_images):
+def with_earlier(results, folder, num_images):
+    """Results, and those of earlier exports whose files are still there.
+
+    Args:
+        results: The new `Result`s.
+        folder: Where the earlier files are, with their report, if any.
+        num_images: How many images the results are of; earlier ones that are
+            of another number are left out.
+
+    Returns:
+        A list of `Result`, in the order of the formats.
+    """
+    path = folder / "report.json"
+    report = json.loads(path.read_text()) if path.is_file() else {}
+    rows = report["files"] if report.get("images") == num_images else []
+    by_file = {
+        row["file"]: Result(**row)
+        for row in rows
+        if (folder / row["file"]).exists()
+    }
+    by_file.update({result.file: result for result in results})
+    return sorted(
+        by_file.values(),
+        key=lambda result: (IO.index(result.io), FORMATS.index(result.format)),
+    )
+
+
+def write_model_card(folder, name, recipe, data, results, proof, num_images):
     """Writes `MODEL_CARD.md`: what the files are and what was proved.
 
     Args:
@@ -67,10 +97,33 @@ def write_model_card(folder, name, recipe, data, proof, num_images):
         name: The model's name.
         recipe: The `Recipe` it was trained with.
         data: The `ImageData` it was trained on.
-        proof: The table of results.
-        num_images: How many images the results are of.
+        results: The `Result`s.
+        proof: Their table.
+        num_images: How many images they are of.
     """
     size, classes = recipe.image_size, len(data.classes)
+    lines = [
+        f"- Input `image`: uint8 `[1, {size}, {size}, 3]`, RGB pixels from 0 "
+        "to 255.",
+        f"- Output `probabilities`: float32 `[1, {classes}]`, in the order of "
+        "`labels.txt`.",
+        f"- Trained on {data.num_train:,} images of {data.name}, "
+        f"{recipe.epochs} epochs; the epoch with the best held-out top-1 was "
+        "kept.",
+        f"- Held out: {data.held_out_split}.",
+    ]
+    for result in results:
+        if result.qat_epochs:
+            lines.append(
+                f"- {result.file}: {result.qat_epochs} more epochs with int8 "
+                "rounding, the best kept likewise."
+            )
+        if result.io == "int8":
+            lines.append(
+                f"- {result.file}: `image` is int8, pixel - 128, and "
+                "`probabilities` int8 with a scale and a zero point."
+            )
+    facts = "\n".join(lines)
     write_text(
         folder / "MODEL_CARD.md",
         f"""# {name}
@@ -78,12 +131,7 @@ def write_model_card(folder, name, recipe, data, proof, num_images):
 ConvMixer-{recipe.dim}/{recipe.depth} with kernel {recipe.kernel_size}, patch \
 {recipe.patch_size} and {recipe.activation}.
 
-- Input `image`: uint8 `[1, {size}, {size}, 3]`, RGB pixels from 0 to 255.
-- Output `probabilities`: float32 `[1, {classes}]`, in the order of \
-`labels.txt`.
-- Trained on {data.num_train:,} images of {data.name}, {recipe.epochs} epochs; \
-the epoch with the best held-out top-1 was kept.
-- Held out: {data.held_out_split}.
+{facts}
 
 Each file was run with LiteRT (the SavedModel with TensorFlow) on \
 {num_images:,} held-out images and compared with the Keras model. Agreement is \

@@ -24,6 +24,8 @@ class Result:
         max_abs_diff: Largest difference of a probability.
         latency_ms: Median milliseconds for one image, by number of threads:
             "1" and "all"; None where the number cannot be set.
+        io: As for `export.tflite.convert`.
+        qat_epochs: How long it was trained on under int8 rounding, or None.
     """
 
     file: str
@@ -33,6 +35,8 @@ class Result:
     agreement: float
     max_abs_diff: float
     latency_ms: dict
+    io: str = "uint8"
+    qat_epochs: int | None = None
 
 
 def verify(path, format, images, labels, expected):
@@ -48,17 +52,33 @@ def verify(path, format, images, labels, expected):
     Returns:
         A `Result`.
     """
-    is_saved_model = format == "saved_model"
-    all_threads = os.cpu_count()
-    run = saved_model(path) if is_saved_model else tflite(path, all_threads)
+    single = None
+    if format == "saved_model":
+        run = saved_model(path)
+    else:
+        run, single = tflite(path, os.cpu_count()), tflite(path, 1)
+    return compare(path, format, run, images, labels, expected, single)
 
+
+def compare(path, format, run, images, labels, expected, run_single=None):
+    """Runs a file as `run` does, and compares it with Keras.
+
+    Args:
+        path, format, images, labels, expected: As for `verify`.
+        run: A function from an image `[1, H, W, 3]` to probabilities
+            `[1, classes]` that uses all threads.
+        run_single: The same with one thread, if the number can be set.
+
+    Returns:
+        A `Result`.
+    """
     progress = keras.utils.Progbar(len(images), unit_name="image")
     outputs = np.empty_like(expected)
     for index, image in enumerate(images):
         outputs[index] = run(image[None])
         progress.add(1)
 
-    single = None if is_saved_model else latency(tflite(path, 1), images[:1])
+    single = run_single and latency(run_single, images[:1])
     predicted = outputs.argmax(-1)
     return Result(
         file=path.name,
@@ -77,20 +97,24 @@ def tflite(path, threads):
 
     interpreter = Interpreter(str(path), num_threads=threads)
     runner = interpreter.get_signature_runner()
-    types = [
-        details["dtype"]
-        for details in (
-            runner.get_input_details().get("image"),
-            runner.get_output_details().get("probabilities"),
-        )
-        if details
-    ]
-    if types != [np.uint8, np.float32]:
-        raise ValueError(
-            f"{path.name} must take uint8 `image` and give float32 "
-            f"`probabilities`. Found: {types}"
-        )
-    return lambda image: runner(image=image)["probabilities"]
+    image = runner.get_input_details().get("image")
+    output = runner.get_output_details().get("probabilities")
+    types = [details["dtype"] for details in (image, output) if details]
+    if types == [np.uint8, np.float32]:
+        return lambda image: runner(image=image)["probabilities"]
+    if types == [np.int8, np.int8]:
+        scale, zero_point = output["quantization"]
+
+        def run(image):
+            shifted = np.int8(np.int16(image) - 128)
+            integers = runner(image=shifted)["probabilities"]
+            return scale * (np.float32(integers) - zero_point)
+
+        return run
+    raise ValueError(
+        f"{path.name} must take uint8 `image` and give float32 "
+        f"`probabilities`, or both int8. Found: {types}"
+    )
 
 
 def saved_model(path):

@@ -1,5 +1,6 @@
 """The layers that an inference model is built of."""
 
+import keras
 import numpy as np
 
 from keras_convmixer.depthwise_parts import depthwise_parts
@@ -15,7 +16,8 @@ class InferenceLayers:
 
     def __init__(self, backend, activation):
         self.backend = backend
-        self.activation = activation
+        # The function, as Keras 2 has other names.
+        self.activation = keras.activations.get(activation)
 
     def stem(self, image, kernel, bias):
         """The patch embedding; `image` is `(batch, H, W, channels)`."""

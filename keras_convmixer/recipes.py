@@ -3,9 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from keras_convmixer.checks import one_of
 from keras_convmixer.convmixer import ConvMixer
-from keras_convmixer.variants import VARIANTS
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,8 @@ class Recipe:
         given = {k: v for k, v in changes.items() if v is not None}
         return dataclasses.replace(self, **given)
 
-    def with_variant(self, name):
-        """This recipe with the network of a named variant."""
-        variant = VARIANTS[one_of("model", name, VARIANTS)]
+    def with_variant(self, variant):
+        """This recipe with the network, and its image size if it has one."""
         return self.replace(**variant.arguments, image_size=variant.image_size)
 
 

@@ -4,12 +4,16 @@
 """
 
 import inspect
+import re
 from dataclasses import dataclass
 from functools import partial
 
 import keras
 
+from keras_convmixer.checks import one_of
 from keras_convmixer.convmixer import ConvMixer
+
+SHORT_FORM = "DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION][@SIZE]"
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Variant:
 
     Attributes:
         dim, depth, kernel_size, patch_size, activation: The network.
-        image_size: Height and width it is evaluated at, in pixels.
+        image_size: Height and width it is evaluated at, in pixels, or None.
         classes: Number of classes.
         top1, top5: Published accuracy in per cent, or None.
         weights: Names that `weights=` takes for it.
@@ -29,7 +33,7 @@ class Variant:
     kernel_size: int
     patch_size: int
     activation: str = "gelu"
-    image_size: int = 224
+    image_size: int | None = 224
     classes: int = 1000
     top1: float | None = None
     top5: float | None = None
@@ -81,6 +85,32 @@ VARIANTS = {
     "convmixer_512_12": Variant(512, 12, 8, 7, top1=72.59),
     "convmixer_256_8": Variant(256, 8, 5, 2, image_size=32, classes=10),
 }
+
+
+def parse_variant(text):
+    """A network by its name, or by its numbers.
+
+    Args:
+        text: A name that `list_variants` knows, or `SHORT_FORM`, like
+            "256/8/k5/p2" or "768/32/k7/p7/relu@224".
+
+    Returns:
+        A `Variant`; without "@SIZE" its `image_size` is None.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    match = re.fullmatch(
+        r"(\d+)/(\d+)/k(\d+)/p(\d+)(?:/(\w+))?(?:@(\d+))?", text
+    )
+    if match is None:
+        return VARIANTS[one_of("model", text, (*VARIANTS, SHORT_FORM))]
+    *numbers, activation, size = match.groups()
+    return Variant(
+        *map(int, numbers),
+        activation=activation or "gelu",
+        image_size=size and int(size),
+    )
 
 
 def _builder(name):

@@ -10,6 +10,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -60,6 +61,62 @@ def randomize_norms(model, seed=0, extreme=False):
                     random.uniform(0.05, 1, size),
                 ]
             )
+
+
+def interpreter(contents):
+    """A LiteRT interpreter of the contents of a file."""
+    interpreter = Interpreter(model_content=contents)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def operators(contents):
+    """The operators of a file, without the delegates that run them."""
+    details = interpreter(contents)._get_ops_details()
+    return [row["op_name"] for row in details if row["op_name"] != "DELEGATE"]
+
+
+def outputs(contents, images):
+    """The outputs of a file for images that are run one by one."""
+    runner = interpreter(contents).get_signature_runner()
+    (name,) = runner.get_output_details()
+    return np.concatenate([runner(image=i[None])[name] for i in images])
+
+
+def timm_checkpoint(
+    dim=8, depth=2, kernel=3, patch=4, channels=3, classes=5, seed=0
+):
+    """Random tensors with timm's names and shapes."""
+    random = np.random.default_rng(seed)
+
+    def conv(name, *shape):
+        bound = np.prod(shape[1:]) ** -0.5
+        return {
+            f"{name}.weight": random.uniform(-bound, bound, shape),
+            f"{name}.bias": random.uniform(-bound, bound, shape[0]),
+        }
+
+    def norm(name):
+        return {
+            f"{name}.weight": random.uniform(0.5, 1.5, dim),
+            f"{name}.bias": random.normal(0, 0.3, dim),
+            f"{name}.running_mean": random.normal(0, 0.3, dim),
+            f"{name}.running_var": random.uniform(0.1, 1, dim),
+            f"{name}.num_batches_tracked": np.array(7),
+        }
+
+    tensors = conv("stem.0", dim, channels, patch, patch) | norm("stem.2")
+    for i in range(depth):
+        tensors |= conv(f"blocks.{i}.0.fn.0", dim, 1, kernel, kernel)
+        tensors |= norm(f"blocks.{i}.0.fn.2")
+        tensors |= conv(f"blocks.{i}.1", dim, dim, 1, 1)
+        tensors |= norm(f"blocks.{i}.3")
+    if classes:
+        tensors |= conv("head", classes, dim)
+    return {
+        name: value.astype("float32") if value.ndim else value
+        for name, value in tensors.items()
+    }
 
 
 @pytest.fixture(scope="session")

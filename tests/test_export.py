@@ -1,14 +1,20 @@
 """`python -m export RUN`: files are proved before they are handed over."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
-from conftest import randomize_norms, run_command
+from conftest import (
+    interpreter,
+    operators,
+    outputs,
+    randomize_norms,
+    run_command,
+)
 
-from export import FORMATS, TFLITE_FORMATS
+from export import DEFAULT_FORMATS, TFLITE_FORMATS
 from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.data import Source, as_arrays
@@ -27,25 +33,6 @@ def images():
     return random.integers(0, 256, (20, 16, 16, 3)).astype("uint8")
 
 
-def interpreter(contents):
-    interpreter = Interpreter(model_content=contents)
-    interpreter.allocate_tensors()
-    return interpreter
-
-
-def operators(contents):
-    """The operators of a file, without the delegates that run them."""
-    details = interpreter(contents)._get_ops_details()
-    return [row["op_name"] for row in details if row["op_name"] != "DELEGATE"]
-
-
-def outputs(contents, images):
-    """The outputs of a file for images that are run one by one."""
-    runner = interpreter(contents).get_signature_runner()
-    (name,) = runner.get_output_details()
-    return np.concatenate([runner(image=i[None])[name] for i in images])
-
-
 def test_export_writes_what_the_design_names(digits_export):
     names = {path.name for path in digits_export.iterdir()}
     assert names == {
@@ -62,7 +49,7 @@ def test_report_holds_the_proof_of_every_file(digits_export):
     report = json.loads((digits_export / "report.json").read_text())
     assert report["images"] == 360
     results = {result["format"]: result for result in report["files"]}
-    assert tuple(results) == FORMATS
+    assert tuple(results) == DEFAULT_FORMATS
     for format, result in results.items():
         assert (digits_export / result["file"]).exists()
         assert result["bytes"] > 10_000
@@ -102,6 +89,18 @@ def test_model_card_holds_the_table(digits_export):
     for format in TFLITE_FORMATS:
         assert f"| digits_{format}.tflite" in card
     assert "360 of 1797, stratified" in card
+
+
+def test_a_later_export_adds_to_the_report(digits_export, tmp_path):
+    run = shutil.copytree(digits_export.parent, tmp_path / "digits")
+    (run / "export" / "digits_int8.tflite").write_bytes(b"old")
+    run_command("-m", "export", run, "--formats", "int8")
+    report = json.loads((run / "export" / "report.json").read_text())
+    formats = [result["format"] for result in report["files"]]
+    assert formats == list(DEFAULT_FORMATS)
+    file = run / "export" / report["files"][-1]["file"]
+    assert file.stat().st_size == report["files"][-1]["bytes"]
+    assert "digits_float32.tflite" in (run / "export/MODEL_CARD.md").read_text()
 
 
 def test_saved_model_loads_with_nothing_but_tensorflow(digits_export, tmp_path):
@@ -170,15 +169,6 @@ def test_only_builtin_operators_occur(model, images, format):
         assert not name.startswith(("Flex", "CUSTOM"))
 
 
-def test_int8_is_all_integer_up_to_the_last_feature_map(model, images):
-    names = operators(convert(model, "int8", images))
-    assert names[:2] == ["CAST", "QUANTIZE"]
-    assert names[-4:] == ["DEQUANTIZE", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
-    assert "DEQUANTIZE" not in names[:-4]
-    # One more QUANTIZE rescales the pixels behind the reshaping of the stem.
-    assert names.count("QUANTIZE") <= 2
-
-
 def test_dynamic_holds_int8_pointwise_and_float_depthwise(model, images):
     tensors = interpreter(convert(model, "dynamic")).get_tensor_details()
     kernels = {
@@ -243,6 +233,8 @@ def test_a_model_of_any_size_must_be_given_one():
         (["{run}", "--formats", "int9"], "Did you mean 'int8'?"),
         (["{run}", "--min-agreement", "2"], "must be from 0 to 1"),
         (["{tmp}/nowhere"], "is not the folder of a training"),
+        (["{run}", "--epochs", "2"], "--epochs needs --formats int8_qat"),
+        (["{run}", "--io", "int8"], "--io int8 needs --formats int8"),
     ],
 )
 def test_bad_argument_is_one_line(digits_run, tmp_path, arguments, words):

@@ -97,8 +97,9 @@ def test_trains_on_tensorflow_datasets(tmp_path):
         "train.py",
         *("--dataset", "cifar10", "--data-dir", shared("tfds")),
         *("--epochs", 1, "--limit-steps", 1, "--image-size", 8),
-        *("--run", tmp_path / "run"),
+        *("--model", "16/2/k7/p4", "--run", tmp_path / "run"),
     )
+    assert "16/2, kernel 7, patch 4, 8 x 8 pixels" in done.stdout
     assert "45,000 training, 5,000 held out" in done.stdout
 
 
@@ -122,6 +123,7 @@ def test_two_replicas_train(tmp_path):
         (["--batch-size", "65", "--replicas", "2"], "batch size must divide"),
         (["--batch-size", "2000"], "batch size must be at most 1437"),
         (["--model", "convmixer_768_23"], "Did you mean 'convmixer_768_32'?"),
+        (["--model", "64/4/k7"], "'DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]"),
         (["--dataset", "digits", "--image-folder", "."], "not both"),
     ],
 )

@@ -1,0 +1,129 @@
+"""What eight bits cost: our files, and the stock converter's, on real images.
+
+python -m benchmarks.accuracy runs/cifar10 runs/digits
+
+Takes the results of `python -m export RUN --formats ...` from its report, and
+converts the same model with the stock converter to compare.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from keras_convmixer.commands import Parser, one_line_errors, quiet_tensorflow
+
+STOCK_FORMATS = ("float32", "dynamic", "int8")
+RESULTS = Path(__file__).parent / "results"
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(
+        prog="python -m benchmarks.accuracy",
+        description="Accuracy of exported files beside the stock converter's.",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--output", type=Path, default=RESULTS / "accuracy.csv")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    with one_line_errors():
+        quiet_tensorflow()
+        from benchmarks.measure import write_csv
+        from keras_convmixer.run_folder import RunFolder
+        from keras_convmixer.tables import markdown_table
+
+        rows = []
+        for path in args.runs:
+            rows += measure(RunFolder(path))
+        print(markdown_table(rows))
+        write_csv(args.output, rows)
+
+
+def measure(run):
+    """The rows of one run: Keras, the stock files, ours."""
+    from keras_convmixer.data import as_arrays, sample
+
+    report = exported(run)
+    model, recipe, data = run.read()
+    images, labels = as_arrays(data.held_out, report["images"])
+    expected = model.predict(images, recipe.batch_size, verbose=0)
+    representative = sample(data.train, 200)
+    keras_top1 = report["keras"]["top1"]
+    rows = [row(run, "keras", "float32", {"top1": keras_top1}, keras_top1)]
+    for format in STOCK_FORMATS:
+        result = stock(model, format, representative, images, labels, expected)
+        rows.append(row(run, "stock", format, vars(result), keras_top1))
+    for result in report["files"]:
+        rows.append(row(run, "ours", result["format"], result, keras_top1))
+    return rows
+
+
+def exported(run):
+    """The report of a run's export."""
+    path = run.export / "report.json"
+    if not path.is_file():
+        raise ValueError(f"{run.path} is not exported: it has no {path.name}")
+    return json.loads(path.read_text())
+
+
+def stock(model, format, representative, images, labels, expected):
+    """The `Result` of the stock converter's file."""
+    from benchmarks.stock import convert_stock
+    from export.verify import compare
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"{format}.tflite")
+        path.write_bytes(convert_stock(model, format, representative))
+        run, single = stock_run(path, os.cpu_count()), stock_run(path, 1)
+        return compare(path, format, run, images, labels, expected, single)
+
+
+def stock_run(path, threads):
+    """A function from uint8 `[1, H, W, 3]` to probabilities `[1, classes]`."""
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    (image,) = interpreter.get_input_details()
+    (output,) = interpreter.get_output_details()
+
+    def run(pixels):
+        values = np.float32(pixels)
+        if image["dtype"] == np.int8:
+            scale, zero_point = image["quantization"]
+            values = np.rint(values / scale) + zero_point
+        interpreter.set_tensor(image["index"], values.astype(image["dtype"]))
+        interpreter.invoke()
+        values = interpreter.get_tensor(output["index"])
+        if output["dtype"] == np.int8:
+            scale, zero_point = output["quantization"]
+            values = scale * (np.float32(values) - zero_point)
+        return values
+
+    return run
+
+
+def row(run, implementation, format, result, keras_top1):
+    """One line of the table; `result` has the fields of a `Result`."""
+
+    def percent(share):
+        return None if share is None else round(100 * share, 2)
+
+    return {
+        "network": run.name,
+        "implementation": implementation,
+        "format": format,
+        "top1": percent(result["top1"]),
+        "difference": percent(result["top1"] - keras_top1),
+        "agreement": percent(result.get("agreement")),
+        "bytes": result.get("bytes"),
+        "ms_1_thread": result.get("latency_ms", {}).get("1"),
+    }
+
+
+if __name__ == "__main__":
+    main()

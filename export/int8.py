@@ -1,0 +1,170 @@
+"""TFLite files in eight bits: ranges of the activations, and the quantizer."""
+
+import contextlib
+import itertools
+import re
+import warnings
+
+import keras
+import numpy as np
+
+FLOAT_LAYERS = ("pool", "head")
+MOVING_LAYERS = ("Reshape", "ZeroPadding2D", "Cropping2D")
+
+
+def quantize_dynamic(float32):
+    """Pointwise convolutions and classifier of a float32 file to int8."""
+    recipe = new_recipe(float32)
+    for operator in ("CONV_2D", "FULLY_CONNECTED"):
+        recipe.add_dynamic_config(".*", operators()[operator], num_bits=8)
+    return with_short_names(recipe.quantize().quantized_model)
+
+
+def quantize_int8(float32, ranges, io="uint8"):
+    """All operators of a float32 file to int8, up to the last feature map.
+
+    Behind it float32 comes in, unless `io` is "int8": eight bits can't tell
+    the scores of an uncertain image apart. Pooling and softmax cost nothing
+    there, and the classifier keeps its int8 weights.
+
+    Args:
+        float32: Contents of a file whose model has one group of channels.
+        ranges: What `calibrate` gives.
+        io: As for `export.tflite.convert`.
+
+    Returns:
+        The contents of the file.
+    """
+    recipe = integer_recipe(float32)
+    if io == "uint8":
+        fully_connected = operators()["FULLY_CONNECTED"]
+        recipe.add_dynamic_config(".*", fully_connected, num_bits=8)
+        for operator in ("INPUT", "MEAN", "SOFTMAX", "OUTPUT"):
+            recipe.update_quantization_recipe(
+                ".*", operators()[operator], algorithm_key="no_quantize"
+            )
+    with all_activations_kept():
+        return with_short_names(recipe.quantize(ranges).quantized_model)
+
+
+def calibrate(float32, images, are_pixels):
+    """The least and the largest value of every tensor over the images.
+
+    The quantizer's own calibration averages the extremes of the images and so
+    cuts the larger ones off; here it only names the tensors.
+
+    Args:
+        float32: Contents of a float32 file.
+        images: What the file takes, `[N, height, width, channels]`.
+        are_pixels: Whether its values are 0 to 255, and go in unchanged.
+
+    Returns:
+        `{tensor name: {"min": array, "max": array, ...}}`.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    recipe = integer_recipe(float32)
+    with all_activations_kept():
+        ranges = recipe.calibrate({"serving_default": [{"image": images[:1]}]})
+        interpreter = Interpreter(
+            model_content=float32, experimental_preserve_all_tensors=True
+        )
+    run = interpreter.get_signature_runner()
+    tensors = {
+        tensor["name"]: tensor["index"]
+        for tensor in interpreter.get_tensor_details()
+    }
+    progress = keras.utils.Progbar(len(images), unit_name="image")
+    for image in images:
+        run(image=image[None])
+        for name, limits in ranges.items():
+            if name in tensors:
+                values = interpreter.get_tensor(tensors[name])
+                limits["min"] = np.minimum(limits["min"], values.min())
+                limits["max"] = np.maximum(limits["max"], values.max())
+        progress.add(1)
+    if are_pixels:
+        before_stem = itertools.takewhile(
+            lambda tensor: "stem_conv" not in tensor, ranges
+        )
+        inputs = (tensor for tensor in ranges if "image" in tensor)
+        for tensor in {*before_stem, *inputs}:
+            set_range(ranges, tensor, (0, 255))
+    return ranges
+
+
+@contextlib.contextmanager
+def all_activations_kept():
+    """LiteRT warns of the memory that this takes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*preserve_all_tensors")
+        yield
+
+
+def set_range(ranges, tensor, limits):
+    for name, value in zip(("min", "max"), limits, strict=True):
+        ranges[tensor][name] = np.full_like(ranges[tensor][name], value)
+
+
+def output_tensors(ranges, inference):
+    """Which tensor holds the output of which layer.
+
+    Args:
+        ranges: What `calibrate` gives, in the order of the file.
+        inference: The inference model that the file was written of.
+
+    Returns:
+        `{layer name: tensor name}`, for layers whose output is rounded: not
+        those that only move values, nor those behind the last feature map,
+        nor those that are computed in one operator with the next.
+    """
+    layers = {
+        layer.name
+        for layer in inference.layers
+        if layer.name not in FLOAT_LAYERS
+        and type(layer).__name__ not in MOVING_LAYERS
+    }
+    tensors = {}
+    for tensor in ranges:
+        # MODEL/LAYER_1/OPERATOR;... with the last of what was fused in front.
+        for part in reversed(tensor.split(";")[0].split("/")):
+            layer = re.sub(r"_\d+$", "", part)
+            if layer in layers:
+                tensors[layer] = tensor
+                break
+    return tensors
+
+
+def with_short_names(contents):
+    """Names of tensors without their paths, which take 2 % of a file."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(contents)
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            last_operator = tensor.name.decode().split(";")[0]
+            tensor.name = "/".join(last_operator.split("/")[-2:])
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def integer_recipe(float32):
+    recipe = new_recipe(float32)
+    recipe.add_static_config(
+        ".*",
+        operators()["ALL_SUPPORTED"],
+        activation_num_bits=8,
+        weight_num_bits=8,
+    )
+    return recipe
+
+
+def new_recipe(float32):
+    from ai_edge_quantizer import quantizer
+
+    return quantizer.Quantizer(float_model=bytearray(float32))
+
+
+def operators():
+    from ai_edge_quantizer import qtyping
+
+    return qtyping.TFLOperationName

@@ -1,0 +1,107 @@
+"""int8 files after quantisation-aware training."""
+
+import tempfile
+from pathlib import Path
+
+from export.int8 import output_tensors, quantize_int8, set_range
+from export.interface import output_name
+from export.tflite import calibrated_file, check_images, check_size
+from keras_convmixer.inference import reparameterize
+
+LEARNING_RATE = 3e-4
+
+
+def convert_qat(
+    model, representative_images, batches, held_out, epochs, io="uint8"
+):
+    """Trains a ConvMixer on under int8 rounding, and converts it.
+
+    The float model is the teacher: the loss is the cross-entropy to the
+    probabilities that it gives the same images. Training begins where the
+    "int8" file of `export.tflite.convert` is; Adam's rate falls as a cosine
+    to 0, and the epoch with the best held-out accuracy is kept.
+
+    Args:
+        model: A model that `ConvMixer` built, trained, with a fixed input
+            size, that gives probabilities.
+        representative_images, io: As for `export.tflite.convert`.
+        batches: `tf.data.Dataset`, an epoch of (images, one-hot labels).
+        held_out: The same, of held-out images.
+        epochs: How often to go through `batches`.
+
+    Returns:
+        `(contents, aware)`: the contents of the file, whose interface and
+        operators are those of "int8", and the `tf_keras.Model` that was
+        trained.
+
+    Raises:
+        ValueError: If an argument is not as above.
+    """
+    from keras_convmixer.quantize import (
+        quantization_aware,
+        trained_inference_model,
+        trained_ranges,
+    )
+
+    check_size(model)
+    if output_name(model) != "probabilities":
+        raise ValueError(
+            "model must give probabilities to be trained for int8. Received: "
+            f"one that gives {output_name(model)}"
+        )
+    images = check_images(representative_images, model)
+    inference = reparameterize(model, channel_groups=1)
+    _, ranges = calibrated_file(inference, images)
+    aware = quantization_aware(
+        model,
+        {
+            layer: (ranges[tensor]["min"].item(), ranges[tensor]["max"].item())
+            for layer, tensor in output_tensors(ranges, inference).items()
+        },
+    )
+    fine_tune(aware, model, batches, held_out, epochs)
+
+    inference = trained_inference_model(aware, model)
+    float32, ranges = calibrated_file(inference, images, io)
+    tensors = output_tensors(ranges, inference)
+    for layer, limits in trained_ranges(aware).items():
+        set_range(ranges, tensors[layer], limits)
+    return quantize_int8(float32, ranges, io), aware
+
+
+def fine_tune(aware, teacher, batches, held_out, epochs):
+    """Trains the quantisation-aware model to do as its teacher does."""
+    from keras_convmixer.legacy_keras import tf_keras
+
+    steps = len(batches)
+
+    def lessons():
+        while True:
+            for images, _ in batches:
+                yield images, teacher(images, training=False)
+
+    rate = tf_keras.optimizers.schedules.CosineDecay(
+        LEARNING_RATE, epochs * steps
+    )
+    aware.compile(
+        tf_keras.optimizers.Adam(rate),
+        "categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        best = Path(folder, "best")
+        aware.fit(
+            lessons(),
+            steps_per_epoch=steps,
+            epochs=epochs,
+            validation_data=held_out,
+            callbacks=[
+                tf_keras.callbacks.ModelCheckpoint(
+                    best,
+                    monitor="val_accuracy",
+                    save_best_only=True,
+                    save_weights_only=True,
+                )
+            ],
+        )
+        aware.load_weights(best).expect_partial()

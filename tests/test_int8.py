@@ -1,0 +1,216 @@
+"""int8 files: which operators, which ranges, and training for them."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from conftest import (
+    interpreter,
+    operators,
+    outputs,
+    randomize_norms,
+    run_command,
+)
+
+from export.int8 import output_tensors
+from export.qat import convert_qat
+from export.tflite import calibrated_file, convert
+from keras_convmixer import ConvMixer, reparameterize
+from keras_convmixer.data import (
+    Source,
+    as_arrays,
+    held_out_batches,
+    sample,
+    training_batches,
+)
+
+
+@pytest.fixture(scope="module", params=["gelu", "relu", "hard_swish"])
+def model(request):
+    model = ConvMixer(
+        *(16, 1, 9, 2, request.param), input_shape=(16, 16, 3), classes=5
+    )
+    randomize_norms(model)
+    return model
+
+
+@pytest.fixture(scope="module")
+def images():
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (20, 16, 16, 3)).astype("uint8")
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A network for digits, trained, then trained for int8; and its file."""
+    keras.utils.set_random_seed(0)
+    data = Source("digits").load(8)
+    batches = training_batches(data, 64, seed=0)
+    model = ConvMixer(24, 2, 7, 1, input_shape=(8, 8, 3), classes=10)
+    model.compile(keras.optimizers.AdamW(0.01), "categorical_crossentropy")
+    model.fit(batches, epochs=6, verbose=0, shuffle=False)
+    contents, aware = convert_qat(
+        model,
+        sample(data.train, 50),
+        batches,
+        held_out_batches(data, 64),
+        epochs=3,
+    )
+    return model, contents, aware, as_arrays(data.held_out)
+
+
+def test_int8_is_all_integer_up_to_the_last_feature_map(model, images):
+    names = operators(convert(model, "int8", images))
+    assert names[:2] == ["CAST", "QUANTIZE"]
+    assert names[-4:] == ["DEQUANTIZE", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
+    assert "DEQUANTIZE" not in names[:-4]
+    assert "QUANTIZE" not in names[2:]
+
+
+def test_pixels_go_into_int8_files_unchanged(model, images):
+    dark = images // 4
+    tensors = interpreter(convert(model, "int8", dark)).get_tensor_details()
+    (pixels,) = {
+        tensor["quantization"]
+        for tensor in tensors
+        if "patch_rows" in tensor["name"]
+    }
+    assert pixels == (1.0, -128)
+
+
+def test_int8_in_and_out_is_all_integer(model, images):
+    contents = convert(model, "int8", images, io="int8")
+    assert not {"CAST", "QUANTIZE", "DEQUANTIZE"} & set(operators(contents))
+    runner = interpreter(contents).get_signature_runner()
+    image = runner.get_input_details()["image"]
+    output = runner.get_output_details()["probabilities"]
+    assert image["dtype"] == output["dtype"] == np.int8
+    assert image["quantization"] == (1.0, -128)
+    scale, zero_point = output["quantization"]
+    integers = outputs(contents, np.int8(np.int16(images) - 128))
+    measured = scale * (np.float32(integers) - zero_point)
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(measured, expected, atol=0.2)
+
+
+@pytest.mark.parametrize("format", ["float32", "float16", "dynamic"])
+def test_only_int8_files_are_integer_in_and_out(model, format):
+    with pytest.raises(ValueError, match="needs the format int8"):
+        convert(model, format, io="int8")
+
+
+def test_aware_model_rounds_as_the_file_does(model, images):
+    """But for activations of several operators, which files round inside."""
+    from keras_convmixer.quantize import quantization_aware
+
+    inference = reparameterize(model, channel_groups=1)
+    _, ranges = calibrated_file(inference, images)
+    aware = quantization_aware(
+        model,
+        {
+            layer: (ranges[tensor]["min"].item(), ranges[tensor]["max"].item())
+            for layer, tensor in output_tensors(ranges, inference).items()
+        },
+    )
+    file = outputs(convert(model, "int8", images), images)
+    rounded = aware.predict(np.float32(images), verbose=0)
+    exact = model.predict(images, verbose=0)
+    assert np.abs(rounded - file).mean() < 0.5 * np.abs(exact - file).mean()
+
+
+def test_aware_model_without_ranges_rounds_kernels_only(model, images):
+    from keras_convmixer.quantize import (
+        quantization_aware,
+        trained_inference_model,
+        trained_ranges,
+    )
+
+    aware = quantization_aware(model, {})
+    assert trained_ranges(aware) == {}
+    expected = model.predict(images, verbose=0)
+    rounded = aware.predict(np.float32(images), verbose=0)
+    assert 1e-6 < np.abs(rounded - expected).max() < 0.05
+    back = trained_inference_model(aware, model)
+    unrounded = back.predict(np.float32(images), verbose=0)
+    np.testing.assert_allclose(unrounded, expected, atol=1e-5)
+
+
+def test_file_agrees_with_the_model_that_was_trained(trained):
+    _, contents, aware, (images, _) = trained
+    file = outputs(contents, images)
+    rounded = aware.predict(np.float32(images), verbose=0)
+    assert (file.argmax(-1) == rounded.argmax(-1)).mean() >= 0.985
+    assert np.abs(file - rounded).mean() < 2e-3
+
+
+def test_training_for_int8_loses_nothing(trained):
+    model, contents, _, (images, labels) = trained
+    expected = model.predict(images, verbose=0).argmax(-1)
+    predicted = outputs(contents, images).argmax(-1)
+    assert (predicted == expected).mean() > 0.98
+    loss = (expected == labels).mean() - (predicted == labels).mean()
+    assert loss < 0.006
+
+
+def test_training_for_int8_keeps_the_operators(trained):
+    model, contents, _, (images, _) = trained
+    assert operators(contents) == operators(convert(model, "int8", images[:5]))
+
+
+def test_training_for_int8_changes_weights_and_ranges(trained):
+    model, contents, _, (images, _) = trained
+    before = convert(model, "int8", images[:50])
+    assert len(contents) == len(before)
+    assert contents != before
+
+
+def test_a_model_that_gives_logits_is_not_trained_for_int8(images):
+    model = ConvMixer(
+        *(8, 1, 3, 4), input_shape=(16, 16, 3), classifier_activation=None
+    )
+    with pytest.raises(ValueError, match="Received: one that gives logits"):
+        convert_qat(model, images, None, None, 1)
+
+
+def test_command_trains_for_int8_and_proves_the_file(digits_run, tmp_path):
+    run = shutil.copytree(digits_run, tmp_path / "digits")
+    run_command(
+        *("-m", "export", run, "--formats", "int8_qat", "--epochs", 1),
+        *("--io", "int8", "--min-agreement", 0.9),
+    )
+    folder = run / "export"
+    report = json.loads((folder / "report.json").read_text())
+    (result,) = report["files"]
+    assert result["file"] == "digits_int8_qat_io_int8.tflite"
+    assert (folder / result["file"]).is_file()
+    assert result["agreement"] >= 0.9
+
+
+def test_keras_2_stays_out_of_the_way(tmp_path):
+    done = run_command(
+        "-c",
+        "import os, subprocess, sys\n"
+        "from keras_convmixer import quantize\n"
+        "import tensorflow as tf\n"
+        "ask = 'import tensorflow as tf; print(tf.keras.version())'\n"
+        "child = subprocess.run([sys.executable, '-c', ask], text=True,\n"
+        "                       capture_output=True).stdout.strip()\n"
+        "print(tf.keras.version(), child, os.environ.get("
+        "'TF_USE_LEGACY_KERAS'))\n",
+        cwd=tmp_path,
+    )
+    ours, child, switch = done.stdout.split()
+    assert ours == child == keras.__version__
+    assert switch == "None"
+
+
+def test_exporting_other_formats_does_not_load_keras_2(tmp_path):
+    done = run_command(
+        "-c",
+        "import sys, export.__main__, export.tflite, export.qat\n"
+        "print('tf_keras' in sys.modules)",
+        cwd=tmp_path,
+    )
+    assert done.stdout.strip() == "False"
