@@ -13,12 +13,11 @@ import importlib.util
 import os
 import resource
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 from keras_convmixer.commands import (
     Parser,
+    in_new_process,
     one_line_errors,
     positive_int,
     quiet_tensorflow,
@@ -118,14 +117,9 @@ def write_files(variant, args, folder):
     return files
 
 
-def in_new_process(function, *arguments):
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(1, spawn, quiet_tensorflow) as pool:
-        return pool.submit(function, *arguments).result()
-
-
 def write_file(variant, implementation, format, image_count, path):
     """Writes a file; returns the peak memory of this process in MB."""
+    quiet_tensorflow()
     from benchmarks.networks import random_images, random_model
     from benchmarks.stock import convert_stock
     from export.tflite import convert
@@ -141,7 +135,8 @@ def write_file(variant, implementation, format, image_count, path):
 
 
 def measure(variant, files, others, threads, rounds):
-    """Times, by implementation and format, and the matrix product's rate."""
+    """Turns, by implementation and format, and the matrix product's."""
+    quiet_tensorflow()
     import tensorflow as tf
 
     from benchmarks.measure import interleaved, tflite_run

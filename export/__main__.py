@@ -161,6 +161,7 @@ def file_name(name, format, io):
 
 def write(path, format, model, recipe, data, epochs, io):
     """Writes one file, or the folder of the SavedModel."""
+    from export.metadata import add_metadata
     from export.qat import convert_qat
     from export.saved_model import write_saved_model
     from export.tflite import convert
@@ -185,7 +186,15 @@ def write(path, format, model, recipe, data, epochs, io):
         contents, _ = convert_qat(model, images, batches, held_out, epochs, io)
     else:
         contents = convert(model, format, images, io)
-    path.write_bytes(contents)
+    path.write_bytes(
+        add_metadata(
+            contents,
+            name=path.stem,
+            description=f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on "
+            f"{data.name}, {format}",
+            labels=data.classes,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Every file that was written is run on real images and compared."""
 
-import os
 import statistics
 import time
 from dataclasses import dataclass
 
 import keras
 import numpy as np
+
+from export.runtime import TFLiteFile, saved_model
 
 TIMED_SECONDS = 1.0
 
@@ -56,7 +57,7 @@ def verify(path, format, images, labels, expected):
     if format == "saved_model":
         run = saved_model(path)
     else:
-        run, single = tflite(path, os.cpu_count()), tflite(path, 1)
+        run, single = TFLiteFile(path), TFLiteFile(path, threads=1)
     return compare(path, format, run, images, labels, expected, single)
 
 
@@ -89,41 +90,6 @@ def compare(path, format, run, images, labels, expected, run_single=None):
         max_abs_diff=float(np.abs(outputs - expected).max()),
         latency_ms={"1": single, "all": latency(run, images[:1])},
     )
-
-
-def tflite(path, threads):
-    """A function from uint8 `[1, H, W, 3]` to probabilities `[1, classes]`."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(path), num_threads=threads)
-    runner = interpreter.get_signature_runner()
-    image = runner.get_input_details().get("image")
-    output = runner.get_output_details().get("probabilities")
-    types = [details["dtype"] for details in (image, output) if details]
-    if types == [np.uint8, np.float32]:
-        return lambda image: runner(image=image)["probabilities"]
-    if types == [np.int8, np.int8]:
-        scale, zero_point = output["quantization"]
-
-        def run(image):
-            shifted = np.int8(np.int16(image) - 128)
-            integers = runner(image=shifted)["probabilities"]
-            return scale * (np.float32(integers) - zero_point)
-
-        return run
-    raise ValueError(
-        f"{path.name} must take uint8 `image` and give float32 "
-        f"`probabilities`, or both int8. Found: {types}"
-    )
-
-
-def saved_model(path):
-    """The same for a SavedModel."""
-    import tensorflow as tf
-
-    model = tf.saved_model.load(str(path))
-    serve = model.signatures["serving_default"]
-    return lambda image: serve(image=tf.constant(image))["probabilities"]
 
 
 def latency(run, image):

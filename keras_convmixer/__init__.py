@@ -6,6 +6,8 @@ mistake without the seconds that Keras takes to import.
 
 import importlib
 
+__version__ = "0.1.0"
+
 _MODULE_OF = {
     "ConvMixer": "convmixer",
     "ConvMixer_1536_20": "variants",

@@ -2,25 +2,30 @@
 
 import argparse
 import contextlib
+import multiprocessing
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 
 def quiet_tensorflow():
-    """Imports TensorFlow without its start-up messages.
-
-    Some of them come before any log level is heeded, so standard error is
-    closed to them meanwhile.
-    """
+    """Imports TensorFlow without its start-up messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MPLBACKEND", "agg")
+    with silent_libraries():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def silent_libraries():
+    """Closes standard error to C++ libraries that heed no log level."""
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
@@ -35,6 +40,13 @@ def one_line_errors():
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
+
+
+def in_new_process(function, *arguments):
+    """What a function returns, called in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 class Parser(argparse.ArgumentParser):

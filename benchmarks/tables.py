@@ -1,0 +1,63 @@
+"""The README's tables of measurements, from `benchmarks/results/`.
+
+python -m benchmarks.tables
+"""
+
+import csv
+from pathlib import Path
+
+from keras_convmixer.tables import markdown_table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main():
+    for table in (latency_table(), accuracy_table()):
+        print(markdown_table(table), end="\n\n")
+
+
+def latency_table():
+    """Rows for one thread: the stock file, ours, and their ratio."""
+    rows = [row for row in read("latency.csv") if row["threads"] == "1"]
+    stock = {
+        (row["network"], row["format"]): row["median_ms"]
+        for row in rows
+        if row["implementation"] == "stock"
+    }
+    return [
+        {
+            "network": row["network"],
+            "format": row["format"],
+            "stock, ms": stock[row["network"], row["format"]],
+            "ours, ms": row["median_ms"],
+            "times as fast": row["times_as_fast_as_stock"],
+            "as PyTorch": row["times_as_fast_as_pytorch"],
+        }
+        for row in rows
+        if row["implementation"] == "ours"
+    ]
+
+
+def accuracy_table():
+    """Rows of every trained network: what each file costs."""
+    return [
+        {
+            "network": row["network"],
+            "file": f"{row['implementation']} {row['format']}",
+            "top-1 %": row["top1"],
+            "difference": row["difference"],
+            "agreement %": row["agreement"] or None,
+            "KB": row["bytes"] and round(int(row["bytes"]) / 1000),
+            "ms, 1 thread": row["ms_1_thread"] or None,
+        }
+        for row in read("accuracy.csv")
+    ]
+
+
+def read(name):
+    with (RESULTS / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""`python -m export.benchmark FILE...`: what exported files cost to run."""
+
+import collections
+import os
+import resource
+import time
+from pathlib import Path
+
+from keras_convmixer.commands import (
+    Parser,
+    in_new_process,
+    one_line_errors,
+    positive_float,
+    positive_int,
+)
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(
+        prog="python -m export.benchmark",
+        description="Prints latency, memory, size and operators of .tflite "
+        "files that `python -m export` wrote.",
+    )
+    add = parser.add_argument
+    add("files", nargs="+", type=Path, metavar="FILE")
+    add(
+        "--threads",
+        nargs="+",
+        type=positive_int,
+        default=sorted({1, os.cpu_count()}),
+    )
+    add("--seconds", type=positive_float, default=2.0, help="of each timing")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    with one_line_errors():
+        from keras_convmixer.tables import markdown_table
+
+        for path in args.files:
+            if not path.is_file():
+                raise ValueError(f"FILE must be a file. Received: {path}")
+        rows = [
+            in_new_process(benchmark, path, threads, args.seconds)
+            for path in args.files
+            for threads in args.threads
+        ]
+        print(markdown_table(rows))
+
+
+def benchmark(path, threads, seconds):
+    """Times one image at a time, in a process of its own.
+
+    Args:
+        path: The file.
+        threads: How many it runs with.
+        seconds: How long to go on, about.
+
+    Returns:
+        One row of the table. The memory is by how much the peak of the
+        process grew; a partition is a part of the graph that a delegate runs.
+    """
+    import numpy as np
+
+    from export.runtime import TFLiteFile
+
+    empty = peak_megabytes()
+    file = TFLiteFile(path, threads)
+    image = np.zeros((1, *file.image_size, 3), "uint8")
+    file(image)
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        start = time.perf_counter()
+        file(image)
+        times.append(1000 * (time.perf_counter() - start))
+    operators = collections.Counter(file.operators())
+    partitions = operators.pop("DELEGATE", 0)
+    return {
+        "file": path.name,
+        "KB": round(path.stat().st_size / 1000),
+        "threads": threads,
+        "median ms": f"{np.median(times):.2f}",
+        "p90 ms": f"{np.percentile(times, 90):.2f}",
+        "memory MB": peak_megabytes() - empty,
+        "partitions": partitions,
+        "operators": ", ".join(
+            f"{count} {name}" for name, count in operators.most_common()
+        ),
+    }
+
+
+def peak_megabytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
+
+
+if __name__ == "__main__":
+    main()

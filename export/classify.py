@@ -1,0 +1,105 @@
+"""`python -m export.classify FILE IMAGE...`: what a file sees in pictures."""
+
+import sys
+import time
+from pathlib import Path
+
+from keras_convmixer.commands import (
+    Parser,
+    one_line_errors,
+    positive_int,
+    quiet_tensorflow,
+)
+
+SUFFIXES = (".tflite", ".keras")
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(
+        prog="python -m export.classify",
+        description="Prints the most probable classes of photographs, resized "
+        "and cropped as in evaluation.",
+    )
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE", help="a .tflite or .keras file")
+    add("images", nargs="+", metavar="IMAGE", help="anything that PIL reads")
+    add("--top", type=positive_int, default=5, help="classes of each image")
+    add("--threads", type=positive_int, help="of a .tflite (default: all)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    with one_line_errors():
+        quiet_tensorflow()
+        size, run, labels = load(args.file, args.threads)
+
+    failed = False
+    for path in args.images:
+        try:
+            print(classify(path, size, run, labels, args.top), flush=True)
+        except ValueError as error:
+            failed = True
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(2 if failed else 0)
+
+
+def load(path, threads=None):
+    """A trained model, or an exported file, ready to run.
+
+    Args:
+        path: A `.tflite` that `export` wrote, or a `best.keras`.
+        threads: How many a TFLite file runs with; None for all cores.
+
+    Returns:
+        `(size, run, labels)`: the side of its images in pixels, a function
+        from uint8 `[1, size, size, 3]` to probabilities `[1, classes]`, and
+        the names of the classes.
+
+    Raises:
+        ValueError: If it is something else, or its images are not square.
+    """
+    if path.suffix not in SUFFIXES or not path.is_file():
+        raise ValueError(
+            f"FILE must be a file that ends in {' or '.join(SUFFIXES)}. "
+            f"Received: {path}"
+        )
+    if path.suffix == ".keras":
+        import keras
+
+        model = keras.saving.load_model(path, compile=False)
+        labels = path.with_name("labels.txt").read_text().splitlines()
+        sides = model.input_shape[1:3]
+
+        def run(image):
+            return model(image).numpy()
+    else:
+        from export.metadata import read_labels
+        from export.runtime import TFLiteFile
+
+        run = TFLiteFile(path, threads)
+        labels = read_labels(path)
+        sides = run.image_size
+    if None in sides or sides[0] != sides[1]:
+        raise ValueError(f"{path} must take square images. Found: {sides}")
+    return sides[0], run, labels
+
+
+def classify(path, size, run, labels, top):
+    """The most probable classes of an image, as lines of text."""
+    from export.images import read_image
+    from keras_convmixer.preprocessing import center_crop
+
+    image = center_crop(read_image(path), size).numpy()[None]
+    run(image)  # The first call allocates.
+    start = time.perf_counter()
+    (probabilities,) = run(image)
+    milliseconds = 1000 * (time.perf_counter() - start)
+    lines = [f"{path}  {milliseconds:.2f} ms"]
+    for index in probabilities.argsort()[::-1][:top]:
+        lines.append(f"{probabilities[index]:8.2%}  {labels[index]}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
