@@ -1,4 +1,4 @@
-"""The README's tables of measurements, from `benchmarks/results/`.
+"""The README's table of latencies, from `benchmarks/results/`.
 
 python -m benchmarks.tables
 """
@@ -12,8 +12,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main():
-    for table in (latency_table(), accuracy_table()):
-        print(markdown_table(table), end="\n\n")
+    print(markdown_table(latency_table()))
 
 
 def latency_table():
@@ -35,22 +34,6 @@ def latency_table():
         }
         for row in rows
         if row["implementation"] == "ours"
-    ]
-
-
-def accuracy_table():
-    """Rows of every trained network: what each file costs."""
-    return [
-        {
-            "network": row["network"],
-            "file": f"{row['implementation']} {row['format']}",
-            "top-1 %": row["top1"],
-            "difference": row["difference"],
-            "agreement %": row["agreement"] or None,
-            "KB": row["bytes"] and round(int(row["bytes"]) / 1000),
-            "ms, 1 thread": row["ms_1_thread"] or None,
-        }
-        for row in read("accuracy.csv")
     ]
 
 

@@ -8,7 +8,7 @@ from export.interface import output_name
 from export.tflite import calibrated_file, check_images, check_size
 from keras_convmixer.inference import reparameterize
 
-LEARNING_RATE = 3e-4
+LEARNING_RATE = 3e-5
 
 
 def convert_qat(

@@ -30,6 +30,7 @@ class TFLiteFile:
                     str(path), num_threads=threads or os.cpu_count()
                 )
                 self.runner = self.interpreter.get_signature_runner()
+                self.interpreter.allocate_tensors()
         except ValueError as error:
             raise ValueError(f"{path} can't be run: {error}") from None
         image = self.runner.get_input_details().get("image")

@@ -76,6 +76,25 @@ def test_mediapipe_resizes_larger_photographs(
 
 
 @pytest.mark.parametrize("format", TFLITE_FORMATS)
+def test_the_newer_interface_of_litert_computes_the_same(
+    digits_export, held_out, format
+):
+    from ai_edge_litert.compiled_model import CompiledModel
+
+    images, _ = held_out
+    file = digits_export / f"digits_{format}.tflite"
+    compiled = CompiledModel.from_file(str(file))
+    (image,) = compiled.create_input_buffers(0)
+    (probabilities,) = compiled.create_output_buffers(0)
+    expected = outputs(file.read_bytes(), images[:20])
+    for pixels, values in zip(images, expected, strict=False):
+        image.write(pixels[None])
+        compiled.run_by_index(0, [image], [probabilities])
+        measured = probabilities.read(10, np.float32)
+        np.testing.assert_allclose(measured, values, atol=2e-3)
+
+
+@pytest.mark.parametrize("format", TFLITE_FORMATS)
 def test_labels_are_inside(digits_export, format):
     file = digits_export / f"digits_{format}.tflite"
     names = (digits_export / "labels.txt").read_text().splitlines()
