@@ -29,9 +29,9 @@ class TFLiteFile:
                 self.interpreter = Interpreter(
                     str(path), num_threads=threads or os.cpu_count()
                 )
-                self.runner = self.interpreter.get_signature_runner()
                 self.interpreter.allocate_tensors()
-        except ValueError as error:
+                self.runner = self.interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
             raise ValueError(f"{path} can't be run: {error}") from None
         image = self.runner.get_input_details().get("image")
         self.output = self.runner.get_output_details().get("probabilities")
