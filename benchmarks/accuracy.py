@@ -44,13 +44,14 @@ def main(arguments=None):
 
 def measure(run):
     """The rows of one run: Keras, the stock files, ours."""
+    from export.__main__ import REPRESENTATIVE_IMAGES
     from keras_convmixer.data import as_arrays, sample
 
     report = exported(run)
     model, recipe, data = run.read()
     images, labels = as_arrays(data.held_out, report["images"])
     expected = model.predict(images, recipe.batch_size, verbose=0)
-    representative = sample(data.train, 200)
+    representative = sample(data.train, REPRESENTATIVE_IMAGES)
     keras_top1 = report["keras"]["top1"]
     rows = [row(run, "keras", "float32", {"top1": keras_top1}, keras_top1)]
     for format in STOCK_FORMATS:

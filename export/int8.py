@@ -147,6 +147,14 @@ def with_short_names(contents):
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
+def output_ranges(ranges, inference):
+    """`{layer name: (least, largest)}` for the layers of `output_tensors`."""
+    return {
+        layer: (ranges[tensor]["min"].item(), ranges[tensor]["max"].item())
+        for layer, tensor in output_tensors(ranges, inference).items()
+    }
+
+
 def integer_recipe(float32):
     recipe = new_recipe(float32)
     recipe.add_static_config(

@@ -3,7 +3,12 @@
 import tempfile
 from pathlib import Path
 
-from export.int8 import output_tensors, quantize_int8, set_range
+from export.int8 import (
+    output_ranges,
+    output_tensors,
+    quantize_int8,
+    set_range,
+)
 from export.interface import output_name
 from export.tflite import calibrated_file, check_images, check_size
 from keras_convmixer.inference import reparameterize
@@ -52,13 +57,7 @@ def convert_qat(
     images = check_images(representative_images, model)
     inference = reparameterize(model, channel_groups=1)
     _, ranges = calibrated_file(inference, images)
-    aware = quantization_aware(
-        model,
-        {
-            layer: (ranges[tensor]["min"].item(), ranges[tensor]["max"].item())
-            for layer, tensor in output_tensors(ranges, inference).items()
-        },
-    )
+    aware = quantization_aware(model, output_ranges(ranges, inference))
     fine_tune(aware, model, batches, held_out, epochs)
 
     inference = trained_inference_model(aware, model)

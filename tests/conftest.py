@@ -120,6 +120,13 @@ def timm_checkpoint(
 
 
 @pytest.fixture(scope="session")
+def images():
+    """Random pixels."""
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (20, 16, 16, 3)).astype("uint8")
+
+
+@pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
     """The folder of a training on digits, by the command of the README."""
     run = tmp_path_factory.mktemp("runs") / "digits"

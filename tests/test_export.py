@@ -27,12 +27,6 @@ def model():
     return model
 
 
-@pytest.fixture(scope="module")
-def images():
-    random = np.random.default_rng(0)
-    return random.integers(0, 256, (20, 16, 16, 3)).astype("uint8")
-
-
 def test_export_writes_what_the_design_names(digits_export):
     names = {path.name for path in digits_export.iterdir()}
     assert names == {

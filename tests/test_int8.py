@@ -14,7 +14,7 @@ from conftest import (
     run_command,
 )
 
-from export.int8 import output_tensors
+from export.int8 import output_ranges
 from export.qat import convert_qat
 from export.tflite import calibrated_file, convert
 from keras_convmixer import ConvMixer, reparameterize
@@ -35,12 +35,6 @@ def model(request):
     )
     randomize_norms(model)
     return model
-
-
-@pytest.fixture(scope="module")
-def images():
-    random = np.random.default_rng(0)
-    return random.integers(0, 256, (20, 16, 16, 3)).astype("uint8")
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +102,7 @@ def test_aware_model_rounds_as_the_file_does(model, images):
 
     inference = reparameterize(model, channel_groups=1)
     _, ranges = calibrated_file(inference, images)
-    aware = quantization_aware(
-        model,
-        {
-            layer: (ranges[tensor]["min"].item(), ranges[tensor]["max"].item())
-            for layer, tensor in output_tensors(ranges, inference).items()
-        },
-    )
+    aware = quantization_aware(model, output_ranges(ranges, inference))
     file = outputs(convert(model, "int8", images), images)
     rounded = aware.predict(np.float32(images), verbose=0)
     exact = model.predict(images, verbose=0)
