@@ -1,0 +1,171 @@
+/* Classifies pictures in the browser with a file that `export` wrote. */
+
+import { FilesetResolver, ImageClassifier } from "./vendor/vision_bundle.mjs";
+
+const TOP = 5;
+const TIMED_RUNS = 5;
+
+const page = (id) => document.getElementById(id);
+const percent = new Intl.NumberFormat("en", {
+  style: "percent",
+  maximumFractionDigits: 1,
+});
+
+let files = [];
+let vision;
+let classifier;
+let picture;
+
+async function start() {
+  files = await (await fetch("files.json")).json();
+  for (const { file, kilobytes } of files) {
+    const label = `${file}  (${kilobytes.toLocaleString("en")} KB)`;
+    page("model").add(new Option(label, file));
+  }
+  vision = await FilesetResolver.forVisionTasks("vendor/wasm");
+  await choose();
+}
+
+/** Loads the chosen file and, if there is a picture, classifies it. */
+async function choose() {
+  say("loading", "Loading\u2026");
+  classifier?.close();
+  classifier = await ImageClassifier.createFromOptions(vision, {
+    baseOptions: { modelAssetPath: page("model").value, delegate: "CPU" },
+    maxResults: TOP,
+  });
+  say("ready", "Ready.");
+  classify();
+}
+
+/** Keeps a picture, the middle square of an image or a video. */
+function keep(source, width, height) {
+  const side = Math.min(width, height);
+  const left = (width - side) / 2;
+  const top = (height - side) / 2;
+  picture = document.createElement("canvas");
+  picture.width = picture.height = side;
+  picture
+    .getContext("2d")
+    .drawImage(source, left, top, side, side, 0, 0, side, side);
+
+  const view = page("view");
+  const context = view.getContext("2d");
+  context.imageSmoothingEnabled = side > view.width;
+  context.drawImage(picture, 0, 0, view.width, view.height);
+  show("view");
+  classify();
+}
+
+/** The picture in the size of the model, halved as long as it can be. */
+function resized(size) {
+  let source = picture;
+  while (source.width !== size) {
+    const half = Math.ceil(source.width / 2);
+    const side = Math.max(size, half);
+    const smaller = document.createElement("canvas");
+    smaller.width = smaller.height = source.width < size ? size : side;
+    const context = smaller.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(source, 0, 0, smaller.width, smaller.height);
+    source = smaller;
+  }
+  return source;
+}
+
+function classify() {
+  if (!picture || !classifier) return;
+  const { size } = files[page("model").selectedIndex];
+  const image = resized(size);
+  const times = [];
+  let result;
+  for (let run = 0; run <= TIMED_RUNS; run++) {
+    const began = performance.now();
+    result = classifier.classify(image);
+    times.push(performance.now() - began);
+  }
+  // The first run allocates.
+  const median = times.slice(1).sort((a, b) => a - b)[TIMED_RUNS >> 1];
+
+  page("classes").replaceChildren(
+    ...result.classifications[0].categories.map(bar),
+  );
+  say("done", `${median.toFixed(1)} ms, from the picture to the classes`);
+}
+
+/** A line of the answer. */
+function bar({ categoryName, score }) {
+  const item = document.createElement("li");
+  const row = document.createElement("div");
+  row.className = "row";
+  const name = document.createElement("span");
+  name.textContent = categoryName;
+  const share = document.createElement("span");
+  share.textContent = percent.format(score);
+  row.append(name, share);
+  const meter = document.createElement("meter");
+  meter.value = score;
+  item.append(row, meter);
+  return item;
+}
+
+async function open(file) {
+  if (!file) return;
+  const bitmap = await createImageBitmap(file);
+  keep(bitmap, bitmap.width, bitmap.height);
+}
+
+async function useCamera() {
+  const stream = await navigator.mediaDevices.getUserMedia({
+    video: { facingMode: "environment" },
+  });
+  const camera = page("camera");
+  camera.srcObject = stream;
+  await camera.play();
+  show("camera");
+}
+
+function shoot() {
+  const camera = page("camera");
+  keep(camera, camera.videoWidth, camera.videoHeight);
+  for (const track of camera.srcObject.getTracks()) track.stop();
+}
+
+/** Shows the picture or the camera, and the button that goes with it. */
+function show(name) {
+  page("hint").hidden = true;
+  page("view").hidden = name !== "view";
+  page("camera").hidden = name !== "camera";
+  page("shoot").hidden = name !== "camera";
+  page("use-camera").hidden = name === "camera";
+}
+
+function say(state, text) {
+  page("status").dataset.state = state;
+  page("status").textContent = text;
+}
+
+/** What goes wrong is said on the page. */
+const guarded = (action) => async (event) => {
+  try {
+    await action(event);
+  } catch (error) {
+    say("error", error.message);
+  }
+};
+
+page("model").addEventListener("change", guarded(choose));
+page("photo").addEventListener("change", guarded((event) => open(event.target.files[0])));
+page("use-camera").addEventListener("click", guarded(useCamera));
+page("shoot").addEventListener("click", guarded(shoot));
+page("drop").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" || event.key === " ") page("photo").click();
+});
+for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
+  page("drop").addEventListener(type, guarded(async (event) => {
+    event.preventDefault();
+    page("drop").classList.toggle("over", type === "dragover");
+    if (type === "drop") await open(event.dataTransfer.files[0]);
+  }));
+}
+guarded(start)();

@@ -1,0 +1,112 @@
+"""`python -m export.demo RUN`: a web page that runs the exported files."""
+
+import argparse
+import functools
+import http.server
+import shutil
+from pathlib import Path
+
+from export import FORMATS
+from keras_convmixer.commands import (
+    Parser,
+    one_line_errors,
+    quiet_tensorflow,
+)
+from keras_convmixer.files import replacing, write_json
+
+PAGE = Path(__file__).parent.parent / "demo"
+PACKAGE = PAGE / "node_modules" / "@mediapipe" / "tasks-vision"
+PAGE_FILES = ("index.html", "style.css", "app.js")
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(
+        prog="python -m export.demo",
+        description="Writes RUN/demo/, a web page beside the run's exported "
+        "files, and serves it on this machine.",
+    )
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="folder of an exported run")
+    add("--port", type=port, default=8000, help="0 for any that is free")
+    return parser.parse_args(arguments)
+
+
+def port(text):
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, not {text}")
+    return value
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    with one_line_errors():
+        quiet_tensorflow()
+        from keras_convmixer.run_folder import RunFolder
+
+        folder = write_demo(RunFolder(args.run))
+        server = serve(folder, args.port)
+    print(f"http://127.0.0.1:{server.server_port}/", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+
+
+def write_demo(run):
+    """Writes the page with all that it needs; returns its folder.
+
+    Args:
+        run: A `RunFolder` with an `export` folder.
+
+    Raises:
+        ValueError: If the run is not exported, or the page's packages are
+            not installed.
+    """
+    models = exported_models(run)
+    if not models:
+        raise ValueError(f"{run.path} is not exported: it has no .tflite file")
+    if not PACKAGE.is_dir():
+        raise ValueError(
+            f"the page's packages are missing: run `npm ci --prefix {PAGE}`"
+        )
+    with replacing(run.path / "demo") as folder:
+        folder.mkdir()
+        for name in PAGE_FILES:
+            shutil.copy(PAGE / name, folder)
+        vendor = folder / "vendor"
+        shutil.copytree(PACKAGE / "wasm", vendor / "wasm")
+        shutil.copy(PACKAGE / "vision_bundle.mjs", vendor)
+        for model in models:
+            shutil.copy(run.export / model["file"], folder)
+        write_json(folder / "files.json", models)
+    return run.path / "demo"
+
+
+def exported_models(run):
+    """What the page has to know of each file, in the order of the formats."""
+    from export.runtime import TFLiteFile
+
+    models = []
+    for format in FORMATS:
+        for path in run.export.glob(f"*_{format}.tflite"):
+            models.append(
+                {
+                    "file": path.name,
+                    "kilobytes": round(path.stat().st_size / 1000),
+                    "size": TFLiteFile(path).image_size[0],
+                }
+            )
+    return models
+
+
+def serve(folder, port):
+    """A server for a folder, for this machine only."""
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=folder
+    )
+    return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+
+
+if __name__ == "__main__":
+    main()
