@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from export import FORMATS
+
+TFLITE_FILES = tuple(format for format in FORMATS if format != "saved_model")
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -137,6 +140,8 @@ def digits_run(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def digits_export(digits_run):
-    """The same, exported by the command of the README."""
-    run_command("-m", "export", digits_run)
+    """The same, exported in every format."""
+    run_command(
+        "-m", "export", digits_run, "--formats", *FORMATS, "--epochs", 1
+    )
     return digits_run / "export"

@@ -8,14 +8,13 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, outputs, run_command
+from conftest import ROOT, TFLITE_FILES, outputs, run_command
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from export import TFLITE_FORMATS
 from export.demo import PACKAGE, PAGE
 from keras_convmixer.data import Source, as_arrays
 
@@ -91,7 +90,7 @@ def classes(browser, path):
     return [row.text.split("\n") for row in rows]
 
 
-@pytest.mark.parametrize("format", TFLITE_FORMATS)
+@pytest.mark.parametrize("format", TFLITE_FILES)
 def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
     name = f"digits_{format}.tflite"
     Select(browser.find_element(By.ID, "model")).select_by_value(name)
@@ -113,7 +112,7 @@ def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
 def test_page_offers_every_file(browser):
     options = Select(browser.find_element(By.ID, "model")).options
     offered = [option.get_attribute("value") for option in options]
-    assert offered == [f"digits_{format}.tflite" for format in TFLITE_FORMATS]
+    assert offered == [f"digits_{format}.tflite" for format in TFLITE_FILES]
     for option in options:
         assert re.search(r"\(\d+ KB\)", option.text)
 

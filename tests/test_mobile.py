@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.schema_py_generated import Model
-from conftest import ROOT, outputs
+from conftest import ROOT, TFLITE_FILES, outputs
 from PIL import Image
 
-from export import TFLITE_FORMATS
 from export.metadata import add_metadata, read_labels
 from export.runtime import TFLiteFile
 from keras_convmixer.data import Source, as_arrays
@@ -47,7 +46,7 @@ def mediapipe(file, paths):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("format", TFLITE_FORMATS)
+@pytest.mark.parametrize("format", TFLITE_FILES)
 def test_mediapipe_names_what_the_file_computes(
     digits_export, held_out, format
 ):
@@ -75,7 +74,7 @@ def test_mediapipe_resizes_larger_photographs(
     assert np.mean(found == expected) >= 0.9
 
 
-@pytest.mark.parametrize("format", TFLITE_FORMATS)
+@pytest.mark.parametrize("format", TFLITE_FILES)
 def test_the_newer_interface_of_litert_computes_the_same(
     digits_export, held_out, format
 ):
@@ -94,7 +93,7 @@ def test_the_newer_interface_of_litert_computes_the_same(
         np.testing.assert_allclose(measured, values, atol=2e-3)
 
 
-@pytest.mark.parametrize("format", TFLITE_FORMATS)
+@pytest.mark.parametrize("format", TFLITE_FILES)
 def test_labels_are_inside(digits_export, format):
     file = digits_export / f"digits_{format}.tflite"
     names = (digits_export / "labels.txt").read_text().splitlines()
