@@ -116,7 +116,7 @@ def write_model_card(folder, name, recipe, data, results, proof, num_images):
         if result.qat_epochs:
             lines.append(
                 f"- {result.file}: {result.qat_epochs} more epochs with int8 "
-                "rounding, the best kept likewise."
+                "rounding; the one closest to the Keras model was kept."
             )
         if result.io == "int8":
             lines.append(

@@ -4,8 +4,9 @@ Fake quantisation (Jacob et al., arXiv:1712.05877) rounds a tensor to the
 values that eight bits can hold and lets the gradient through:
 
     kernels       255 values, symmetric, a range for each output channel
-    activations   256 values that include zero, one range; its two ends are
-                  trained with the weights (Jain et al., arXiv:1903.08066)
+    activations   256 values that include zero, one range; the logarithms of
+                  its two ends are trained with the weights (after Jain et
+                  al., arXiv:1903.08066)
 
 tensorflow-model-optimization's own scheme knows neither GELU nor a norm behind
 an activation; here every layer is wrapped with a configuration of ours.
@@ -17,6 +18,9 @@ from keras_convmixer.inference import reparameterize
 from keras_convmixer.legacy_keras import tf_keras, tfmot
 
 PREFIX = "quant_"
+# How much faster ranges are trained than weights: Adam's steps, which suit a
+# weight, would hardly move them.
+RANGE_RATE = 100
 
 
 def quantization_aware(model, ranges):
@@ -130,26 +134,26 @@ class TrainedRange(tfmot.quantization.keras.quantizers.Quantizer):
         self.maximum = float(maximum)
 
     def build(self, tensor_shape, name, layer):
-        def end(value):
-            constant = tf_keras.initializers.Constant(value)
-            return layer.add_weight(
-                f"{name}_range", initializer=constant, trainable=True
-            )
-
-        self.ends = end(self.minimum), end(self.maximum)
+        self.logarithms = [
+            layer.add_weight(f"{name}_{end}", initializer="zeros")
+            for end in ("minimum", "maximum")
+        ]
         return {}
 
     def __call__(self, inputs, training, weights, **kwargs):
         return tf.quantization.fake_quant_with_min_max_vars(
-            inputs, *self.around_zero()
+            inputs, *self.ends()
         )
 
-    def around_zero(self):
-        least, largest = self.ends
-        return tf.minimum(least, 0.0), tf.maximum(largest, 0.0)
+    def ends(self):
+        minimum, maximum = self.logarithms
+        return (
+            min(self.minimum, 0.0) * tf.exp(RANGE_RATE * minimum),
+            max(self.maximum, 0.0) * tf.exp(RANGE_RATE * maximum),
+        )
 
     def range(self):
-        return tuple(end.numpy().item() for end in self.around_zero())
+        return tuple(end.numpy().item() for end in self.ends())
 
     def get_config(self):
         return {"minimum": self.minimum, "maximum": self.maximum}
