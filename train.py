@@ -3,8 +3,11 @@
 python train.py                            bundled digits
 python train.py --dataset cifar10          any tensorflow-datasets name
 python train.py --image-folder photos/     photos/CLASS/*.jpg
+python train.py --resume runs/digits       goes on after a stop
 """
 
+import signal
+import sys
 from pathlib import Path
 
 from keras_convmixer.commands import (
@@ -14,6 +17,8 @@ from keras_convmixer.commands import (
     positive_int,
     quiet_tensorflow,
 )
+
+STOPPED = 128 + signal.SIGINT  # As a shell says it.
 
 
 def parse_arguments(arguments=None):
@@ -36,7 +41,11 @@ def parse_arguments(arguments=None):
     add("--limit-steps", type=positive_int, help="steps an epoch at most")
     add("--replicas", type=positive_int, help="GPUs, or logical CPUs")
     add("--run", type=Path, help="folder to write (default: runs/NAME)")
+    add("--resume", type=Path, metavar="RUN", help="go on after a stop")
     args = parser.parse_args(arguments)
+    given = {k for k, v in vars(args).items() if v != parser.get_default(k)}
+    if args.resume and given != {"resume"}:
+        parser.error("--resume takes no other option: the run has them all")
     if not args.image_folder and not args.dataset:
         args.dataset = "digits"
     return args
@@ -44,6 +53,7 @@ def parse_arguments(arguments=None):
 
 def main(arguments=None):
     args = parse_arguments(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # As Ctrl-C.
     with one_line_errors():
         quiet_tensorflow()
         train(args)
@@ -52,22 +62,93 @@ def main(arguments=None):
 def train(args):
     import keras
 
-    from keras_convmixer.augmentation import augmentation
-    from keras_convmixer.data import (
-        Source,
-        held_out_batches,
-        training_batches,
-    )
-    from keras_convmixer.recipes import recipe_for
+    from keras_convmixer.batches import steps_in_epoch
     from keras_convmixer.run_folder import RunFolder
     from keras_convmixer.training import (
-        SaveBest,
+        Backup,
         compile_for_training,
         mirrored_strategy,
     )
+
+    if args.resume:
+        run = RunFolder(args.resume)
+        plan = run.reopen()
+    else:
+        plan = new_plan(args)
+    recipe = plan.recipe
+
+    # On which devices; it must be settled before anything uses them.
+    strategy = mirrored_strategy(plan.replicas, recipe.batch_size)
+    keras.utils.set_random_seed(plan.seed)
+
+    data = plan.source.load(recipe.image_size)
+    steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
+    with strategy.scope():
+        model = recipe.build(len(data.classes), plan.weights)
+        compile_for_training(
+            model,
+            recipe,
+            total_steps=recipe.epochs * steps,
+            replicas=strategy.num_replicas_in_sync,
+        )
+
+    if not args.resume:
+        run = RunFolder.new(args.run, data.name)
+        run.write_plan(plan, data, strategy.num_replicas_in_sync)
+    backup = Backup(run.backup, steps)
+    with strategy.scope():
+        epoch = backup.restore(model)
+    print_plan(run, recipe, data, model, strategy, steps)
+    try:
+        fit(run, plan, data, model, steps, epoch, backup)
+    except KeyboardInterrupt:
+        print(f"\nstopped; to go on: python train.py --resume {run.path}")
+        sys.exit(STOPPED)
+    evaluate(run, data, recipe.batch_size)
+    run.backup.unlink()
+
+
+def fit(run, plan, data, model, steps, epoch, backup):
+    """Trains from an epoch on."""
+    import keras
+
+    from keras_convmixer.augmentation import Augmentation
+    from keras_convmixer.batches import held_out_batches, training_batches
+    from keras_convmixer.training import SaveBest
+
+    size, augment = plan.recipe.batch_size, Augmentation(plan.recipe)
+    best = run.keep_history(epoch)
+    try:
+        model.fit(
+            training_batches(data, size, steps, plan.seed, augment, epoch),
+            validation_data=held_out_batches(data, size),
+            initial_epoch=epoch,
+            epochs=plan.recipe.epochs,
+            steps_per_epoch=steps,
+            shuffle=False,  # The data set shuffles itself.
+            callbacks=[
+                keras.callbacks.TerminateOnNaN(raise_error=True),
+                SaveBest(run.model, best),
+                keras.callbacks.CSVLogger(run.history, append=True),
+                backup,
+            ],
+        )
+    except RuntimeError as error:
+        if "NaN" not in str(error):
+            raise
+        raise ValueError(
+            f"{error} Try a lower --learning-rate. What {run.path} holds is "
+            "from before."
+        ) from None
+
+
+def new_plan(args):
+    """What to train, on what."""
+    from keras_convmixer.data import Source
+    from keras_convmixer.recipes import recipe_for
+    from keras_convmixer.run_folder import Plan
     from keras_convmixer.variants import parse_variant
 
-    # What to train, on what.
     source = Source(args.dataset, args.data_dir, args.image_folder, args.seed)
     recipe = recipe_for(source.dataset, source.native_size())
     if args.model:
@@ -78,50 +159,9 @@ def train(args):
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
     )
-
-    # On which devices; it must be settled before anything uses them.
-    strategy = mirrored_strategy(args.replicas, recipe.batch_size)
-    keras.utils.set_random_seed(args.seed)
-
-    data = source.load(recipe.image_size)
-    batches = training_batches(
-        data,
-        recipe.batch_size,
-        args.seed,
-        augmentation(recipe, args.seed),
-        args.limit_steps,
+    return Plan(
+        recipe, source, args.seed, args.weights, args.limit_steps, args.replicas
     )
-    with strategy.scope():
-        model = recipe.build(len(data.classes), args.weights)
-        compile_for_training(
-            model,
-            recipe,
-            total_steps=recipe.epochs * len(batches),
-            replicas=strategy.num_replicas_in_sync,
-        )
-
-    run = RunFolder.new(args.run, data.name)
-    run.write_config(
-        recipe,
-        source,
-        data,
-        weights=args.weights,
-        seed=args.seed,
-        limit_steps=args.limit_steps,
-        replicas=strategy.num_replicas_in_sync,
-    )
-    print_plan(run, recipe, data, model, strategy, len(batches))
-    model.fit(
-        batches,
-        validation_data=held_out_batches(data, recipe.batch_size),
-        epochs=recipe.epochs,
-        shuffle=False,  # The data set shuffles itself.
-        callbacks=[
-            SaveBest(run.model),
-            keras.callbacks.CSVLogger(run.history),
-        ],
-    )
-    evaluate(run, data, recipe.batch_size)
 
 
 def print_plan(run, recipe, data, model, strategy, steps):

@@ -165,12 +165,13 @@ def write(path, format, model, recipe, data, epochs, io):
     from export.qat import convert_qat
     from export.saved_model import write_saved_model
     from export.tflite import convert
-    from keras_convmixer.augmentation import augmentation
-    from keras_convmixer.data import (
+    from keras_convmixer.augmentation import Augmentation
+    from keras_convmixer.batches import (
         held_out_batches,
-        sample,
+        steps_in_epoch,
         training_batches,
     )
+    from keras_convmixer.data import sample
 
     if format == "saved_model":
         write_saved_model(model, path)
@@ -179,11 +180,14 @@ def write(path, format, model, recipe, data, epochs, io):
     if format in ("int8", "int8_qat"):
         images = sample(data.train, REPRESENTATIVE_IMAGES)
     if format == "int8_qat":
-        augment = augmentation(recipe, seed=0)
-        batch = recipe.batch_size
-        batches = training_batches(data, batch, seed=0, augment=augment)
-        held_out = held_out_batches(data, batch)
-        contents, _ = convert_qat(model, images, batches, held_out, epochs, io)
+        size = recipe.batch_size
+        steps = steps_in_epoch(data, size)
+        augment = Augmentation(recipe)
+        batches = training_batches(data, size, steps, seed=0, augment=augment)
+        held_out = held_out_batches(data, size)
+        contents, _ = convert_qat(
+            model, images, batches, steps, held_out, epochs, io
+        )
     else:
         contents = convert(model, format, images, io)
     path.write_bytes(

@@ -17,7 +17,7 @@ LEARNING_RATE = 3e-5
 
 
 def convert_qat(
-    model, representative_images, batches, held_out, epochs, io="uint8"
+    model, representative_images, batches, steps, held_out, epochs, io="uint8"
 ):
     """Trains a ConvMixer on under int8 rounding, and converts it.
 
@@ -31,9 +31,10 @@ def convert_qat(
         model: A model that `ConvMixer` built, trained, with a fixed input
             size, that gives probabilities.
         representative_images, io: As for `export.tflite.convert`.
-        batches: `tf.data.Dataset`, an epoch of (images, one-hot labels).
-        held_out: The same, the held-out images.
-        epochs: How often to go through `batches`.
+        batches: `tf.data.Dataset` of (images, one-hot labels), without end.
+        steps: How many of `batches` make an epoch.
+        held_out: The held-out images in the same form, once.
+        epochs: How long to train.
 
     Returns:
         `(contents, aware)`: the contents of the file, whose interface and
@@ -59,7 +60,7 @@ def convert_qat(
     inference = reparameterize(model, channel_groups=1)
     _, ranges = calibrated_file(inference, images)
     aware = quantization_aware(model, output_ranges(ranges, inference))
-    fine_tune(aware, model, batches, held_out, epochs)
+    fine_tune(aware, model, batches, steps, held_out, epochs)
 
     inference = trained_inference_model(aware, model)
     float32, ranges = calibrated_file(inference, images, io)
@@ -69,16 +70,13 @@ def convert_qat(
     return quantize_int8(float32, ranges, io), aware
 
 
-def fine_tune(aware, teacher, batches, held_out, epochs):
+def fine_tune(aware, teacher, batches, steps, held_out, epochs):
     """Trains the quantisation-aware model to do as its teacher does."""
     from keras_convmixer.legacy_keras import tf_keras
 
-    steps = len(batches)
-
     def lessons(batches):
-        while True:
-            for images, _ in batches:
-                yield images, teacher(images, training=False)
+        for images, _ in batches:
+            yield images, teacher(images, training=False)
 
     rate = tf_keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE, epochs * steps
@@ -94,7 +92,7 @@ def fine_tune(aware, teacher, batches, held_out, epochs):
             lessons(batches),
             steps_per_epoch=steps,
             epochs=epochs,
-            validation_data=lessons(held_out),
+            validation_data=lessons(held_out.repeat()),
             validation_steps=len(held_out),
             callbacks=[
                 tf_keras.callbacks.ModelCheckpoint(

@@ -235,65 +235,6 @@ def images_in_memory(image_size):
     return MEMORY_BYTES // (3 * image_size**2)
 
 
-def training_batches(data, batch_size, seed, augment=None, limit_steps=None):
-    """Shuffled batches of images and one-hot labels for `model.fit`.
-
-    Every epoch has another order. The last, incomplete batch is left out, so
-    that each batch divides by the replicas.
-
-    Args:
-        data: An `ImageData`.
-        batch_size: Images a batch.
-        seed: Seed of the order.
-        augment: Optional layer or function from a batch of images to another.
-        limit_steps: Batches an epoch at most.
-
-    Raises:
-        ValueError: If there are fewer images than make a batch.
-    """
-    import tensorflow as tf
-
-    if batch_size > data.num_train:
-        raise ValueError(
-            f"batch size must be at most {data.num_train}, the number of "
-            f"training images. Received: {batch_size}"
-        )
-    buffer = min(data.num_train, images_in_memory(data.image_size))
-    batches = (
-        data.train.shuffle(buffer, seed=seed)
-        .batch(batch_size, drop_remainder=True)
-        .map(one_hot(data), num_parallel_calls=tf.data.AUTOTUNE)
-    )
-    if augment is not None:
-        batches = batches.map(
-            lambda images, labels: (augment(images), labels),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-    if limit_steps is not None:
-        batches = batches.take(limit_steps)
-    return batches.prefetch(tf.data.AUTOTUNE)
-
-
-def held_out_batches(data, batch_size):
-    """The held-out images in their order, with one-hot labels."""
-    import tensorflow as tf
-
-    return (
-        data.held_out.batch(batch_size)
-        .map(one_hot(data))
-        .prefetch(tf.data.AUTOTUNE)
-    )
-
-
-def one_hot(data):
-    import tensorflow as tf
-
-    return lambda images, labels: (
-        images,
-        tf.one_hot(labels, len(data.classes)),
-    )
-
-
 def as_arrays(dataset, limit=-1):
     """uint8 `[N, H, W, 3]` and labels int64 `[N]` of the first `limit`."""
     images, labels = zip(*dataset.take(limit).as_numpy_iterator(), strict=True)

@@ -15,10 +15,10 @@ def replacing(path):
     process is killed, what was at `path` is as it was.
 
     Args:
-        path: The file to write; its suffix is kept, as writers look at it.
+        path: The file to write; its name's end is kept, as writers look at it.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
         if path.is_dir():
@@ -32,7 +32,7 @@ def replacing(path):
 def temporary_folder(path):
     """A new folder beside `path`, gone at the end."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         temporary.mkdir(parents=True)
         yield temporary

@@ -106,12 +106,13 @@ class SaveBest(keras.callbacks.Callback):
 
     Args:
         path: File, ending in `.keras`.
+        best: The accuracy of the file that is there already, if any.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, best=None):
         super().__init__()
         self.path = Path(path)
-        self.best = -1.0
+        self.best = -1.0 if best is None else best
 
     def on_train_begin(self, logs=None):
         self.plain = plain_copy(self.model)
@@ -124,9 +125,44 @@ class SaveBest(keras.callbacks.Callback):
                 self.plain.save(temporary)
 
 
+class Backup(keras.callbacks.Callback):
+    """Keeps all of the training's state at the end of every epoch.
+
+    Unlike `keras.callbacks.BackupAndRestore` it is one file, whole at any
+    moment: how far the training is follows from the optimiser's steps. It has
+    to be the last callback, so that what the others wrote of an epoch is
+    there when its backup is.
+
+    Args:
+        path: File, ending in `.weights.h5`.
+        steps: Steps an epoch.
+    """
+
+    def __init__(self, path, steps):
+        super().__init__()
+        self.path = Path(path)
+        self.steps = steps
+
+    def restore(self, model):
+        """Loads the backup, if there is one, into a compiled model.
+
+        Returns:
+            How many epochs it has behind it.
+        """
+        if not self.path.is_file():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(self.path)
+        steps = keras.ops.convert_to_numpy(model.optimizer.iterations)
+        return int(steps) // self.steps
+
+    def on_epoch_end(self, epoch, logs=None):
+        with replacing(self.path) as temporary:
+            self.model.save_weights(temporary)
+
+
 def plain_copy(model):
     """The same network without what belongs to its training only."""
-
     config = model.get_config()
     for layer in config["layers"]:
         layer["config"]["dtype"] = "float32"

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from conftest import shared
 
-from keras_convmixer.data import (
-    Source,
-    as_arrays,
+from keras_convmixer.augmentation import Augmentation
+from keras_convmixer.batches import (
     held_out_batches,
-    sample,
+    steps_in_epoch,
     training_batches,
 )
+from keras_convmixer.data import Source, as_arrays, sample
+from keras_convmixer.recipes import DIGITS
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +56,43 @@ def test_held_out_digits_are_always_the_same(digits):
 
 
 def test_every_epoch_has_every_image_in_another_order(digits):
-    batches = training_batches(digits, 9, seed=0)
-    epochs = [np.concatenate([x.numpy() for x, _ in batches]) for _ in range(2)]
-    assert len(epochs[0]) == 1431
+    batches = training_batches(digits, 479, steps=3, seed=0)
+    images = np.concatenate([x.numpy() for x, _ in batches.take(6)])
+    epochs = images[:1437], images[1437:]
     assert (epochs[0] != epochs[1]).any()
+    every = sorted(map(bytes, as_arrays(digits.train)[0]))
+    assert [sorted(map(bytes, epoch)) for epoch in epochs] == [every] * 2
 
 
 def test_batches_are_whole_and_one_hot(digits):
-    images, labels = next(iter(training_batches(digits, 64, seed=0)))
+    images, labels = next(iter(training_batches(digits, 64, 22, seed=0)))
     assert images.shape == (64, 8, 8, 3)
     assert labels.shape == (64, 10)
     assert (labels.numpy().sum(-1) == 1).all()
-    assert len(training_batches(digits, 64, seed=0)) == 22
-    assert len(training_batches(digits, 64, seed=0, limit_steps=3)) == 3
+    assert steps_in_epoch(digits, 64) == 22
+    assert steps_in_epoch(digits, 64, limit_steps=3) == 3
     assert len(held_out_batches(digits, 64)) == 6
+
+
+def test_an_epoch_is_the_same_wherever_one_begins(digits):
+    augment = Augmentation(DIGITS.replace(flip=True))
+
+    def batches(first, count, seed=5):
+        stream = training_batches(digits, 64, 3, seed, augment, epoch=first)
+        return [images.numpy() for images, _ in stream.take(count)]
+
+    from_start = batches(0, 9)
+    np.testing.assert_array_equal(batches(2, 3), from_start[6:])
+    assert (from_start[0] != from_start[3]).any()
+    assert (from_start[0] != batches(0, 1, seed=6)[0]).any()
+
+
+def test_augmentation_changes_every_image_in_its_own_way(digits):
+    image = as_arrays(digits.train, 1)[0]
+    changed = Augmentation(DIGITS)(np.repeat(image, 64, 0), [1, 2]).numpy()
+    assert changed.dtype == np.float32
+    assert changed.shape == (64, 8, 8, 3)
+    assert len(np.unique(changed.reshape(64, -1), axis=0)) > 50
 
 
 def test_sample_is_of_different_images_and_repeatable(digits):
@@ -122,4 +146,4 @@ def test_the_seed_chooses_the_held_out_images_of_a_folder(tmp_path):
 
 def test_more_images_a_batch_than_there_are(digits):
     with pytest.raises(ValueError, match="at most 1437"):
-        training_batches(digits, 1438, seed=0)
+        steps_in_epoch(digits, 1438)

@@ -18,13 +18,12 @@ from export.int8 import output_ranges
 from export.qat import convert_qat
 from export.tflite import calibrated_file, convert
 from keras_convmixer import ConvMixer, reparameterize
-from keras_convmixer.data import (
-    Source,
-    as_arrays,
+from keras_convmixer.batches import (
     held_out_batches,
-    sample,
+    steps_in_epoch,
     training_batches,
 )
+from keras_convmixer.data import Source, as_arrays, sample
 
 
 @pytest.fixture(scope="module", params=["gelu", "relu", "hard_swish"])
@@ -42,14 +41,16 @@ def trained():
     """A network for digits, trained, then trained for int8; and its file."""
     keras.utils.set_random_seed(0)
     data = Source("digits").load(8)
-    batches = training_batches(data, 64, seed=0)
+    steps = steps_in_epoch(data, 64)
+    batches = training_batches(data, 64, steps, seed=0)
     model = ConvMixer(24, 2, 7, 1, input_shape=(8, 8, 3), classes=10)
     model.compile(keras.optimizers.AdamW(0.01), "categorical_crossentropy")
-    model.fit(batches, epochs=6, verbose=0, shuffle=False)
+    model.fit(batches, epochs=6, steps_per_epoch=steps, verbose=0)
     contents, aware = convert_qat(
         model,
         sample(data.train, 50),
         batches,
+        steps,
         held_out_batches(data, 64),
         epochs=3,
     )
@@ -160,7 +161,7 @@ def test_a_model_that_gives_logits_is_not_trained_for_int8(images):
         *(8, 1, 3, 4), input_shape=(16, 16, 3), classifier_activation=None
     )
     with pytest.raises(ValueError, match="Received: one that gives logits"):
-        convert_qat(model, images, None, None, 1)
+        convert_qat(model, images, None, 1, None, 1)
 
 
 def test_command_writes_integers_and_proves_the_file(digits_run, tmp_path):
