@@ -6,6 +6,7 @@ python train.py --image-folder photos/     photos/CLASS/*.jpg
 python train.py --resume runs/digits       goes on after a stop
 """
 
+import dataclasses
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from keras_convmixer.commands import (
     positive_float,
     positive_int,
     quiet_tensorflow,
+    share,
 )
 
 STOPPED = 128 + signal.SIGINT  # As a shell says it.
@@ -37,6 +39,20 @@ def parse_arguments(arguments=None):
     add("--epochs", type=positive_int)
     add("--batch-size", type=positive_int, help="over all replicas together")
     add("--learning-rate", type=positive_float, help="peak of the schedule")
+    add("--weight-decay", type=share, help="AdamW's, on kernels only")
+    add("--label-smoothing", type=share, help="from 0 to 1")
+    add(
+        "--freeze",
+        type=int,
+        default=None,
+        metavar="BLOCKS",
+        help="leave the stem and the first blocks as --weights has them",
+    )
+    add(
+        "--mixed-precision",
+        choices=("float16", "bfloat16"),
+        help="compute in 16 bits; what is saved is float32",
+    )
     add("--seed", type=int, default=0)
     add("--limit-steps", type=positive_int, help="steps an epoch at most")
     add("--replicas", type=positive_int, help="GPUs, or logical CPUs")
@@ -46,6 +62,8 @@ def parse_arguments(arguments=None):
     given = {k for k, v in vars(args).items() if v != parser.get_default(k)}
     if args.resume and given != {"resume"}:
         parser.error("--resume takes no other option: the run has them all")
+    if args.freeze is not None and not args.weights:
+        parser.error("--freeze needs --weights")
     if not args.image_folder and not args.dataset:
         args.dataset = "digits"
     return args
@@ -63,12 +81,10 @@ def train(args):
     import keras
 
     from keras_convmixer.batches import steps_in_epoch
+    from keras_convmixer.devices import distribute
+    from keras_convmixer.features import freeze
     from keras_convmixer.run_folder import RunFolder
-    from keras_convmixer.training import (
-        Backup,
-        compile_for_training,
-        mirrored_strategy,
-    )
+    from keras_convmixer.training import Backup, compile_for_training
 
     if args.resume:
         run = RunFolder(args.resume)
@@ -78,27 +94,32 @@ def train(args):
     recipe = plan.recipe
 
     # On which devices; it must be settled before anything uses them.
-    strategy = mirrored_strategy(plan.replicas, recipe.batch_size)
+    devices = distribute(plan.replicas, recipe.batch_size)
     keras.utils.set_random_seed(plan.seed)
+    if plan.mixed_precision:
+        policy = f"mixed_{plan.mixed_precision}"
+        keras.mixed_precision.set_dtype_policy(policy)
 
     data = plan.source.load(recipe.image_size)
     steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
-    with strategy.scope():
+    with devices.scope():
         model = recipe.build(len(data.classes), plan.weights)
+        if plan.freeze is not None:
+            freeze(model, plan.freeze)
         compile_for_training(
             model,
             recipe,
-            total_steps=recipe.epochs * steps,
-            replicas=strategy.num_replicas_in_sync,
+            recipe.epochs * steps,
+            len(devices.names),
         )
 
     if not args.resume:
         run = RunFolder.new(args.run, data.name)
-        run.write_plan(plan, data, strategy.num_replicas_in_sync)
-    backup = Backup(run.backup, steps)
-    with strategy.scope():
+        run.write_plan(plan, data, len(devices.names))
+    backup = Backup(run.backup)
+    with devices.scope():
         epoch = backup.restore(model)
-    print_plan(run, recipe, data, model, strategy, steps)
+    print_plan(run, recipe, data, model, devices, steps)
     try:
         fit(run, plan, data, model, steps, epoch, backup)
     except KeyboardInterrupt:
@@ -158,15 +179,16 @@ def new_plan(args):
         epochs=args.epochs,
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
+        weight_decay=args.weight_decay,
+        label_smoothing=args.label_smoothing,
     )
-    return Plan(
-        recipe, source, args.seed, args.weights, args.limit_steps, args.replicas
-    )
+    fields = {field.name for field in dataclasses.fields(Plan)}
+    given = {k: v for k, v in vars(args).items() if k in fields}
+    return Plan(recipe, source, **given)
 
 
-def print_plan(run, recipe, data, model, strategy, steps):
+def print_plan(run, recipe, data, model, devices, steps):
     """What follows from the arguments, before the long part begins."""
-    devices = ", ".join(strategy.extended.worker_devices)
     images = f"{data.num_train:,} training, {data.num_held_out:,} held out"
     size = recipe.image_size
     for name, value in {
@@ -174,8 +196,8 @@ def print_plan(run, recipe, data, model, strategy, steps):
         "network": f"{recipe.dim}/{recipe.depth}, kernel {recipe.kernel_size}"
         f", patch {recipe.patch_size}, {size} x {size} pixels, "
         f"{model.count_params():,} parameters",
-        "devices": devices,
-        "replicas": strategy.num_replicas_in_sync,
+        "devices": ", ".join(devices.names),
+        "replicas": len(devices.names),
         "global batch": recipe.batch_size,
         "steps an epoch": steps,
         "epochs": recipe.epochs,
@@ -190,11 +212,18 @@ def evaluate(run, data, batch_size):
 
     from keras_convmixer.data import as_arrays
     from keras_convmixer.files import write_json
-    from keras_convmixer.plots import plot_confusion, plot_history
+    from keras_convmixer.plots import (
+        plot_confusion,
+        plot_history,
+        plot_kernels,
+        plot_mistakes,
+        plot_patches,
+    )
 
     model = keras.saving.load_model(run.model, compile=False)
     images, labels = as_arrays(data.held_out)
-    predictions = model.predict(images, batch_size, verbose=0).argmax(-1)
+    probabilities = model.predict(images, batch_size, verbose=0)
+    predictions = probabilities.argmax(-1)
     top1 = float((predictions == labels).mean())
     write_json(
         run.metrics,
@@ -204,6 +233,12 @@ def evaluate(run, data, batch_size):
     plot_confusion(
         labels, predictions, data.classes, run.plots / "confusion.png"
     )
+    plot_mistakes(
+        *(images, labels, probabilities, data.classes),
+        run.plots / "mistakes.png",
+    )
+    plot_patches(model, run.plots / "patches.png")
+    plot_kernels(model, run.plots / "kernels.png")
     print(f"held-out top-1 {top1:.4f} on {len(labels):,} images")
     print(f"next: python -m export {run.path}")
 

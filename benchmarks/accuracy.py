@@ -13,6 +13,7 @@ from pathlib import Path
 
 from keras_convmixer.commands import Parser, one_line_errors, quiet_tensorflow
 
+ROUNDS = 20
 STOCK_FORMATS = ("float32", "dynamic", "int8")
 RESULTS = Path(__file__).parent / "results"
 
@@ -44,6 +45,8 @@ def main(arguments=None):
 
 def measure(run):
     """The rows of one run: Keras, the stock files, ours."""
+    from benchmarks.measure import interleaved, spread, tflite_run
+    from benchmarks.stock import convert_stock
     from export.__main__ import REPRESENTATIVE_IMAGES
     from keras_convmixer.data import as_arrays, sample
 
@@ -52,13 +55,31 @@ def measure(run):
     images, labels = as_arrays(data.held_out, report["images"])
     expected = model.predict(images, recipe.batch_size, verbose=0)
     representative = sample(data.train, REPRESENTATIVE_IMAGES)
-    keras_top1 = report["keras"]["top1"]
-    rows = [row(run, "keras", "float32", {"top1": keras_top1}, keras_top1)]
+    results, contents = {}, {}
     for format in STOCK_FORMATS:
-        result = stock(model, format, representative, images, labels, expected)
-        rows.append(row(run, "stock", format, vars(result), keras_top1))
+        file = convert_stock(model, format, representative)
+        contents["stock", format] = file
+        results["stock", format] = stock(file, format, images, labels, expected)
     for result in report["files"]:
-        rows.append(row(run, "ours", result["format"], result, keras_top1))
+        if result["format"] != "saved_model":
+            key = "ours", result["format"]
+            results[key] = result
+            contents[key] = (run.export / result["file"]).read_bytes()
+    times = interleaved(
+        {key: tflite_run(file, 1) for key, file in contents.items()}, 1, ROUNDS
+    )
+
+    keras_top1 = report["keras"]["top1"]
+    network = {
+        "data": data.name,
+        "network": f"{recipe.dim}/{recipe.depth}/k{recipe.kernel_size}"
+        f"/p{recipe.patch_size}@{recipe.image_size}",
+        "images": len(labels),
+    }
+    rows = [network | row("keras", "float32", {"top1": keras_top1}, keras_top1)]
+    for key, result in results.items():
+        latency = spread(times[key])["median_ms"]
+        rows.append(network | row(*key, result, keras_top1, latency))
     return rows
 
 
@@ -70,24 +91,23 @@ def exported(run):
     return json.loads(path.read_text())
 
 
-def stock(model, format, representative, images, labels, expected):
-    """The `Result` of the stock converter's file."""
-    from benchmarks.stock import convert_stock
+def stock(contents, format, images, labels, expected):
+    """The `Result` of the stock converter's file, as a dict."""
     from export.verify import compare
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"{format}.tflite")
-        path.write_bytes(convert_stock(model, format, representative))
-        run, single = stock_run(path, os.cpu_count()), stock_run(path, 1)
-        return compare(path, format, run, images, labels, expected, single)
+        path.write_bytes(contents)
+        run = stock_run(path)
+        return vars(compare(path, format, run, images, labels, expected))
 
 
-def stock_run(path, threads):
+def stock_run(path):
     """A function from uint8 `[1, H, W, 3]` to probabilities `[1, classes]`."""
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path), num_threads=threads)
+    interpreter = Interpreter(str(path), num_threads=os.cpu_count())
     interpreter.allocate_tensors()
     (image,) = interpreter.get_input_details()
     (output,) = interpreter.get_output_details()
@@ -108,21 +128,20 @@ def stock_run(path, threads):
     return run
 
 
-def row(run, implementation, format, result, keras_top1):
+def row(implementation, format, result, keras_top1, latency=None):
     """One line of the table; `result` has the fields of a `Result`."""
 
     def percent(share):
         return None if share is None else round(100 * share, 2)
 
     return {
-        "network": run.name,
         "implementation": implementation,
         "format": format,
         "top1": percent(result["top1"]),
         "difference": percent(result["top1"] - keras_top1),
         "agreement": percent(result.get("agreement")),
         "bytes": result.get("bytes"),
-        "ms_1_thread": result.get("latency_ms", {}).get("1"),
+        "ms_1_thread": latency,
     }
 
 

@@ -1,4 +1,4 @@
-"""The README's table of latencies, from `benchmarks/results/`.
+"""The README's tables of measurements, from `benchmarks/results/`.
 
 python -m benchmarks.tables
 """
@@ -12,7 +12,24 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main():
+    print(markdown_table(accuracy_table()))
     print(markdown_table(latency_table()))
+
+
+def accuracy_table():
+    """Rows for every trained network: Keras, the stock files, ours."""
+    return [
+        {
+            "data": row["data"],
+            "file": f"{row['implementation']} {row['format']}",
+            "top-1 %": row["top1"],
+            "difference": row["difference"],
+            "agreement %": row["agreement"] or None,
+            "KB": f"{int(row['bytes']) / 1000:,.0f}" if row["bytes"] else None,
+            "ms": row["ms_1_thread"] or None,
+        }
+        for row in read("accuracy.csv")
+    ]
 
 
 def latency_table():

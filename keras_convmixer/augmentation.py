@@ -15,11 +15,15 @@ class Augmentation:
     def __init__(self, recipe):
         self.layers = []
         if recipe.flip:
-            self.layers.append(keras.layers.RandomFlip("horizontal"))
+            self.layers.append(
+                keras.layers.RandomFlip("horizontal", dtype="float32")
+            )
         if recipe.shift:
             self.layers.append(
                 keras.layers.RandomTranslation(
-                    recipe.shift, recipe.shift, fill_mode="constant"
+                    *(recipe.shift, recipe.shift),
+                    fill_mode="constant",
+                    dtype="float32",
                 )
             )
 

@@ -1,6 +1,8 @@
-"""Pictures of a training: its curves and where the model errs."""
+"""Pictures of a training: its curves, where the model errs, what it learned."""
 
 import csv
+
+import numpy as np
 
 from keras_convmixer.files import replacing
 
@@ -42,6 +44,84 @@ def plot_confusion(labels, predictions, classes, path):
         cmap="Blues",
         ax=axes,
     )
+    save(figure, path)
+
+
+def plot_mistakes(images, labels, probabilities, classes, path, count=24):
+    """The images that were given a wrong class with the most confidence.
+
+    Args:
+        images: uint8 `[N, H, W, 3]`.
+        labels: int `[N]`.
+        probabilities: `[N, classes]`.
+        classes: Their names.
+        path: The file to write; without a mistake, none.
+        count: Number of images at most.
+    """
+    import matplotlib.pyplot as plt
+
+    predictions = probabilities.argmax(-1)
+    confidence = probabilities.max(-1)
+    wrong = np.flatnonzero(predictions != labels)
+    worst = wrong[np.argsort(-confidence[wrong])][:count]
+    if not len(worst):
+        return
+    columns = min(6, len(worst))
+    rows = -(-len(worst) // columns)
+    figure, all_axes = plt.subplots(
+        rows, columns, figsize=(2 * columns, 2.3 * rows), squeeze=False
+    )
+    for axes in all_axes.flat:
+        axes.axis("off")
+    for index, axes in zip(worst, all_axes.flat, strict=False):
+        axes.imshow(images[index])
+        axes.set_title(
+            f"{classes[labels[index]]}, not\n{classes[predictions[index]]} "
+            f"({confidence[index]:.0%})",
+            fontsize=9,
+        )
+    save(figure, path)
+
+
+def plot_patches(model, path, count=64):
+    """The learned patch embeddings, each stretched to the full range."""
+    kernel = model.get_layer("stem_conv").get_weights()[0]
+    patches = kernel.transpose(3, 0, 1, 2)[:count]
+    least = patches.min((1, 2, 3), keepdims=True)
+    largest = patches.max((1, 2, 3), keepdims=True)
+    patches = (patches - least) / np.maximum(largest - least, 1e-12)
+    title = f"{len(patches)} of {kernel.shape[-1]} patch embeddings"
+    plot_tiles(patches, columns=16, title=title, path=path)
+
+
+def plot_kernels(model, path, count=16):
+    """The first depthwise kernels of every block, a block in each row."""
+    kernels = [
+        layer.get_weights()[0][..., 0].transpose(2, 0, 1)[:count]
+        for layer in model.layers
+        if type(layer).__name__ == "DepthwiseConv2D"
+    ]
+    columns = len(kernels[0])
+    tiles = np.concatenate(kernels)
+    tiles /= np.maximum(np.abs(tiles).max((1, 2), keepdims=True), 1e-12)
+    title = "depthwise kernels, a block in each row (red: positive)"
+    plot_tiles(tiles, columns, title, path, cmap="RdBu_r", vmin=-1, vmax=1)
+
+
+def plot_tiles(tiles, columns, title, path, **colours):
+    """Small pictures `[N, H, W]` or `[N, H, W, 3]` in rows of `columns`."""
+    import matplotlib.pyplot as plt
+
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    figure, all_axes = plt.subplots(
+        rows, columns, figsize=(0.6 * columns, 0.6 * rows + 0.4), squeeze=False
+    )
+    for axes in all_axes.flat:
+        axes.axis("off")
+    for tile, axes in zip(tiles, all_axes.flat, strict=False):
+        axes.imshow(tile, **colours)
+    figure.suptitle(title, fontsize=9)
     save(figure, path)
 
 

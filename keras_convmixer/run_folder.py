@@ -26,6 +26,8 @@ class Plan:
         weights: What to start from: a name, a file or None.
         limit_steps: Steps an epoch at most, or None.
         replicas: Their number; None for all GPUs, or one CPU.
+        freeze: Blocks that stay as they are, with the stem; None for no stem.
+        mixed_precision: "float16", "bfloat16" or None.
     """
 
     recipe: Recipe
@@ -34,6 +36,8 @@ class Plan:
     weights: str | None = None
     limit_steps: int | None = None
     replicas: int | None = None
+    freeze: int | None = None
+    mixed_precision: str | None = None
 
 
 class RunFolder:
@@ -100,15 +104,16 @@ class RunFolder:
             ValueError: If the folder is not that of a training.
         """
         config = self._read_config()
-        return Plan(
-            Recipe(**config["recipe"]),
-            Source(**config["source"]),
-            *(config[name] for name in ("seed", "weights", "limit_steps")),
-            config["replicas"],
-        )
+        fields = {field.name for field in dataclasses.fields(Plan)}
+        plan = {name: config[name] for name in config if name in fields}
+        plan["recipe"] = Recipe(**config["recipe"])
+        plan["source"] = Source(**config["source"])
+        return Plan(**plan)
 
     def reopen(self):
         """The plan of a training that stopped; removes its unfinished files.
+
+        Once there is a backup, no weights to start from are needed.
 
         Raises:
             ValueError: If the training came to its end.
@@ -120,6 +125,8 @@ class RunFolder:
         plan = self.read_plan()
         for path in self.path.glob(".*"):
             remove(path)
+        if self.backup.is_file():
+            plan = dataclasses.replace(plan, weights=None)
         return plan
 
     def keep_history(self, epochs):

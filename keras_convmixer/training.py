@@ -1,48 +1,11 @@
-"""What `model.fit` needs: devices, optimiser, schedule, callbacks."""
+"""What `model.fit` needs: optimiser, schedule, callbacks."""
 
 from pathlib import Path
 
+import h5py
 import keras
 
 from keras_convmixer.files import replacing
-
-
-def mirrored_strategy(replicas, batch_size):
-    """`MirroredStrategy` over all GPUs, or over logical CPUs without one.
-
-    Args:
-        replicas: Number of replicas; None for all GPUs, or one CPU. On a
-            machine without a GPU the CPU is divided into as many logical
-            devices, which needs a process that has not used it yet.
-        batch_size: Images a step, over all replicas together.
-
-    Raises:
-        ValueError: If there are fewer GPUs than replicas, or the batch does
-            not divide by the replicas.
-    """
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    count = replicas or len(gpus) or 1
-    if gpus and count > len(gpus):
-        raise ValueError(
-            f"replicas must be at most {len(gpus)}, the number of GPUs. "
-            f"Received: {replicas}"
-        )
-    if batch_size % count:
-        raise ValueError(
-            f"batch size must divide by the number of replicas, {count}. "
-            f"Received: {batch_size}"
-        )
-    if count > 1 and not gpus:
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0],
-            [tf.config.LogicalDeviceConfiguration()] * count,
-        )
-    kind = "GPU" if gpus else "CPU"
-    return tf.distribute.MirroredStrategy(
-        [f"{kind}:{index}" for index in range(count)]
-    )
 
 
 def compile_for_training(model, recipe, total_steps, replicas=1):
@@ -50,9 +13,15 @@ def compile_for_training(model, recipe, total_steps, replicas=1):
 
     AdamW decays kernels only, and the gradient is clipped by the norm of all
     variables together, as in PyTorch. With several replicas the norms use
-    the statistics of the whole batch.
+    the statistics of the whole batch; JAX has them do so anyway.
+
+    Args:
+        model: A model that `ConvMixer` built.
+        recipe: A `Recipe`.
+        total_steps: Steps of the whole training.
+        replicas: Their number.
     """
-    if replicas > 1:
+    if replicas > 1 and keras.backend.backend() == "tensorflow":
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
@@ -129,19 +98,16 @@ class Backup(keras.callbacks.Callback):
     """Keeps all of the training's state at the end of every epoch.
 
     Unlike `keras.callbacks.BackupAndRestore` it is one file, whole at any
-    moment: how far the training is follows from the optimiser's steps. It has
-    to be the last callback, so that what the others wrote of an epoch is
-    there when its backup is.
+    moment. It has to be the last callback, so that what the others wrote of
+    an epoch is there when its backup is.
 
     Args:
         path: File, ending in `.weights.h5`.
-        steps: Steps an epoch.
     """
 
-    def __init__(self, path, steps):
+    def __init__(self, path):
         super().__init__()
         self.path = Path(path)
-        self.steps = steps
 
     def restore(self, model):
         """Loads the backup, if there is one, into a compiled model.
@@ -153,12 +119,14 @@ class Backup(keras.callbacks.Callback):
             return 0
         model.optimizer.build(model.trainable_variables)
         model.load_weights(self.path)
-        steps = keras.ops.convert_to_numpy(model.optimizer.iterations)
-        return int(steps) // self.steps
+        with h5py.File(self.path) as file:
+            return int(file.attrs["epochs"])
 
     def on_epoch_end(self, epoch, logs=None):
         with replacing(self.path) as temporary:
             self.model.save_weights(temporary)
+            with h5py.File(temporary, "a") as file:
+                file.attrs["epochs"] = epoch + 1
 
 
 def plain_copy(model):

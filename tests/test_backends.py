@@ -1,6 +1,7 @@
 """The network builds, trains and computes the same without TensorFlow."""
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -70,3 +71,17 @@ def test_tensorflow_reads_what_jax_saved(results):
 
     model = keras.models.load_model(results / "jax.npz.keras")
     assert model.count_params() > 0
+
+
+def test_jax_trains_on_two_devices_what_tensorflow_exports(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("jax")
+    run = tmp_path / "digits"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    done = run_command("train.py", "--replicas", 2, "--run", run)
+    assert "cpu:0, cpu:1" in done.stdout
+    assert json.loads((run / "metrics.json").read_text())["top1"] >= 0.98
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    run_command("-m", "export", run, "--formats", "float32")
+    assert (run / "export" / "digits_float32.tflite").is_file()

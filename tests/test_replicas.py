@@ -9,13 +9,14 @@ from keras_convmixer.commands import quiet_tensorflow
 quiet_tensorflow()
 import keras, numpy as np, tensorflow as tf
 from keras_convmixer.recipes import DIGITS
-from keras_convmixer.training import compile_for_training, mirrored_strategy
+from keras_convmixer.devices import distribute
+from keras_convmixer.training import compile_for_training
 
 replicas, path = int(sys.argv[1]), sys.argv[2]
-strategy = mirrored_strategy(replicas, 64)
-assert strategy.num_replicas_in_sync == replicas
+devices = distribute(replicas, 64)
+assert len(devices.names) == replicas
 keras.utils.set_random_seed(1)
-with strategy.scope():
+with devices.scope():
     model = DIGITS.build(10)
     compile_for_training(model, DIGITS, total_steps=4, replicas=replicas)
     # A plain gradient step: AdamW's first one is the gradient's sign, which

@@ -69,7 +69,7 @@ def test_a_backup_goes_on_where_it_was(tmp_path):
 
     pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3))
     labels = np.eye(10)[np.arange(64) % 10]
-    backup = Backup(tmp_path / "backup.weights.h5", steps=4)
+    backup = Backup(tmp_path / "backup.weights.h5")
     assert backup.restore(model()) == 0
     first, second = model(), model()
     options = {"batch_size": 16, "verbose": 0, "shuffle": False}

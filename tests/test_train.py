@@ -20,7 +20,8 @@ def test_writes_the_run_folder(digits_run):
         "plots",
     }
     plots = {path.name for path in (digits_run / "plots").iterdir()}
-    assert plots == {"confusion.png", "history.png"}
+    names = ("confusion", "history", "kernels", "mistakes", "patches")
+    assert plots == {f"{name}.png" for name in names}
 
 
 def test_leaves_no_temporary_file(digits_run):
@@ -115,6 +116,48 @@ def test_two_replicas_train(tmp_path):
     assert not model.get_layer("stem_norm").synchronized
 
 
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path, precision):
+    run = tmp_path / "run"
+    run_command(
+        *("train.py", "--epochs", 1, "--limit-steps", 4, "--run", run),
+        *("--mixed-precision", precision),
+        *("--label-smoothing", 0.1, "--weight-decay", 0),
+    )
+    config = json.loads((run / "config.json").read_text())
+    assert config["mixed_precision"] == precision
+    assert config["recipe"]["label_smoothing"] == 0.1
+    assert config["recipe"]["weight_decay"] == 0
+    model = keras.saving.load_model(run / "best.keras")
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+
+
+def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
+    run = tmp_path / "run"
+    run_command(
+        *("train.py", "--epochs", 1, "--limit-steps", 2, "--run", run),
+        *("--weights", digits_run / "best.keras", "--freeze", 1),
+    )
+    before, after = (
+        keras.saving.load_model(folder / "best.keras")
+        for folder in (digits_run, run)
+    )
+    changed = {
+        layer.name: any(
+            (old != new).any()
+            for old, new in zip(
+                layer.get_weights(),
+                after.get_layer(layer.name).get_weights(),
+                strict=True,
+            )
+        )
+        for layer in before.layers
+        if layer.weights and layer.name != "normalization"
+    }
+    for name, has_changed in changed.items():
+        assert has_changed != name.startswith(("stem_", "block_0_")), name
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -125,6 +168,9 @@ def test_two_replicas_train(tmp_path):
         (["--model", "convmixer_768_23"], "Did you mean 'convmixer_768_32'?"),
         (["--model", "64/4/k7"], "'DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]"),
         (["--dataset", "digits", "--image-folder", "."], "not both"),
+        (["--freeze", "1"], "--freeze needs --weights"),
+        (["--label-smoothing", "2"], "--label-smoothing: must be from 0 to 1"),
+        (["--mixed-precision", "int8"], "'float16', 'bfloat16'"),
     ],
 )
 def test_bad_argument_is_one_line_and_leaves_nothing(
