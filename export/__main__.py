@@ -165,7 +165,6 @@ def write(path, format, model, recipe, data, epochs, io):
     from export.qat import convert_qat
     from export.saved_model import write_saved_model
     from export.tflite import convert
-    from keras_convmixer.augmentation import Augmentation
     from keras_convmixer.batches import (
         held_out_batches,
         steps_in_epoch,
@@ -182,8 +181,8 @@ def write(path, format, model, recipe, data, epochs, io):
     if format == "int8_qat":
         size = recipe.batch_size
         steps = steps_in_epoch(data, size)
-        augment = Augmentation(recipe)
-        batches = training_batches(data, size, steps, seed=0, augment=augment)
+        # Not augmented: the ranges are those of images as they are.
+        batches = training_batches(data, size, steps, seed=0)
         held_out = held_out_batches(data, size)
         contents, _ = convert_qat(
             model, images, batches, steps, held_out, epochs, io

@@ -148,9 +148,15 @@ def with_short_names(contents):
 
 
 def output_ranges(ranges, inference):
-    """`{layer name: (least, largest)}` for the layers of `output_tensors`."""
+    """`{layer name: (least, largest)}` for the layers of `output_tensors`.
+
+    Zero, which padding needs, is in every range.
+    """
     return {
-        layer: (ranges[tensor]["min"].item(), ranges[tensor]["max"].item())
+        layer: (
+            min(ranges[tensor]["min"].item(), 0.0),
+            max(ranges[tensor]["max"].item(), 0.0),
+        )
         for layer, tensor in output_tensors(ranges, inference).items()
     }
 

@@ -24,8 +24,8 @@ def convert_qat(
     The float model is the teacher: the loss is the cross-entropy to the
     probabilities that it gives the same images. Training begins where the
     "int8" file of `export.tflite.convert` is; Adam's rate falls as a cosine
-    to 0, and the epoch that is closest to the teacher on the held-out images
-    is kept. No label is looked at.
+    to 0, and what is closest to the teacher on the held-out images is kept,
+    the beginning included. No label is looked at.
 
     Args:
         model: A model that `ConvMixer` built, trained, with a fixed input
@@ -47,7 +47,6 @@ def convert_qat(
     from keras_convmixer.quantize import (
         quantization_aware,
         trained_inference_model,
-        trained_ranges,
     )
 
     check_size(model)
@@ -59,14 +58,15 @@ def convert_qat(
     images = check_images(representative_images, model)
     inference = reparameterize(model, channel_groups=1)
     _, ranges = calibrated_file(inference, images)
-    aware = quantization_aware(model, output_ranges(ranges, inference))
+    limits = output_ranges(ranges, inference)
+    aware = quantization_aware(model, limits)
     fine_tune(aware, model, batches, steps, held_out, epochs)
 
     inference = trained_inference_model(aware, model)
     float32, ranges = calibrated_file(inference, images, io)
     tensors = output_tensors(ranges, inference)
-    for layer, limits in trained_ranges(aware).items():
-        set_range(ranges, tensors[layer], limits)
+    for layer in limits:
+        set_range(ranges, tensors[layer], limits[layer])
     return quantize_int8(float32, ranges, io), aware
 
 
@@ -88,6 +88,11 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
     )
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder, "best")
+        aware.save_weights(best)
+        loss, agreement = aware.evaluate(
+            lessons(held_out), steps=len(held_out), verbose=0
+        )
+        print(f"Before: val_loss: {loss:.4f} - val_agreement: {agreement:.4f}")
         aware.fit(
             lessons(batches),
             steps_per_epoch=steps,
@@ -99,6 +104,7 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
                     best,
                     save_best_only=True,
                     save_weights_only=True,
+                    initial_value_threshold=loss,
                 )
             ],
         )

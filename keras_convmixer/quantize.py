@@ -4,9 +4,8 @@ Fake quantisation (Jacob et al., arXiv:1712.05877) rounds a tensor to the
 values that eight bits can hold and lets the gradient through:
 
     kernels       255 values, symmetric, a range for each output channel
-    activations   256 values that include zero, one range; the logarithms of
-                  its two ends are trained with the weights (after Jain et
-                  al., arXiv:1903.08066)
+    activations   256 values that include zero, one range, which stays as it
+                  was calibrated
 
 tensorflow-model-optimization's own scheme knows neither GELU nor a norm behind
 an activation; here every layer is wrapped with a configuration of ours.
@@ -18,9 +17,6 @@ from keras_convmixer.inference import reparameterize
 from keras_convmixer.legacy_keras import tf_keras, tfmot
 
 PREFIX = "quant_"
-# How much faster ranges are trained than weights: Adam's steps, which suit a
-# weight, would hardly move them.
-RANGE_RATE = 100
 
 
 def quantization_aware(model, ranges):
@@ -30,8 +26,8 @@ def quantization_aware(model, ranges):
         model: A model that `ConvMixer` built, trained.
         ranges: `{layer name: (least, largest)}`, for the layers of
             `reparameterize(model, channel_groups=1)` whose output has eight
-            bits in the file: the range to begin with. All other outputs stay
-            float; kernels are rounded everywhere.
+            bits in the file. All other outputs stay float; kernels are
+            rounded everywhere.
 
     Returns:
         A functional `tf_keras.Model` with the weights of `model`.
@@ -67,16 +63,6 @@ def trained_inference_model(aware, model):
     return inference
 
 
-def trained_ranges(aware):
-    """`{layer name: (least, largest)}`, as trained."""
-    return {
-        layer.name.removeprefix(PREFIX): layer.quantize_config.range()
-        for layer in aware.layers
-        if hasattr(layer, "quantize_config")
-        and layer.quantize_config.output_range
-    }
-
-
 class EightBits(tfmot.quantization.keras.QuantizeConfig):
     """What is rounded of a layer: its kernel, if it has one, and its output.
 
@@ -86,10 +72,7 @@ class EightBits(tfmot.quantization.keras.QuantizeConfig):
 
     def __init__(self, output_range=None):
         self.output_range = output_range
-        self.output = TrainedRange(*output_range) if output_range else None
-
-    def range(self):
-        return self.output.range()
+        self.output = FixedRange(*output_range) if output_range else None
 
     def get_weights_and_quantizers(self, layer):
         name = kernel_name(layer)
@@ -122,38 +105,24 @@ def kernel_name(layer):
     return next((name for name in names if hasattr(layer, name)), None)
 
 
-class TrainedRange(tfmot.quantization.keras.quantizers.Quantizer):
-    """Rounds a tensor to 256 values in a range that is trained.
+class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
+    """Rounds a tensor to 256 values.
 
     Args:
-        minimum, maximum: The range to begin with.
+        minimum, maximum: The range, which includes zero.
     """
 
     def __init__(self, minimum, maximum):
-        self.minimum = float(minimum)
-        self.maximum = float(maximum)
+        self.minimum = minimum
+        self.maximum = maximum
 
     def build(self, tensor_shape, name, layer):
-        self.logarithms = [
-            layer.add_weight(f"{name}_{end}", initializer="zeros")
-            for end in ("minimum", "maximum")
-        ]
         return {}
 
     def __call__(self, inputs, training, weights, **kwargs):
-        return tf.quantization.fake_quant_with_min_max_vars(
-            inputs, *self.ends()
+        return tf.quantization.fake_quant_with_min_max_args(
+            inputs, self.minimum, self.maximum
         )
-
-    def ends(self):
-        minimum, maximum = self.logarithms
-        return (
-            min(self.minimum, 0.0) * tf.exp(RANGE_RATE * minimum),
-            max(self.maximum, 0.0) * tf.exp(RANGE_RATE * maximum),
-        )
-
-    def range(self):
-        return tuple(end.numpy().item() for end in self.ends())
 
     def get_config(self):
         return {"minimum": self.minimum, "maximum": self.maximum}
