@@ -13,7 +13,8 @@ from export.interface import output_name
 from export.tflite import calibrated_file, check_images, check_size
 from keras_convmixer.inference import reparameterize
 
-LEARNING_RATE = 3e-5
+# Without their norms' statistics, barely trained networks bear no more.
+LEARNING_RATE = 1e-5
 
 
 def convert_qat(
@@ -23,9 +24,10 @@ def convert_qat(
 
     The float model is the teacher: the loss is the cross-entropy to the
     probabilities that it gives the same images. Training begins where the
-    "int8" file of `export.tflite.convert` is; Adam's rate falls as a cosine
-    to 0, and what is closest to the teacher on the held-out images is kept,
-    the beginning included. No label is looked at.
+    "int8" file of `export.tflite.convert` is; Adam's rate rises for a tenth
+    of the steps and falls as a cosine to 0, and what is closest to the
+    teacher on the held-out images is kept, the beginning included. No label
+    is looked at.
 
     Args:
         model: A model that `ConvMixer` built, trained, with a fixed input
@@ -78,8 +80,12 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
         for images, _ in batches:
             yield images, teacher(images, training=False)
 
+    warmup = epochs * steps // 10
     rate = tf_keras.optimizers.schedules.CosineDecay(
-        LEARNING_RATE, epochs * steps
+        0.0,
+        epochs * steps - warmup,
+        warmup_target=LEARNING_RATE,
+        warmup_steps=warmup,
     )
     aware.compile(
         tf_keras.optimizers.Adam(rate),

@@ -116,16 +116,15 @@ def test_two_replicas_train(tmp_path):
     assert not model.get_layer("stem_norm").synchronized
 
 
-@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path, precision):
+def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
     run = tmp_path / "run"
     run_command(
         *("train.py", "--epochs", 1, "--limit-steps", 4, "--run", run),
-        *("--mixed-precision", precision),
+        *("--mixed-precision", "float16"),
         *("--label-smoothing", 0.1, "--weight-decay", 0),
     )
     config = json.loads((run / "config.json").read_text())
-    assert config["mixed_precision"] == precision
+    assert config["mixed_precision"] == "float16"
     assert config["recipe"]["label_smoothing"] == 0.1
     assert config["recipe"]["weight_decay"] == 0
     model = keras.saving.load_model(run / "best.keras")
