@@ -122,10 +122,10 @@ def train(args):
     print_plan(run, recipe, data, model, devices, steps)
     try:
         fit(run, plan, data, model, steps, epoch, backup)
+        evaluate(run, data, recipe.batch_size)
     except KeyboardInterrupt:
         print(f"\nstopped; to go on: python train.py --resume {run.path}")
         sys.exit(STOPPED)
-    evaluate(run, data, recipe.batch_size)
     run.backup.unlink()
 
 

@@ -23,12 +23,12 @@ def start(*arguments):
 
 
 def stop(process, run, epochs, signal):
-    """Sends a signal somewhere in the epoch after the first `epochs`."""
+    """Sends a signal soon after the first `epochs`, anywhere in the next."""
     history = run / "history.csv"
     while not history.exists() or history.read_text().count("\n") <= epochs:
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.02)
-    time.sleep(random.uniform(0, 2))
+    time.sleep(random.uniform(0, 0.3))
     process.send_signal(signal)
     return process.communicate()[0]
 
@@ -56,6 +56,19 @@ def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
     assert names == {
         path.name for path in digits_run.iterdir() if path.suffix != ".txt"
     } | {"labels.txt"}
+
+
+def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
+    run = tmp_path / "run"
+    with start("--epochs", 1, "--limit-steps", 2, "--run", run) as process:
+        while not (run / "backup.weights.h5").exists():
+            time.sleep(0.02)
+        process.kill()
+    if (run / "metrics.json").exists():
+        pytest.skip("the evaluation was too fast to be interrupted")
+    run_command("train.py", "--resume", run)
+    assert (run / "metrics.json").is_file()
+    assert not (run / "backup.weights.h5").exists()
 
 
 def test_a_backup_goes_on_where_it_was(tmp_path):
