@@ -38,7 +38,8 @@ def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
     with start("--epochs", 6, "--run", run) as process:
         stop(process, run, 1, signal.SIGKILL)
     with start("--resume", run) as process:
-        printed = stop(process, run, 3, signal.SIGINT)
+        # Not SIGINT, which what a shell starts in the background ignores.
+        printed = stop(process, run, 3, signal.SIGTERM)
     assert process.returncode == 130
     assert f"to go on: python train.py --resume {run}" in printed
     assert not list(run.glob(".*"))
