@@ -53,10 +53,10 @@ def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
     for name in ("history.csv", "metrics.json", "labels.txt"):
         assert (run / name).read_text() == (digits_run / name).read_text()
-    names = {path.name for path in run.iterdir()}
-    assert names == {
-        path.name for path in digits_run.iterdir() if path.suffix != ".txt"
-    } | {"labels.txt"}
+    assert {path.name for path in run.iterdir()} == {
+        *("best.keras", "config.json", "history.csv", "labels.txt"),
+        *("metrics.json", "plots"),
+    }
 
 
 def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
