@@ -9,13 +9,16 @@ python train.py --resume runs/digits       goes on after a stop
 import dataclasses
 import signal
 import sys
+from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from keras_convmixer.commands import (
     Parser,
+    number_from_0_to,
     one_line_errors,
     positive_float,
     positive_int,
+    positive_share,
     quiet_tensorflow,
     share,
 )
@@ -33,6 +36,7 @@ def parse_arguments(arguments=None):
     add("--dataset", help="digits (default) or a tensorflow-datasets name")
     add("--data-dir", help="where tensorflow-datasets keeps its files")
     add("--image-folder", help="a folder with a folder of images per class")
+    add("--recipe", metavar="NAME", help="in place of the data set's own")
     add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
     add("--weights", help="weights to start from: a name or a file")
     add("--image-size", type=positive_int, help="pixels")
@@ -41,6 +45,20 @@ def parse_arguments(arguments=None):
     add("--learning-rate", type=positive_float, help="peak of the schedule")
     add("--weight-decay", type=share, help="AdamW's, on kernels only")
     add("--label-smoothing", type=share, help="from 0 to 1")
+    add("--ema", type=share, help="what each step keeps of mean weights")
+    add(
+        "--accumulation",
+        type=positive_int,
+        metavar="BATCHES",
+        help="whose gradients make one step",
+    )
+    add("--flip", action=BooleanOptionalAction, help="mirror at random")
+    add("--shift", type=share, help="of the side, at most")
+    add("--crop", type=positive_share, help="of the area, at least")
+    add("--rand-augment", type=number_from_0_to(10), help="magnitude")
+    add("--erasing", type=share, help="of the images")
+    add("--mixup", type=share, help="alpha; 0 for none")
+    add("--cutmix", type=share, help="alpha; 0 for none")
     add(
         "--freeze",
         type=int,
@@ -56,6 +74,7 @@ def parse_arguments(arguments=None):
     add("--seed", type=int, default=0)
     add("--limit-steps", type=positive_int, help="steps an epoch at most")
     add("--replicas", type=positive_int, help="GPUs, or logical CPUs")
+    add("--tensorboard", action="store_true", help="logs in RUN/tensorboard")
     add("--run", type=Path, help="folder to write (default: runs/NAME)")
     add("--resume", type=Path, metavar="RUN", help="go on after a stop")
     args = parser.parse_args(arguments)
@@ -84,7 +103,11 @@ def train(args):
     from keras_convmixer.devices import distribute
     from keras_convmixer.features import freeze
     from keras_convmixer.run_folder import RunFolder
-    from keras_convmixer.training import Backup, compile_for_training
+    from keras_convmixer.training import (
+        Backup,
+        compile_for_training,
+        plain_copy,
+    )
 
     if args.resume:
         run = RunFolder(args.resume)
@@ -94,7 +117,7 @@ def train(args):
     recipe = plan.recipe
 
     # On which devices; it must be settled before anything uses them.
-    devices = distribute(plan.replicas, recipe.batch_size)
+    devices = distribute(plan.replicas, recipe.batch_size, recipe.accumulation)
     keras.utils.set_random_seed(plan.seed)
     if plan.mixed_precision:
         policy = f"mixed_{plan.mixed_precision}"
@@ -106,6 +129,11 @@ def train(args):
         model = recipe.build(len(data.classes), plan.weights)
         if plan.freeze is not None:
             freeze(model, plan.freeze)
+        plain = plain_copy(model)
+        if devices.one_cpu:
+            from keras_convmixer.cpu_layers import for_cpu
+
+            model = for_cpu(model)
         compile_for_training(
             model,
             recipe,
@@ -121,7 +149,7 @@ def train(args):
         epoch = backup.restore(model)
     print_plan(run, recipe, data, model, devices, steps)
     try:
-        fit(run, plan, data, model, steps, epoch, backup)
+        fit(run, plan, data, model, plain, steps, epoch, backup)
         evaluate(run, data, recipe.batch_size)
     except KeyboardInterrupt:
         print(f"\nstopped; to go on: python train.py --resume {run.path}")
@@ -129,30 +157,34 @@ def train(args):
     run.backup.unlink()
 
 
-def fit(run, plan, data, model, steps, epoch, backup):
+def fit(run, plan, data, model, plain, steps, epoch, backup):
     """Trains from an epoch on."""
     import keras
 
     from keras_convmixer.augmentation import Augmentation
     from keras_convmixer.batches import held_out_batches, training_batches
-    from keras_convmixer.training import SaveBest
+    from keras_convmixer.training import AveragedWeights, SaveBest
 
-    size, augment = plan.recipe.batch_size, Augmentation(plan.recipe)
+    size, augmentation = plan.recipe.batch_size, Augmentation(plan.recipe)
     best = run.keep_history(epoch)
+    callbacks = [
+        keras.callbacks.TerminateOnNaN(raise_error=True),
+        SaveBest(run.model, plain, best),
+        keras.callbacks.CSVLogger(run.history, append=True),
+    ]
+    if plan.recipe.ema:
+        callbacks.append(AveragedWeights())
+    if plan.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(run.tensorboard))
     try:
         model.fit(
-            training_batches(data, size, steps, plan.seed, augment, epoch),
+            training_batches(data, size, steps, plan.seed, augmentation, epoch),
             validation_data=held_out_batches(data, size),
             initial_epoch=epoch,
             epochs=plan.recipe.epochs,
             steps_per_epoch=steps,
             shuffle=False,  # The data set shuffles itself.
-            callbacks=[
-                keras.callbacks.TerminateOnNaN(raise_error=True),
-                SaveBest(run.model, best),
-                keras.callbacks.CSVLogger(run.history, append=True),
-                backup,
-            ],
+            callbacks=[*callbacks, backup],
         )
     except RuntimeError as error:
         if "NaN" not in str(error):
@@ -166,25 +198,23 @@ def fit(run, plan, data, model, steps, epoch, backup):
 def new_plan(args):
     """What to train, on what."""
     from keras_convmixer.data import Source
-    from keras_convmixer.recipes import recipe_for
+    from keras_convmixer.recipes import Recipe, recipe_for
     from keras_convmixer.run_folder import Plan
     from keras_convmixer.variants import parse_variant
 
     source = Source(args.dataset, args.data_dir, args.image_folder, args.seed)
-    recipe = recipe_for(source.dataset, source.native_size())
+    recipe = recipe_for(source.dataset, source.native_size(), args.recipe)
     if args.model:
         recipe = recipe.with_variant(parse_variant(args.model))
-    recipe = recipe.replace(
-        image_size=args.image_size,
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        weight_decay=args.weight_decay,
-        label_smoothing=args.label_smoothing,
-    )
-    fields = {field.name for field in dataclasses.fields(Plan)}
-    given = {k: v for k, v in vars(args).items() if k in fields}
-    return Plan(recipe, source, **given)
+    recipe = recipe.replace(**options_of(Recipe, args))
+    options = options_of(Plan, args)
+    return Plan(**options | {"recipe": recipe, "source": source})
+
+
+def options_of(record, args):
+    """The arguments that are fields of a dataclass."""
+    names = {field.name for field in dataclasses.fields(record)}
+    return {k: v for k, v in vars(args).items() if k in names}
 
 
 def print_plan(run, recipe, data, model, devices, steps):

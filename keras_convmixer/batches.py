@@ -4,8 +4,12 @@ Order and augmentation are functions of the seed, the epoch and the step, so a
 training that goes on in another process sees what it would have seen.
 """
 
-from keras_convmixer.augmentation import fold_in
+import math
+
 from keras_convmixer.data import images_in_memory
+from keras_convmixer.seeds import fold_in
+
+GROUP = 16  # Images that have their random operations in common.
 
 
 def steps_in_epoch(data, batch_size, limit_steps=None):
@@ -27,7 +31,7 @@ def steps_in_epoch(data, batch_size, limit_steps=None):
     return min(data.num_train // batch_size, limit_steps or data.num_train)
 
 
-def training_batches(data, batch_size, steps, seed, augment=None, epoch=0):
+def training_batches(data, batch_size, steps, seed, augmentation=None, epoch=0):
     """Epoch after epoch of shuffled batches, without end.
 
     Every epoch has another order. The images that make no whole batch are
@@ -38,7 +42,7 @@ def training_batches(data, batch_size, steps, seed, augment=None, epoch=0):
         batch_size: Images a batch.
         steps: Batches an epoch.
         seed: Seed of the order and the augmentation.
-        augment: Optional function of a batch of images and a seed.
+        augmentation: An `Augmentation`, or None.
         epoch: The first epoch.
 
     Returns:
@@ -51,17 +55,26 @@ def training_batches(data, batch_size, steps, seed, augment=None, epoch=0):
     for _ in range(epoch):
         iter(shuffled)  # Takes the order of an epoch, and none of its images.
     one_hot = one_hot_labels(data)
-    first_seed = tf.constant([seed, 0], tf.int64)
+    of_images, of_batches = (tf.constant([seed, i], tf.int64) for i in (0, 1))
 
-    def prepare(step, batch):
-        images, labels = one_hot(*batch)
-        if augment is not None:
-            images = augment(images, fold_in(first_seed, step))
+    def augment(number, group):
+        images, labels = one_hot(*group)
+        if augmentation is not None:
+            images = augmentation(images, fold_in(of_images, number))
         return images, labels
 
-    batches = shuffled.batch(batch_size, drop_remainder=True).take(steps)
-    numbered = batches.repeat().enumerate(start=epoch * steps)
-    return numbered.map(prepare, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    def mix(step, batch):
+        if augmentation is None:
+            return batch
+        return augmentation.mix(*batch, fold_in(of_batches, step))
+
+    images = steps * batch_size
+    groups = shuffled.take(images).batch(GROUP).repeat()
+    first_group = epoch * math.ceil(images / GROUP)
+    changed = groups.enumerate(first_group).map(augment, tf.data.AUTOTUNE)
+    batches = changed.rebatch(batch_size, drop_remainder=True)
+    mixed = batches.enumerate(epoch * steps).map(mix, tf.data.AUTOTUNE)
+    return mixed.prefetch(tf.data.AUTOTUNE)
 
 
 def held_out_batches(data, batch_size):

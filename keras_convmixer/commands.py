@@ -72,8 +72,23 @@ def positive_float(text):
     return value
 
 
-def share(text):
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 1, not {text}")
-    return value
+def number_from_0_to(highest):
+    """The type of an argument."""
+
+    def number(text):
+        value = float(text)
+        if not 0 <= value <= highest:
+            raise argparse.ArgumentTypeError(
+                f"must be from 0 to {highest}, not {text}"
+            )
+        return value
+
+    return number
+
+
+share = number_from_0_to(1)
+
+
+def positive_share(text):
+    share(text)
+    return positive_float(text)

@@ -17,13 +17,15 @@ class Devices:
     Attributes:
         names: One for each replica.
         scope: Makes the context in which to build, compile and restore it.
+        one_cpu: Whether it is TensorFlow on one CPU, undivided.
     """
 
     names: list
     scope: object = contextlib.nullcontext
+    one_cpu: bool = False
 
 
-def distribute(replicas, batch_size):
+def distribute(replicas, batch_size, accumulation=1):
     """Distributes all models that are built from now on.
 
     With TensorFlow by `MirroredStrategy`, with JAX by `DataParallel`.
@@ -31,19 +33,22 @@ def distribute(replicas, batch_size):
     Args:
         replicas: Their number; None for all GPUs, or one CPU.
         batch_size: Images a step, over all replicas together.
+        accumulation: Batches whose gradients make one step. Keras does not
+            accumulate under a strategy of TensorFlow.
 
     Returns:
         `Devices`.
 
     Raises:
-        ValueError: If there are fewer GPUs than replicas, or the batch does
-            not divide by the replicas.
+        ValueError: If there are fewer GPUs than replicas, the batch does not
+            divide by the replicas, or several replicas were to accumulate.
     """
-    is_jax = keras.backend.backend() == "jax"
-    return (data_parallel if is_jax else mirrored)(replicas, batch_size)
+    if keras.backend.backend() == "jax":
+        return data_parallel(replicas, batch_size)
+    return mirrored(replicas, batch_size, accumulation)
 
 
-def mirrored(replicas, batch_size):
+def mirrored(replicas, batch_size, accumulation):
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -53,11 +58,19 @@ def mirrored(replicas, batch_size):
             tf.config.list_physical_devices("CPU")[0],
             [tf.config.LogicalDeviceConfiguration()] * count,
         )
-    kind = "GPU" if gpus else "CPU"
+    kind, one_cpu = ("GPU", False) if gpus else ("CPU", count == 1)
+    if accumulation > 1:
+        if count > 1:
+            raise ValueError(
+                "TensorFlow accumulates gradients with one replica only. "
+                f"Received: {count} replicas"
+            )
+        return Devices([f"{kind}:0"], one_cpu=one_cpu)
     strategy = tf.distribute.MirroredStrategy(
         [f"{kind}:{index}" for index in range(count)]
     )
-    return Devices(strategy.extended.worker_devices, strategy.scope)
+    names = strategy.extended.worker_devices
+    return Devices(names, strategy.scope, one_cpu)
 
 
 def data_parallel(replicas, batch_size):

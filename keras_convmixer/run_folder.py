@@ -28,6 +28,7 @@ class Plan:
         replicas: Their number; None for all GPUs, or one CPU.
         freeze: Blocks that stay as they are, with the stem; None for no stem.
         mixed_precision: "float16", "bfloat16" or None.
+        tensorboard: Whether TensorBoard's logs are written.
     """
 
     recipe: Recipe
@@ -38,6 +39,7 @@ class Plan:
     replicas: int | None = None
     freeze: int | None = None
     mixed_precision: str | None = None
+    tensorboard: bool = False
 
 
 class RunFolder:
@@ -58,6 +60,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.json"
         self.labels = self.path / "labels.txt"
         self.plots = self.path / "plots"
+        self.tensorboard = self.path / "tensorboard"
         self.export = self.path / "export"
         self._config = self.path / "config.json"
 

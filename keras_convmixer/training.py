@@ -18,7 +18,7 @@ def compile_for_training(model, recipe, total_steps, replicas=1):
     Args:
         model: A model that `ConvMixer` built.
         recipe: A `Recipe`.
-        total_steps: Steps of the whole training.
+        total_steps: Batches of the whole training.
         replicas: Their number.
     """
     if replicas > 1 and keras.backend.backend() == "tensorflow":
@@ -26,9 +26,17 @@ def compile_for_training(model, recipe, total_steps, replicas=1):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
     optimizer = keras.optimizers.AdamW(
-        learning_rate=OneCycle(recipe.learning_rate, total_steps),
+        learning_rate=OneCycle(
+            recipe.learning_rate, total_steps / recipe.accumulation
+        ),
         weight_decay=recipe.weight_decay,
+        epsilon=recipe.epsilon,
         global_clipnorm=1.0,
+        use_ema=recipe.ema > 0,
+        ema_momentum=recipe.ema,
+        gradient_accumulation_steps=(
+            recipe.accumulation if recipe.accumulation > 1 else None
+        ),
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(
@@ -70,21 +78,19 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 class SaveBest(keras.callbacks.Callback):
     """Keeps the model of the epoch with the highest held-out accuracy.
 
-    What is saved is the plain model: no optimiser, float32, one replica. A
-    killed process leaves the previous file.
+    A killed process leaves the previous file.
 
     Args:
         path: File, ending in `.keras`.
+        plain: The model that is saved, with the weights of the trained one.
         best: The accuracy of the file that is there already, if any.
     """
 
-    def __init__(self, path, best=None):
+    def __init__(self, path, plain, best=None):
         super().__init__()
         self.path = Path(path)
+        self.plain = plain
         self.best = -1.0 if best is None else best
-
-    def on_train_begin(self, logs=None):
-        self.plain = plain_copy(self.model)
 
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_accuracy"] > self.best:
@@ -92,6 +98,26 @@ class SaveBest(keras.callbacks.Callback):
             self.plain.set_weights(self.model.get_weights())
             with replacing(self.path) as temporary:
                 self.plain.save(temporary)
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Has the moving average of the weights evaluated and saved.
+
+    `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, after
+    which the weights are not what they were to the last bit. It stands after
+    what saves the model, and before what keeps the training's state.
+    """
+
+    def on_test_begin(self, logs=None):
+        self.trained = [v.numpy() for v in self.model.trainable_variables]
+        self.model.optimizer.finalize_variable_values(
+            self.model.trainable_variables
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        variables = self.model.trainable_variables
+        for variable, value in zip(variables, self.trained, strict=True):
+            variable.assign(value)
 
 
 class Backup(keras.callbacks.Callback):
@@ -130,7 +156,7 @@ class Backup(keras.callbacks.Callback):
 
 
 def plain_copy(model):
-    """The same network without what belongs to its training only."""
+    """The same network as it is saved: in float32, for one replica."""
     config = model.get_config()
     for layer in config["layers"]:
         layer["config"]["dtype"] = "float32"
