@@ -101,10 +101,12 @@ def train(args):
 
     from keras_convmixer.batches import steps_in_epoch
     from keras_convmixer.devices import distribute
+    from keras_convmixer.evaluation import evaluate
     from keras_convmixer.features import freeze
     from keras_convmixer.run_folder import RunFolder
     from keras_convmixer.training import (
         Backup,
+        callbacks_of,
         compile_for_training,
         plain_copy,
     )
@@ -118,6 +120,8 @@ def train(args):
 
     # On which devices; it must be settled before anything uses them.
     devices = distribute(plan.replicas, recipe.batch_size, recipe.accumulation)
+    if devices.workers and not (args.run or args.resume):
+        raise ValueError("several machines need --run, the same on each")
     keras.utils.set_random_seed(plan.seed)
     if plan.mixed_precision:
         policy = f"mixed_{plan.mixed_precision}"
@@ -134,64 +138,64 @@ def train(args):
             from keras_convmixer.cpu_layers import for_cpu
 
             model = for_cpu(model)
-        compile_for_training(
-            model,
-            recipe,
-            recipe.epochs * steps,
-            len(devices.names),
-        )
+        total = recipe.epochs * steps
+        compile_for_training(model, recipe, total, devices.replicas)
+        devices.prepare(model)
 
-    if not args.resume:
+    if not args.resume and devices.is_chief:
         run = RunFolder.new(args.run, data.name)
         run.write_plan(plan, data, len(devices.names))
+    elif not args.resume:
+        run = RunFolder(args.run)
     backup = Backup(run.backup)
     with devices.scope():
         epoch = backup.restore(model)
-    print_plan(run, recipe, data, model, devices, steps)
+    callbacks = callbacks_of(run, plan, plain, epoch, devices.is_chief)
     try:
-        fit(run, plan, data, model, plain, steps, epoch, backup)
-        evaluate(run, data, recipe.batch_size)
+        if devices.is_chief:
+            print_plan(run, recipe, data, model, devices, steps)
+            callbacks.append(backup)
+        fit(model, plan, data, steps, epoch, callbacks, devices)
+        if devices.is_chief:
+            evaluate(run, data, recipe.batch_size)
+            run.backup.unlink()
+            print(f"next: python -m export {run.path}")
     except KeyboardInterrupt:
         print(f"\nstopped; to go on: python train.py --resume {run.path}")
         sys.exit(STOPPED)
-    run.backup.unlink()
 
 
-def fit(run, plan, data, model, plain, steps, epoch, backup):
+def fit(model, plan, data, steps, epoch, callbacks, devices):
     """Trains from an epoch on."""
-    import keras
-
     from keras_convmixer.augmentation import Augmentation
     from keras_convmixer.batches import held_out_batches, training_batches
-    from keras_convmixer.training import AveragedWeights, SaveBest
 
     size, augmentation = plan.recipe.batch_size, Augmentation(plan.recipe)
-    best = run.keep_history(epoch)
-    callbacks = [
-        keras.callbacks.TerminateOnNaN(raise_error=True),
-        SaveBest(run.model, plain, best),
-        keras.callbacks.CSVLogger(run.history, append=True),
-    ]
-    if plan.recipe.ema:
-        callbacks.append(AveragedWeights())
-    if plan.tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(run.tensorboard))
     try:
         model.fit(
-            training_batches(data, size, steps, plan.seed, augmentation, epoch),
-            validation_data=held_out_batches(data, size),
+            devices.data(
+                lambda context: training_batches(
+                    *(data, size, steps, plan.seed, augmentation, epoch),
+                    context,
+                )
+            ),
+            # Every machine looks at all of the held-out images.
+            validation_data=devices.data(
+                lambda context: held_out_batches(data, size)
+            ),
             initial_epoch=epoch,
             epochs=plan.recipe.epochs,
             steps_per_epoch=steps,
             shuffle=False,  # The data set shuffles itself.
-            callbacks=[*callbacks, backup],
+            callbacks=callbacks,
+            verbose="auto" if devices.is_chief else 0,
         )
     except RuntimeError as error:
         if "NaN" not in str(error):
             raise
         raise ValueError(
-            f"{error} Try a lower --learning-rate. What {run.path} holds is "
-            "from before."
+            f"{error} Try a lower --learning-rate. What the run folder holds "
+            "is from before."
         ) from None
 
 
@@ -227,50 +231,13 @@ def print_plan(run, recipe, data, model, devices, steps):
         f", patch {recipe.patch_size}, {size} x {size} pixels, "
         f"{model.count_params():,} parameters",
         "devices": ", ".join(devices.names),
-        "replicas": len(devices.names),
+        "replicas": devices.replicas,
         "global batch": recipe.batch_size,
         "steps an epoch": steps,
         "epochs": recipe.epochs,
         "run folder": run.path,
     }.items():
         print(f"{name:>14}  {value}")
-
-
-def evaluate(run, data, batch_size):
-    """Held-out accuracy and pictures of the best model, from its file."""
-    import keras
-
-    from keras_convmixer.data import as_arrays
-    from keras_convmixer.files import write_json
-    from keras_convmixer.plots import (
-        plot_confusion,
-        plot_history,
-        plot_kernels,
-        plot_mistakes,
-        plot_patches,
-    )
-
-    model = keras.saving.load_model(run.model, compile=False)
-    images, labels = as_arrays(data.held_out)
-    probabilities = model.predict(images, batch_size, verbose=0)
-    predictions = probabilities.argmax(-1)
-    top1 = float((predictions == labels).mean())
-    write_json(
-        run.metrics,
-        {"top1": top1, "images": len(labels), "held_out": data.held_out_split},
-    )
-    plot_history(run.history, run.plots / "history.png")
-    plot_confusion(
-        labels, predictions, data.classes, run.plots / "confusion.png"
-    )
-    plot_mistakes(
-        *(images, labels, probabilities, data.classes),
-        run.plots / "mistakes.png",
-    )
-    plot_patches(model, run.plots / "patches.png")
-    plot_kernels(model, run.plots / "kernels.png")
-    print(f"held-out top-1 {top1:.4f} on {len(labels):,} images")
-    print(f"next: python -m export {run.path}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import math
 from keras_convmixer.data import images_in_memory
 from keras_convmixer.seeds import fold_in
 
-GROUP = 16  # Images that have their random operations in common.
+GROUP = 16  # Images at most that have RandAugment's operations in common.
 
 
 def steps_in_epoch(data, batch_size, limit_steps=None):
@@ -31,7 +31,9 @@ def steps_in_epoch(data, batch_size, limit_steps=None):
     return min(data.num_train // batch_size, limit_steps or data.num_train)
 
 
-def training_batches(data, batch_size, steps, seed, augmentation=None, epoch=0):
+def training_batches(
+    data, batch_size, steps, seed, augmentation=None, epoch=0, context=None
+):
     """Epoch after epoch of shuffled batches, without end.
 
     Every epoch has another order. The images that make no whole batch are
@@ -44,18 +46,24 @@ def training_batches(data, batch_size, steps, seed, augmentation=None, epoch=0):
         seed: Seed of the order and the augmentation.
         augmentation: An `Augmentation`, or None.
         epoch: The first epoch.
+        context: `tf.distribute.InputContext` of one of several machines. It
+            gets its part of every batch, in batches for one replica.
 
     Returns:
         `tf.data.Dataset` of (images, one-hot labels).
     """
     import tensorflow as tf
 
-    buffer = min(data.num_train, images_in_memory(data.image_size))
-    shuffled = data.train.shuffle(buffer, seed=seed)
-    for _ in range(epoch):
-        iter(shuffled)  # Takes the order of an epoch, and none of its images.
     one_hot = one_hot_labels(data)
-    of_images, of_batches = (tf.constant([seed, i], tf.int64) for i in (0, 1))
+    machine, machines, replicas = 0, 1, 1
+    if context:
+        machine = context.input_pipeline_id
+        machines = context.num_input_pipelines
+        replicas = context.num_replicas_in_sync
+    of_order, of_images, of_batches = (
+        tf.constant([seed, purpose], tf.int64)
+        for purpose in (0, 1, 2 + machine)
+    )
 
     def augment(number, group):
         images, labels = one_hot(*group)
@@ -68,12 +76,26 @@ def training_batches(data, batch_size, steps, seed, augmentation=None, epoch=0):
             return batch
         return augmentation.mix(*batch, fold_in(of_batches, step))
 
-    images = steps * batch_size
-    groups = shuffled.take(images).batch(GROUP).repeat()
-    first_group = epoch * math.ceil(images / GROUP)
-    changed = groups.enumerate(first_group).map(augment, tf.data.AUTOTUNE)
-    batches = changed.rebatch(batch_size, drop_remainder=True)
-    mixed = batches.enumerate(epoch * steps).map(mix, tf.data.AUTOTUNE)
+    buffer = min(data.num_train, images_in_memory(data.image_size))
+    group = math.gcd(GROUP, batch_size // machines)
+
+    def groups_of(epoch):
+        # Its order has a seed of its own, whatever was iterated before. With
+        # a global seed TensorFlow takes constants only.
+        tf.compat.v1.get_default_graph().seed = None
+        own = tf.random.stateless_uniform(
+            (), fold_in(of_order, epoch), None, None, tf.int64
+        )
+        shuffled = data.train.shuffle(buffer, own)
+        return shuffled.take(steps * batch_size).batch(group)
+
+    groups = tf.data.Dataset.counter(epoch).flat_map(groups_of)
+    numbered = groups.enumerate(epoch * steps * batch_size // group)
+    own = numbered.shard(machines, machine)
+    changed = own.map(augment, tf.data.AUTOTUNE)
+    batches = changed.rebatch(batch_size // replicas, drop_remainder=True)
+    first = epoch * steps * replicas // machines
+    mixed = batches.enumerate(first).map(mix, tf.data.AUTOTUNE)
     return mixed.prefetch(tf.data.AUTOTUNE)
 
 

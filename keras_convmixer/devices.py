@@ -9,29 +9,57 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_convmixer.workers import mend_fit, worker_addresses
+
 
 @dataclass
 class Devices:
     """Where a model is trained.
 
     Attributes:
-        names: One for each replica.
+        names: Those of this machine, one for each of its replicas.
+        replicas: Their number on all machines.
         scope: Makes the context in which to build, compile and restore it.
         one_cpu: Whether it is TensorFlow on one CPU, undivided.
+        workers: The strategy of several machines; None for one.
     """
 
     names: list
+    replicas: int = 1
     scope: object = contextlib.nullcontext
     one_cpu: bool = False
+    workers: object = None
+
+    @property
+    def is_chief(self):
+        """Whether this machine is the one that writes files."""
+        return not (self.workers and self.workers.cluster_resolver.task_id)
+
+    def prepare(self, model):
+        """What a compiled model needs besides."""
+        if self.workers:
+            mend_fit(model, self.workers)
+
+    def data(self, make):
+        """The batches for `fit`.
+
+        Args:
+            make: A function of a `tf.distribute.InputContext`, or of None for
+                a single machine, that returns a data set.
+        """
+        if self.workers:
+            return self.workers.distribute_datasets_from_function(make)
+        return make(None)
 
 
 def distribute(replicas, batch_size, accumulation=1):
     """Distributes all models that are built from now on.
 
-    With TensorFlow by `MirroredStrategy`, with JAX by `DataParallel`.
+    With TensorFlow by `MirroredStrategy`, or `MultiWorkerMirroredStrategy`
+    where TF_CONFIG names several machines; with JAX by `DataParallel`.
 
     Args:
-        replicas: Their number; None for all GPUs, or one CPU.
+        replicas: Their number on a machine; None for all GPUs, or one CPU.
         batch_size: Images a step, over all replicas together.
         accumulation: Batches whose gradients make one step. Keras does not
             accumulate under a strategy of TensorFlow.
@@ -45,32 +73,47 @@ def distribute(replicas, batch_size, accumulation=1):
     """
     if keras.backend.backend() == "jax":
         return data_parallel(replicas, batch_size)
-    return mirrored(replicas, batch_size, accumulation)
+    return strategy(replicas, batch_size, accumulation)
 
 
-def mirrored(replicas, batch_size, accumulation):
+def strategy(replicas, batch_size, accumulation):
     import tensorflow as tf
 
+    workers = len(worker_addresses()) or 1
     gpus = tf.config.list_physical_devices("GPU")
-    count = checked_count(replicas, len(gpus), batch_size)
-    if count > 1 and not gpus:
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0],
-            [tf.config.LogicalDeviceConfiguration()] * count,
+    count = checked_count(replicas, len(gpus), batch_size, workers)
+    if accumulation > 1 and workers * count > 1:
+        raise ValueError(
+            "TensorFlow accumulates gradients with one replica only. "
+            f"Received: {workers * count} replicas"
         )
-    kind, one_cpu = ("GPU", False) if gpus else ("CPU", count == 1)
-    if accumulation > 1:
-        if count > 1:
+    kind = "GPU" if gpus else "CPU"
+    names = [f"{kind}:{index}" for index in range(count)]
+    one_cpu = names == ["CPU:0"] and workers == 1
+    if workers > 1:
+        if count > 1 and not gpus:
             raise ValueError(
-                "TensorFlow accumulates gradients with one replica only. "
+                "each of several machines without a GPU has one replica. "
                 f"Received: {count} replicas"
             )
-        return Devices([f"{kind}:0"], one_cpu=one_cpu)
-    strategy = tf.distribute.MirroredStrategy(
-        [f"{kind}:{index}" for index in range(count)]
+        tf.config.set_visible_devices(gpus[:count], "GPU")
+        mirrored = tf.distribute.MultiWorkerMirroredStrategy()
+    elif accumulation > 1:
+        return Devices(names, one_cpu=one_cpu)
+    else:
+        if count > 1 and not gpus:
+            tf.config.set_logical_device_configuration(
+                tf.config.list_physical_devices("CPU")[0],
+                [tf.config.LogicalDeviceConfiguration()] * count,
+            )
+        mirrored = tf.distribute.MirroredStrategy(names)
+    return Devices(
+        mirrored.extended.worker_devices,
+        mirrored.num_replicas_in_sync,
+        mirrored.scope,
+        one_cpu,
+        mirrored if workers > 1 else None,
     )
-    names = strategy.extended.worker_devices
-    return Devices(names, strategy.scope, one_cpu)
 
 
 def data_parallel(replicas, batch_size):
@@ -85,20 +128,20 @@ def data_parallel(replicas, batch_size):
     if count > 1:
         parallel = keras.distribution.DataParallel(devices=used)
         keras.distribution.set_distribution(parallel)
-    return Devices(used)
+    return Devices(used, count)
 
 
-def checked_count(replicas, gpus, batch_size):
-    """How many replicas there are."""
+def checked_count(replicas, gpus, batch_size, workers=1):
+    """How many replicas there are on a machine."""
     count = replicas or gpus or 1
     if gpus and count > gpus:
         raise ValueError(
             f"replicas must be at most {gpus}, the number of GPUs. Received: "
             f"{replicas}"
         )
-    if batch_size % count:
+    if batch_size % (workers * count):
         raise ValueError(
-            f"batch size must divide by the number of replicas, {count}. "
-            f"Received: {batch_size}"
+            "batch size must divide by the number of replicas, "
+            f"{workers * count}. Received: {batch_size}"
         )
     return count

@@ -6,6 +6,7 @@ import h5py
 import keras
 
 from keras_convmixer.files import replacing
+from keras_convmixer.optimizer import AdamW, OneCycle
 
 
 def compile_for_training(model, recipe, total_steps, replicas=1):
@@ -25,7 +26,7 @@ def compile_for_training(model, recipe, total_steps, replicas=1):
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
-    optimizer = keras.optimizers.AdamW(
+    optimizer = AdamW(
         learning_rate=OneCycle(
             recipe.learning_rate, total_steps / recipe.accumulation
         ),
@@ -48,31 +49,27 @@ def compile_for_training(model, recipe, total_steps, replicas=1):
     )
 
 
-class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """The paper's learning rate, piecewise linear over the whole training.
-
-    It passes through (0, 0), (2/5, peak), (4/5, peak / 20) and (1, 0).
+def callbacks_of(run, plan, plain, epoch, is_chief):
+    """The callbacks of a training, but for its `Backup`, which comes last.
 
     Args:
-        peak: Highest learning rate.
-        total_steps: Steps of the whole training.
+        run: A `RunFolder`; its history is cut down to the first epochs.
+        plan: A `Plan`.
+        plain: The model that is saved, from `plain_copy`.
+        epoch: The epochs that are behind it.
+        is_chief: Whether this process writes files.
     """
-
-    def __init__(self, peak, total_steps):
-        self.peak = peak
-        self.total_steps = total_steps
-
-    def __call__(self, step):
-        # The middle of a step, so that none has a rate of zero.
-        progress = (keras.ops.cast(step, "float32") + 0.5) / self.total_steps
-        rise = progress / (2 / 5)
-        fall = 1 - (progress - 2 / 5) / (2 / 5) * (1 - 1 / 20)
-        end = (1 - progress) / (1 / 5) / 20
-        rate = keras.ops.minimum(rise, keras.ops.maximum(fall, end))
-        return self.peak * keras.ops.maximum(rate, 0.0)
-
-    def get_config(self):
-        return {"peak": self.peak, "total_steps": self.total_steps}
+    callbacks = [keras.callbacks.TerminateOnNaN(raise_error=True)]
+    if is_chief:
+        callbacks += [
+            SaveBest(run.model, plain, run.keep_history(epoch)),
+            keras.callbacks.CSVLogger(run.history, append=True),
+        ]
+    if plan.recipe.ema:
+        callbacks.append(AveragedWeights())
+    if plan.tensorboard and is_chief:
+        callbacks.append(keras.callbacks.TensorBoard(run.tensorboard))
+    return callbacks
 
 
 class SaveBest(keras.callbacks.Callback):

@@ -1,0 +1,43 @@
+"""What a training reached, on images that it never saw."""
+
+import keras
+
+from keras_convmixer.data import as_arrays
+from keras_convmixer.files import write_json
+from keras_convmixer.plots import (
+    plot_confusion,
+    plot_history,
+    plot_kernels,
+    plot_mistakes,
+    plot_patches,
+)
+
+
+def evaluate(run, data, batch_size):
+    """Writes the accuracy and the pictures of a run's best model.
+
+    Args:
+        run: A `RunFolder`.
+        data: The `ImageData` that it was trained on.
+        batch_size: Images at a time.
+    """
+    model = keras.saving.load_model(run.model, compile=False)
+    images, labels = as_arrays(data.held_out)
+    probabilities = model.predict(images, batch_size, verbose=0)
+    predictions = probabilities.argmax(-1)
+    top1 = float((predictions == labels).mean())
+    write_json(
+        run.metrics,
+        {"top1": top1, "images": len(labels), "held_out": data.held_out_split},
+    )
+    plot_history(run.history, run.plots / "history.png")
+    plot_confusion(
+        labels, predictions, data.classes, run.plots / "confusion.png"
+    )
+    plot_mistakes(
+        *(images, labels, probabilities, data.classes),
+        run.plots / "mistakes.png",
+    )
+    plot_patches(model, run.plots / "patches.png")
+    plot_kernels(model, run.plots / "kernels.png")
+    print(f"held-out top-1 {top1:.4f} on {len(labels):,} images")
