@@ -10,6 +10,7 @@ import dataclasses
 import signal
 import sys
 from argparse import BooleanOptionalAction
+from functools import partial
 from pathlib import Path
 
 from keras_convmixer.commands import (
@@ -24,6 +25,7 @@ from keras_convmixer.commands import (
 )
 
 STOPPED = 128 + signal.SIGINT  # As a shell says it.
+LOST = 1
 
 
 def parse_arguments(arguments=None):
@@ -98,6 +100,7 @@ def main(arguments=None):
 
 def train(args):
     import keras
+    import tensorflow as tf
 
     from keras_convmixer.batches import steps_in_epoch
     from keras_convmixer.devices import distribute
@@ -110,7 +113,10 @@ def train(args):
         compile_for_training,
         plain_copy,
     )
+    from keras_convmixer.workers import worker_addresses
 
+    if worker_addresses() and not (args.run or args.resume):
+        raise ValueError("several machines need --run, the same on each")
     if args.resume:
         run = RunFolder(args.resume)
         plan = run.reopen()
@@ -120,8 +126,6 @@ def train(args):
 
     # On which devices; it must be settled before anything uses them.
     devices = distribute(plan.replicas, recipe.batch_size, recipe.accumulation)
-    if devices.workers and not (args.run or args.resume):
-        raise ValueError("several machines need --run, the same on each")
     keras.utils.set_random_seed(plan.seed)
     if plan.mixed_precision:
         policy = f"mixed_{plan.mixed_precision}"
@@ -134,13 +138,9 @@ def train(args):
         if plan.freeze is not None:
             freeze(model, plan.freeze)
         plain = plain_copy(model)
-        if devices.one_cpu:
-            from keras_convmixer.cpu_layers import for_cpu
-
-            model = for_cpu(model)
-        total = recipe.epochs * steps
-        compile_for_training(model, recipe, total, devices.replicas)
-        devices.prepare(model)
+        model = devices.prepare(model)
+        compile_for_training(model, recipe, recipe.epochs * steps)
+        devices.mend(model)
 
     if not args.resume and devices.is_chief:
         run = RunFolder.new(args.run, data.name)
@@ -157,28 +157,30 @@ def train(args):
             callbacks.append(backup)
         fit(model, plan, data, steps, epoch, callbacks, devices)
         if devices.is_chief:
-            evaluate(run, data, recipe.batch_size)
+            evaluate(run, data, batches_of(plan, data, steps))
             run.backup.unlink()
             print(f"next: python -m export {run.path}")
     except KeyboardInterrupt:
         print(f"\nstopped; to go on: python train.py --resume {run.path}")
         sys.exit(STOPPED)
+    except tf.errors.OpError as error:
+        if not devices.workers:
+            raise
+        print(
+            f"\nlost a machine ({type(error).__name__}); to go on, start all "
+            f"of them again: python train.py --resume {run.path}"
+        )
+        sys.exit(LOST)
 
 
 def fit(model, plan, data, steps, epoch, callbacks, devices):
     """Trains from an epoch on."""
-    from keras_convmixer.augmentation import Augmentation
-    from keras_convmixer.batches import held_out_batches, training_batches
+    from keras_convmixer.batches import held_out_batches
 
-    size, augmentation = plan.recipe.batch_size, Augmentation(plan.recipe)
+    size = plan.recipe.batch_size
     try:
         model.fit(
-            devices.data(
-                lambda context: training_batches(
-                    *(data, size, steps, plan.seed, augmentation, epoch),
-                    context,
-                )
-            ),
+            devices.data(partial(batches_of, plan, data, steps, epoch)),
             # Every machine looks at all of the held-out images.
             validation_data=devices.data(
                 lambda context: held_out_batches(data, size)
@@ -197,6 +199,17 @@ def fit(model, plan, data, steps, epoch, callbacks, devices):
             f"{error} Try a lower --learning-rate. What the run folder holds "
             "is from before."
         ) from None
+
+
+def batches_of(plan, data, steps, epoch=0, context=None):
+    """The training batches of a plan, from an epoch on."""
+    from keras_convmixer.augmentation import Augmentation
+    from keras_convmixer.batches import training_batches
+
+    return training_batches(
+        *(data, plan.recipe.batch_size, steps, plan.seed),
+        *(Augmentation(plan.recipe), epoch, context),
+    )
 
 
 def new_plan(args):

@@ -36,7 +36,15 @@ class Devices:
         return not (self.workers and self.workers.cluster_resolver.task_id)
 
     def prepare(self, model):
-        """What a compiled model needs besides."""
+        """The model to be trained in its place; call it in the scope."""
+        if keras.backend.backend() == "jax":
+            return model
+        from keras_convmixer.training_layers import for_training
+
+        return for_training(model, self.replicas, self.one_cpu)
+
+    def mend(self, model):
+        """What the model needs besides, once it is compiled."""
         if self.workers:
             mend_fit(model, self.workers)
 

@@ -5,6 +5,7 @@ import keras
 from keras_convmixer.data import as_arrays
 from keras_convmixer.files import write_json
 from keras_convmixer.plots import (
+    plot_augmented,
     plot_confusion,
     plot_history,
     plot_kernels,
@@ -13,17 +14,17 @@ from keras_convmixer.plots import (
 )
 
 
-def evaluate(run, data, batch_size):
+def evaluate(run, data, batches):
     """Writes the accuracy and the pictures of a run's best model.
 
     Args:
         run: A `RunFolder`.
         data: The `ImageData` that it was trained on.
-        batch_size: Images at a time.
+        batches: The training batches, to be looked at.
     """
     model = keras.saving.load_model(run.model, compile=False)
     images, labels = as_arrays(data.held_out)
-    probabilities = model.predict(images, batch_size, verbose=0)
+    probabilities = model.predict(images, verbose=0)
     predictions = probabilities.argmax(-1)
     top1 = float((predictions == labels).mean())
     write_json(
@@ -38,6 +39,7 @@ def evaluate(run, data, batch_size):
         *(images, labels, probabilities, data.classes),
         run.plots / "mistakes.png",
     )
+    plot_augmented(batches, run.plots / "augmented.png")
     plot_patches(model, run.plots / "patches.png")
     plot_kernels(model, run.plots / "kernels.png")
     print(f"held-out top-1 {top1:.4f} on {len(labels):,} images")

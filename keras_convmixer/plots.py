@@ -58,22 +58,14 @@ def plot_mistakes(images, labels, probabilities, classes, path, count=24):
         path: The file to write; without a mistake, none.
         count: Number of images at most.
     """
-    import matplotlib.pyplot as plt
-
     predictions = probabilities.argmax(-1)
     confidence = probabilities.max(-1)
     wrong = np.flatnonzero(predictions != labels)
     worst = wrong[np.argsort(-confidence[wrong])][:count]
     if not len(worst):
         return
-    columns = min(6, len(worst))
-    rows = -(-len(worst) // columns)
-    figure, all_axes = plt.subplots(
-        rows, columns, figsize=(2 * columns, 2.3 * rows), squeeze=False
-    )
-    for axes in all_axes.flat:
-        axes.axis("off")
-    for index, axes in zip(worst, all_axes.flat, strict=False):
+    figure, all_axes = grid(len(worst), columns=6, width=2, height=2.3)
+    for index, axes in zip(worst, all_axes, strict=False):
         axes.imshow(images[index])
         axes.set_title(
             f"{classes[labels[index]]}, not\n{classes[predictions[index]]} "
@@ -108,21 +100,42 @@ def plot_kernels(model, path, count=16):
     plot_tiles(tiles, columns, title, path, cmap="RdBu_r", vmin=-1, vmax=1)
 
 
+def plot_augmented(batches, path, count=96):
+    """Images as the training sees them.
+
+    Args:
+        batches: `tf.data.Dataset` of (images, labels).
+        path: The file to write.
+        count: Number of images at most.
+    """
+    images = batches.unbatch().take(count).as_numpy_iterator()
+    tiles = np.clip(np.stack([image for image, _ in images]) / 255, 0, 1)
+    plot_tiles(tiles, columns=16, title="augmented images", path=path)
+
+
 def plot_tiles(tiles, columns, title, path, **colours):
     """Small pictures `[N, H, W]` or `[N, H, W, 3]` in rows of `columns`."""
-    import matplotlib.pyplot as plt
-
-    columns = min(columns, len(tiles))
-    rows = -(-len(tiles) // columns)
-    figure, all_axes = plt.subplots(
-        rows, columns, figsize=(0.6 * columns, 0.6 * rows + 0.4), squeeze=False
-    )
-    for axes in all_axes.flat:
-        axes.axis("off")
-    for tile, axes in zip(tiles, all_axes.flat, strict=False):
+    figure, all_axes = grid(len(tiles), columns, width=0.6, height=0.6)
+    for tile, axes in zip(tiles, all_axes, strict=False):
         axes.imshow(tile, **colours)
     figure.suptitle(title, fontsize=9)
     save(figure, path)
+
+
+def grid(count, columns, width, height):
+    """A figure, and axes for `count` pictures of that size in inches."""
+    import matplotlib.pyplot as plt
+
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(
+        *(rows, columns),
+        figsize=(width * columns, height * rows + 0.4),
+        squeeze=False,
+    )
+    for each in axes.flat:
+        each.axis("off")
+    return figure, axes.flat
 
 
 def save(figure, path):

@@ -9,23 +9,17 @@ from keras_convmixer.files import replacing
 from keras_convmixer.optimizer import AdamW, OneCycle
 
 
-def compile_for_training(model, recipe, total_steps, replicas=1):
+def compile_for_training(model, recipe, total_steps):
     """Compiles with the paper's optimiser; call it in the strategy's scope.
 
     AdamW decays kernels only, and the gradient is clipped by the norm of all
-    variables together, as in PyTorch. With several replicas the norms use
-    the statistics of the whole batch; JAX has them do so anyway.
+    variables together, as in PyTorch.
 
     Args:
         model: A model that `ConvMixer` built.
         recipe: A `Recipe`.
         total_steps: Batches of the whole training.
-        replicas: Their number.
     """
-    if replicas > 1 and keras.backend.backend() == "tensorflow":
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.synchronized = True
     optimizer = AdamW(
         learning_rate=OneCycle(
             recipe.learning_rate, total_steps / recipe.accumulation
@@ -153,10 +147,8 @@ class Backup(keras.callbacks.Callback):
 
 
 def plain_copy(model):
-    """The same network as it is saved: in float32, for one replica."""
+    """The same network as it is saved, in float32."""
     config = model.get_config()
     for layer in config["layers"]:
         layer["config"]["dtype"] = "float32"
-        if "synchronized" in layer["config"]:
-            layer["config"]["synchronized"] = False
     return keras.Model.from_config(config)

@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from conftest import run_command, shared
 
+from keras_convmixer.features import freeze
+from keras_convmixer.recipes import DIGITS
+from keras_convmixer.training import compile_for_training
+
 
 def test_writes_the_run_folder(digits_run):
     names = {path.name for path in digits_run.iterdir()}
@@ -20,8 +24,8 @@ def test_writes_the_run_folder(digits_run):
         "plots",
     }
     plots = {path.name for path in (digits_run / "plots").iterdir()}
-    names = ("confusion", "history", "kernels", "mistakes", "patches")
-    assert plots == {f"{name}.png" for name in names}
+    names = "augmented confusion history kernels mistakes patches"
+    assert plots == {f"{name}.png" for name in names.split()}
 
 
 def test_leaves_no_temporary_file(digits_run):
@@ -131,6 +135,56 @@ def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
 
 
+def test_averaged_weights_are_what_is_saved(tmp_path):
+    run = tmp_path / "run"
+    run_command(
+        *("train.py", "--epochs", 1, "--limit-steps", 3, "--run", run),
+        # An average that keeps all that it began with.
+        *("--ema", 1, "--tensorboard"),
+    )
+    keras.utils.set_random_seed(0)
+    beginning = DIGITS.build(10)
+    saved = keras.saving.load_model(run / "best.keras")
+    for ours, theirs in zip(
+        saved.trainable_variables, beginning.trainable_variables, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert list((run / "tensorboard" / "train").glob("events.*"))
+
+
+def test_accumulated_gradients_are_those_of_a_larger_batch():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (32, 8, 8, 3)).astype("float32")
+    labels = np.eye(10)[random.integers(0, 10, 32)]
+    weights = []
+    for accumulation in (1, 2):
+        keras.utils.set_random_seed(0)
+        recipe = DIGITS.replace(depth=1, dim=8, accumulation=accumulation)
+        model = recipe.build(10)
+        # Norms use the statistics of a batch, which here is another one.
+        freeze(model, 1)
+        compile_for_training(model, recipe, total_steps=4 * accumulation)
+        size = 32 // accumulation
+        model.fit(images, labels, size, epochs=2, shuffle=False, verbose=0)
+        weights.append(model.get_weights())
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-6)
+
+
+def test_a_recipe_by_name(tmp_path):
+    run = tmp_path / "run"
+    run_command(
+        *("train.py", "--recipe", "cifar10", "--model", "8/1/k3/p2@8"),
+        *("--epochs", 1, "--limit-steps", 1, "--batch-size", 32),
+        *("--no-flip", "--cutmix", 0, "--run", run),
+    )
+    recipe = json.loads((run / "config.json").read_text())["recipe"]
+    assert recipe["rand_augment"] == 9
+    assert recipe["mixup"] == 0.5
+    assert recipe["cutmix"] == 0
+    assert not recipe["flip"]
+
+
 def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
     run = tmp_path / "run"
     run_command(
@@ -170,6 +224,10 @@ def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
         (["--freeze", "1"], "--freeze needs --weights"),
         (["--label-smoothing", "2"], "--label-smoothing: must be from 0 to 1"),
         (["--mixed-precision", "int8"], "'float16', 'bfloat16'"),
+        (["--recipe", "cifar100"], "Did you mean 'cifar10'?"),
+        (["--crop", "0"], "--crop: must be positive"),
+        (["--rand-augment", "11"], "--rand-augment: must be from 0 to 10"),
+        (["--replicas", "2", "--accumulation", "2"], "with one replica only"),
     ],
 )
 def test_bad_argument_is_one_line_and_leaves_nothing(
