@@ -161,6 +161,13 @@ def output_ranges(ranges, inference):
     }
 
 
+def set_output_ranges(ranges, inference, limits):
+    """Puts ranges in the form of `output_ranges` into those of `calibrate`."""
+    tensors = output_tensors(ranges, inference)
+    for layer, (least, largest) in limits.items():
+        set_range(ranges, tensors[layer], (least, largest))
+
+
 def integer_recipe(float32):
     recipe = new_recipe(float32)
     recipe.add_static_config(

@@ -3,14 +3,14 @@
 import tempfile
 from pathlib import Path
 
-from export.int8 import (
-    output_ranges,
-    output_tensors,
-    quantize_int8,
-    set_range,
-)
+from export.int8 import output_ranges, quantize_int8, set_output_ranges
 from export.interface import output_name
-from export.tflite import calibrated_file, check_images, check_size
+from export.tflite import (
+    calibrated_file,
+    check_images,
+    check_size,
+    fitted_file,
+)
 from keras_convmixer.inference import reparameterize
 
 # Without their norms' statistics, barely trained networks bear no more.
@@ -59,16 +59,14 @@ def convert_qat(
         )
     images = check_images(representative_images, model)
     inference = reparameterize(model, channel_groups=1)
-    _, ranges = calibrated_file(inference, images)
+    _, ranges = fitted_file(inference, images)
     limits = output_ranges(ranges, inference)
-    aware = quantization_aware(model, limits)
+    aware = quantization_aware(inference, model, limits)
     fine_tune(aware, model, batches, steps, held_out, epochs)
 
     inference = trained_inference_model(aware, model)
     float32, ranges = calibrated_file(inference, images, io)
-    tensors = output_tensors(ranges, inference)
-    for layer in limits:
-        set_range(ranges, tensors[layer], limits[layer])
+    set_output_ranges(ranges, inference, limits)
     return quantize_int8(float32, ranges, io), aware
 
 

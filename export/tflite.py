@@ -4,7 +4,14 @@ import numpy as np
 
 from export import IO, TFLITE_FORMATS
 from export.converter import run_converter
-from export.int8 import calibrate, quantize_dynamic, quantize_int8
+from export.fit_int8 import fit_to_eight_bits
+from export.int8 import (
+    calibrate,
+    output_ranges,
+    quantize_dynamic,
+    quantize_int8,
+    set_output_ranges,
+)
 from export.interface import device_model, input_type
 from keras_convmixer.checks import one_of
 from keras_convmixer.inference import reparameterize
@@ -44,8 +51,7 @@ def convert(model, format, representative_images=None, io="uint8"):
     if format == "int8":
         images = check_images(representative_images, model)
         inference = reparameterize(model, channel_groups=1)
-        float32, ranges = calibrated_file(inference, images, io)
-        return quantize_int8(float32, ranges, io)
+        return quantize_int8(*fitted_file(inference, images, io), io)
     if io == "int8":
         raise ValueError(f"io 'int8' needs the format int8. Received: {format}")
     inference = device_model(reparameterize(model), input_type(model))
@@ -71,6 +77,16 @@ def calibrated_file(inference, images, io="uint8"):
         images = images.astype("float32")
     float32 = run_converter(device_model(inference, images.dtype.name))
     return float32, calibrate(float32, images, are_pixels)
+
+
+def fitted_file(inference, images, io="uint8"):
+    """The same, after `fit_to_eight_bits`, which changes the model."""
+    _, ranges = calibrated_file(inference, images, io)
+    limits = output_ranges(ranges, inference)
+    limits = fit_to_eight_bits(inference, limits, images)
+    set_output_ranges(ranges, inference, limits)
+    dtype = "float32" if io == "int8" else images.dtype.name
+    return run_converter(device_model(inference, dtype)), ranges
 
 
 def check_size(model):

@@ -19,10 +19,12 @@ from keras_convmixer.legacy_keras import tf_keras, tfmot
 PREFIX = "quant_"
 
 
-def quantization_aware(model, ranges):
+def quantization_aware(inference, model, ranges):
     """Builds the quantisation-aware form of a ConvMixer.
 
     Args:
+        inference: `reparameterize(model, channel_groups=1)`, whose weights
+            may have changed since.
         model: A model that `ConvMixer` built, trained.
         ranges: `{layer name: (least, largest)}`, for the layers of
             `reparameterize(model, channel_groups=1)` whose output has eight
@@ -30,9 +32,11 @@ def quantization_aware(model, ranges):
             rounded everywhere.
 
     Returns:
-        A functional `tf_keras.Model` with the weights of `model`.
+        A functional `tf_keras.Model` with the weights of `inference`.
     """
-    inference = reparameterize(model, channel_groups=1, backend=tf_keras)
+    legacy = reparameterize(model, channel_groups=1, backend=tf_keras)
+    for layer in legacy.layers:
+        layer.set_weights(inference.get_layer(layer.name).get_weights())
 
     def wrap(layer):
         if not layer.weights and layer.name not in ranges:
@@ -41,7 +45,7 @@ def quantization_aware(model, ranges):
             layer, EightBits(ranges.get(layer.name)), name_prefix=PREFIX
         )
 
-    return tf_keras.models.clone_model(inference, clone_function=wrap)
+    return tf_keras.models.clone_model(legacy, clone_function=wrap)
 
 
 def trained_inference_model(aware, model):
