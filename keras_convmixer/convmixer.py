@@ -55,9 +55,9 @@ def ConvMixer(
             ImageNet's mean and deviation. With it the model takes pixels,
             0 to 255; without it, normalised images.
         weights: None (random), "imagenet" for the networks that have it (see
-            `list_variants`), or the path of a `.keras`, `.weights.h5` or timm
-            `.safetensors` file. Another number of input channels adapts the
-            stem.
+            `list_variants`), "cifar10" for those in `pretrained/`, or the path
+            of a `.keras`, `.weights.h5` or timm `.safetensors` file. Another
+            number of input channels adapts the stem.
         input_tensor: Optional Keras tensor to build on.
         input_shape: `(height, width, channels)`; height and width may be
             None. The default is the variant's image size, 224 x 224 x 3 for

@@ -1,4 +1,4 @@
-"""Where weights come from: ImageNet's from the hub, or a file.
+"""Where weights come from: the package, the hub, or a file.
 
 python -m keras_convmixer.weights model.safetensors out.keras
 
@@ -20,6 +20,7 @@ from keras_convmixer.commands import (
 from keras_convmixer.files import replacing
 from keras_convmixer.hub import imagenet_file
 from keras_convmixer.keras_files import read_keras, read_weights_h5
+from keras_convmixer.pretrained import pretrained_file, pretrained_names
 from keras_convmixer.timm import (
     kernel_axes,
     read_architecture,
@@ -42,8 +43,8 @@ def load_weights(model, weights):
 
     Args:
         model: A model that `ConvMixer` built, with or without the top.
-        weights: "imagenet", or the path of a `.keras`, `.weights.h5` or timm
-            `.safetensors` file.
+        weights: "imagenet", "cifar10", or the path of a `.keras`,
+            `.weights.h5` or timm `.safetensors` file.
 
     Raises:
         ValueError: If there are no such weights, or they are not those of
@@ -197,12 +198,16 @@ def find_file(weights, network):
     """The file that `weights=` means."""
     if weights == "imagenet":
         return imagenet_file(network)
+    if weights in pretrained_names():
+        return pretrained_file(weights, network)
     if not str(weights).endswith(SUFFIXES):
-        close = difflib.get_close_matches(str(weights), ["imagenet"])
+        names = ["imagenet", *pretrained_names()]
+        close = difflib.get_close_matches(str(weights), names)
         hint = f". Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
-            "weights must be None, 'imagenet', or the path of a file that ends "
-            f"in {', '.join(SUFFIXES)}. Received: {weights!r}{hint}"
+            f"weights must be None, {', '.join(map(repr, names))}, or the path "
+            f"of a file that ends in {', '.join(SUFFIXES)}. "
+            f"Received: {weights!r}{hint}"
         )
     path = Path(weights).expanduser()
     if not path.is_file():

@@ -1,0 +1,111 @@
+"""Puts a trained network into the package, with its model card and its log.
+
+python -m benchmarks.model_card runs/cifar10_cpu \\
+    --command "python train.py --dataset cifar10 --recipe cifar10_cpu"
+"""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+from keras_convmixer.commands import Parser, one_line_errors, quiet_tensorflow
+from keras_convmixer.pretrained import FOLDER, SUFFIX
+from keras_convmixer.tables import markdown_table
+
+CARD = """\
+# {network}, {data}
+
+```python
+ConvMixer(
+    {arguments}, input_shape={shape}, classes={classes}, weights="{data}"
+)
+```
+
+**{top1:.2%}** of {images:,} held-out images ({held_out}), which were not
+trained on, though the epoch was chosen by them. {parameters:,} trainable
+parameters.
+
+Made by
+
+```sh
+{command}
+```
+
+with the seed {seed}, on {devices}, {versions}. Epochs: {epochs}, of which the
+best is kept. The log is in `{log}`.
+
+{table}
+"""
+
+
+def main(arguments=None):
+    parser = Parser(description="Puts a trained network into the package.")
+    parser.add_argument("run", type=Path, help="the folder of a training")
+    parser.add_argument("--command", required=True, help="how it was made")
+    parser.add_argument("--devices", default="two CPU cores")
+    args = parser.parse_args(arguments)
+    with one_line_errors():
+        quiet_tensorflow()
+        ship(args)
+
+
+def ship(args):
+    import keras
+
+    from keras_convmixer.run_folder import RunFolder
+
+    run = RunFolder(args.run)
+    plan = run.read_plan()
+    config = json.loads((run.path / "config.json").read_text())
+    metrics = json.loads(run.metrics.read_text())
+    model = keras.saving.load_model(run.model, compile=False)
+    recipe = plan.recipe
+    parts = [
+        *(str(recipe.dim), str(recipe.depth)),
+        *(f"k{recipe.kernel_size}", f"p{recipe.patch_size}"),
+    ]
+    if recipe.activation != "gelu":
+        parts.append(recipe.activation)
+    stem = "-".join([plan.source.dataset, *parts])
+    FOLDER.mkdir(exist_ok=True)
+    model.save_weights(FOLDER / f"{stem}{SUFFIX}")
+    log = FOLDER / f"{stem}.csv"
+    shutil.copyfile(run.history, log)
+    with open(run.history, newline="") as file:
+        rows = [
+            {
+                "epoch": 1 + int(row["epoch"]),
+                **{
+                    name: round(float(row[name]), 4)
+                    for name in row
+                    if name != "epoch"
+                },
+            }
+            for row in csv.DictReader(file)
+        ]
+    card = CARD.format(
+        network="ConvMixer-" + "/".join(parts),
+        data=plan.source.dataset,
+        arguments=f"{recipe.dim}, {recipe.depth}, {recipe.kernel_size}, "
+        f"{recipe.patch_size}",
+        shape=model.input_shape[1:],
+        classes=len(config["classes"]),
+        top1=metrics["top1"],
+        images=metrics["images"],
+        held_out=metrics["held_out"],
+        parameters=sum(v.shape.num_elements() for v in model.trainable_weights),
+        command=args.command,
+        seed=plan.seed,
+        devices=args.devices,
+        versions=", ".join(f"{k} {v}" for k, v in config["versions"].items()),
+        epochs=recipe.epochs,
+        log=log.name,
+        table=markdown_table(rows),
+    )
+    (FOLDER / f"{stem}.md").write_text(card)
+    print(card)
+
+
+if __name__ == "__main__":
+    main()
