@@ -59,6 +59,22 @@ def tensorflow_network(variant):
 def pytorch_network(variant, threads):
     """A function that runs the same network in PyTorch, channels last."""
     import torch
+
+    torch.set_num_threads(threads)
+    model = pytorch_model(variant).eval()
+    image = torch.rand(1, 3, variant.image_size, variant.image_size)
+    image = image.to(memory_format=torch.channels_last)
+
+    def run():
+        with torch.inference_mode():
+            return model(image)
+
+    return run
+
+
+def pytorch_model(variant):
+    """The network in PyTorch, channels last, with random weights."""
+    import torch
     from torch import nn
 
     class Residual(nn.Module):
@@ -71,7 +87,6 @@ def pytorch_network(variant, threads):
 
     activations = {"gelu": nn.GELU, "relu": nn.ReLU}
     one_of("activation for pytorch", variant.activation, activations)
-    torch.set_num_threads(threads)
     dim, side = variant.dim, variant.kernel_size
 
     def activation_norm():
@@ -93,15 +108,7 @@ def pytorch_network(variant, threads):
         nn.Flatten(),
         nn.Linear(dim, variant.classes),
     )
-    model = model.eval().to(memory_format=torch.channels_last)
-    image = torch.rand(1, 3, variant.image_size, variant.image_size)
-    image = image.to(memory_format=torch.channels_last)
-
-    def run():
-        with torch.inference_mode():
-            return model(image)
-
-    return run
+    return model.to(memory_format=torch.channels_last)
 
 
 def matrix_product(variant):

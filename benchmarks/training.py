@@ -1,0 +1,121 @@
+"""How fast a training step is on the CPU: stock Keras, ours, and PyTorch.
+
+python -m benchmarks.training 256/8/k5/p2@32 128/8/k7/p2@32
+
+A step is AdamW's on one batch that is in memory, with all cores. Stock Keras
+is the model that `ConvMixer` builds, as the keras.io example trains it; ours
+is what `train.py` trains in its place; PyTorch's is channels last, and left
+out where it is not installed.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from keras_convmixer.commands import (
+    Parser,
+    one_line_errors,
+    positive_int,
+    quiet_tensorflow,
+)
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(arguments=None):
+    parser = Parser(description="Times training steps.")
+    parser.add_argument("networks", nargs="+", metavar="NETWORK")
+    parser.add_argument("--batch-size", type=positive_int, default=64)
+    parser.add_argument("--rounds", type=positive_int, default=5)
+    parser.add_argument("--output", type=Path, default=RESULTS / "training.csv")
+    args = parser.parse_args(arguments)
+    with one_line_errors():
+        quiet_tensorflow()
+        from benchmarks.measure import write_csv
+        from benchmarks.networks import parse_network
+        from keras_convmixer.tables import markdown_table
+
+        networks = {text: parse_network(text) for text in args.networks}
+        rows = []
+        for text, variant in networks.items():
+            print(text, flush=True)
+            rows += [
+                {"network": text, **row}
+                for row in benchmark(variant, args.batch_size, args.rounds)
+            ]
+        print(markdown_table(rows))
+        write_csv(args.output, rows)
+
+
+def benchmark(variant, batch_size, rounds):
+    """The rows of one network."""
+    from benchmarks.measure import interleaved, spread, times_as_fast
+
+    steps = {
+        "stock": keras_step(variant, batch_size, ours=False),
+        "ours": keras_step(variant, batch_size, ours=True),
+    }
+    if importlib.util.find_spec("torch"):
+        steps["pytorch"] = pytorch_step(variant, batch_size)
+    times = interleaved(steps, os.cpu_count(), rounds)
+    return [
+        {
+            "implementation": name,
+            "batch_size": batch_size,
+            **spread(turns),
+            "images_a_second": round(
+                1000 * batch_size / spread(turns)["median_ms"]
+            ),
+            "times_as_fast_as_stock": times_as_fast(turns, times["stock"]),
+            "times_as_fast_as_pytorch": times_as_fast(
+                turns, times.get("pytorch")
+            ),
+        }
+        for name, turns in times.items()
+    ]
+
+
+def keras_step(variant, batch_size, ours):
+    """A function that does one step."""
+    import keras
+    import numpy as np
+
+    from benchmarks.networks import random_images, random_model
+    from keras_convmixer.recipes import CIFAR10
+    from keras_convmixer.training import compile_for_training
+    from keras_convmixer.training_layers import for_training
+
+    model = for_training(random_model(variant), 1, one_cpu=ours)
+    compile_for_training(model, CIFAR10, total_steps=10**6)
+    images = np.float32(random_images(variant, batch_size))
+    labels = keras.utils.to_categorical(
+        np.arange(batch_size) % variant.classes, variant.classes
+    )
+    return lambda: model.train_on_batch(images, labels)
+
+
+def pytorch_step(variant, batch_size):
+    """A function that does one step."""
+    import torch
+
+    from benchmarks.networks import pytorch_model
+
+    torch.set_num_threads(os.cpu_count())
+    model = pytorch_model(variant).train()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    side = variant.image_size
+    images = torch.rand(batch_size, 3, side, side)
+    images = images.to(memory_format=torch.channels_last)
+    labels = torch.arange(batch_size) % variant.classes
+
+    def step():
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(images), labels).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
