@@ -21,9 +21,7 @@ def compile_for_training(model, recipe, total_steps):
         total_steps: Batches of the whole training.
     """
     optimizer = AdamW(
-        learning_rate=OneCycle(
-            recipe.learning_rate, total_steps / recipe.accumulation
-        ),
+        learning_rate=OneCycle(recipe.learning_rate, total_steps),
         weight_decay=recipe.weight_decay,
         epsilon=recipe.epsilon,
         global_clipnorm=1.0,

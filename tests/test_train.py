@@ -139,7 +139,7 @@ def test_averaged_weights_are_what_is_saved(tmp_path):
     run = tmp_path / "run"
     run_command(
         *("train.py", "--epochs", 1, "--limit-steps", 3, "--run", run),
-        # An average that keeps all that it began with.
+        # An average that stays where the first of the steps led.
         *("--ema", 1, "--tensorboard"),
     )
     keras.utils.set_random_seed(0)
@@ -148,7 +148,8 @@ def test_averaged_weights_are_what_is_saved(tmp_path):
     for ours, theirs in zip(
         saved.trainable_variables, beginning.trainable_variables, strict=True
     ):
-        np.testing.assert_array_equal(ours, theirs)
+        # AdamW's first step is its rate; the second one's is 0.0076.
+        np.testing.assert_allclose(ours, theirs, atol=0.0043)
     assert list((run / "tensorboard" / "train").glob("events.*"))
 
 
@@ -163,7 +164,9 @@ def test_accumulated_gradients_are_those_of_a_larger_batch():
         model = recipe.build(10)
         # Norms use the statistics of a batch, which here is another one.
         freeze(model, 1)
-        compile_for_training(model, recipe, total_steps=4 * accumulation)
+        compile_for_training(model, recipe, total_steps=4)
+        # The schedule counts batches, so that its rates would differ.
+        model.optimizer._learning_rate = 0.01
         size = 32 // accumulation
         model.fit(images, labels, size, epochs=2, shuffle=False, verbose=0)
         weights.append(model.get_weights())
