@@ -7,14 +7,17 @@ python train.py --resume runs/digits       goes on after a stop
 """
 
 import dataclasses
-import signal
+import os
 import sys
 from argparse import BooleanOptionalAction
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 from keras_convmixer.commands import (
+    STOPPED,
     Parser,
+    integer_from,
     number_from_0_to,
     one_line_errors,
     positive_float,
@@ -24,8 +27,7 @@ from keras_convmixer.commands import (
     share,
 )
 
-STOPPED = 128 + signal.SIGINT  # As a shell says it.
-LOST = 1
+LOST = 1  # Exit status of a machine that others have left.
 
 
 def parse_arguments(arguments=None):
@@ -38,10 +40,11 @@ def parse_arguments(arguments=None):
     add("--dataset", help="digits (default) or a tensorflow-datasets name")
     add("--data-dir", help="where tensorflow-datasets keeps its files")
     add("--image-folder", help="a folder with a folder of images per class")
+    add("--broken-images", choices=("skip", "error"), default="skip")
     add("--recipe", metavar="NAME", help="in place of the data set's own")
     add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
     add("--weights", help="weights to start from: a name or a file")
-    add("--image-size", type=positive_int, help="pixels")
+    add("--image-size", type=integer_from(1, 4096), help="pixels")
     add("--epochs", type=positive_int)
     add("--batch-size", type=positive_int, help="over all replicas together")
     add("--learning-rate", type=positive_float, help="peak of the schedule")
@@ -63,8 +66,7 @@ def parse_arguments(arguments=None):
     add("--cutmix", type=share, help="alpha; 0 for none")
     add(
         "--freeze",
-        type=int,
-        default=None,
+        type=integer_from(0, 1000),
         metavar="BLOCKS",
         help="leave the stem and the first blocks as --weights has them",
     )
@@ -73,7 +75,7 @@ def parse_arguments(arguments=None):
         choices=("float16", "bfloat16"),
         help="compute in 16 bits; what is saved is float32",
     )
-    add("--seed", type=int, default=0)
+    add("--seed", type=integer_from(0, 2**32 - 1), default=0)
     add("--limit-steps", type=positive_int, help="steps an epoch at most")
     add("--replicas", type=positive_int, help="GPUs, or logical CPUs")
     add("--tensorboard", action="store_true", help="logs in RUN/tensorboard")
@@ -92,13 +94,24 @@ def parse_arguments(arguments=None):
 
 def main(arguments=None):
     args = parse_arguments(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # As Ctrl-C.
     with one_line_errors():
+        from keras_convmixer.run_folder import RunFolder
+
+        # A mistake is answered before TensorFlow's seconds.
+        run = RunFolder(args.resume) if args.resume else None
+        plan = run.reopen() if run else new_plan(args)
         quiet_tensorflow()
-        train(args)
+        train(plan, args.run, run)
 
 
-def train(args):
+def train(plan, path, run=None):
+    """Trains, evaluates and writes a run folder.
+
+    Args:
+        plan: A `Plan`.
+        path: Where the new folder is to be; None for one in `runs/`.
+        run: The `RunFolder` of a training that goes on, in place of a new one.
+    """
     import keras
     import tensorflow as tf
 
@@ -106,6 +119,7 @@ def train(args):
     from keras_convmixer.devices import distribute
     from keras_convmixer.evaluation import evaluate
     from keras_convmixer.features import freeze
+    from keras_convmixer.files import sole_use
     from keras_convmixer.run_folder import RunFolder
     from keras_convmixer.training import (
         Backup,
@@ -113,15 +127,7 @@ def train(args):
         compile_for_training,
         plain_copy,
     )
-    from keras_convmixer.workers import worker_addresses
 
-    if worker_addresses() and not (args.run or args.resume):
-        raise ValueError("several machines need --run, the same on each")
-    if args.resume:
-        run = RunFolder(args.resume)
-        plan = run.reopen()
-    else:
-        plan = new_plan(args)
     recipe = plan.recipe
 
     # On which devices; it must be settled before anything uses them.
@@ -131,7 +137,7 @@ def train(args):
         policy = f"mixed_{plan.mixed_precision}"
         keras.mixed_precision.set_dtype_policy(policy)
 
-    data = plan.source.load(recipe.image_size)
+    data = run.data() if run else plan.source.load(recipe.image_size)
     steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
     with devices.scope():
         model = recipe.build(len(data.classes), plan.weights)
@@ -142,24 +148,24 @@ def train(args):
         compile_for_training(model, recipe, recipe.epochs * steps)
         devices.mend(model)
 
-    if not args.resume and devices.is_chief:
-        run = RunFolder.new(args.run, data.name)
-        run.write_plan(plan, data, len(devices.names))
-    elif not args.resume:
-        run = RunFolder(args.run)
-    backup = Backup(run.backup)
-    with devices.scope():
-        epoch = backup.restore(model)
-    callbacks = callbacks_of(run, plan, plain, epoch, devices.is_chief)
+    if run is None and devices.is_chief:
+        run = RunFolder.new(path, plan, data, len(devices.names))
+    run = run or RunFolder(path)
     try:
-        if devices.is_chief:
-            print_plan(run, recipe, data, model, devices, steps)
-            callbacks.append(backup)
-        fit(model, plan, data, steps, epoch, callbacks, devices)
-        if devices.is_chief:
-            evaluate(run, data, batches_of(plan, data, steps))
-            run.backup.unlink()
-            print(f"next: python -m export {run.path}")
+        with sole_use(run.path) if devices.is_chief else nullcontext():
+            run.reopen()  # Another process may have finished it.
+            backup = Backup(run.backup)
+            with devices.scope():
+                epoch = backup.restore(model)
+            callbacks = callbacks_of(run, plan, plain, epoch, devices.is_chief)
+            if devices.is_chief:
+                print_plan(run, recipe, data, model, devices, steps)
+                callbacks.append(backup)
+            fit(model, plan, data, steps, epoch, callbacks, devices)
+            if devices.is_chief:
+                evaluate(run, data, batches_of(plan, data, steps))
+                run.backup.unlink()
+                print(f"next: python -m export {run.path}")
     except KeyboardInterrupt:
         print(f"\nstopped; to go on: python train.py --resume {run.path}")
         sys.exit(STOPPED)
@@ -216,13 +222,23 @@ def new_plan(args):
     """What to train, on what."""
     from keras_convmixer.data import Source
     from keras_convmixer.recipes import Recipe, recipe_for
-    from keras_convmixer.run_folder import Plan
+    from keras_convmixer.run_folder import Plan, check_empty
     from keras_convmixer.variants import parse_variant
 
-    source = Source(args.dataset, args.data_dir, args.image_folder, args.seed)
+    source = Source(
+        *(args.dataset, args.data_dir, args.image_folder, args.seed),
+        args.broken_images,
+    )
+    variant = args.model and parse_variant(args.model)
+    if os.environ.get("TF_CONFIG") and not args.run:
+        raise ValueError("several machines need --run, the same on each")
+    if args.run and not os.environ.get("TF_CONFIG"):
+        check_empty(args.run)
+    if source.dataset not in (None, "digits"):
+        quiet_tensorflow()  # Which tensorflow-datasets imports.
     recipe = recipe_for(source.dataset, source.native_size(), args.recipe)
-    if args.model:
-        recipe = recipe.with_variant(parse_variant(args.model))
+    if variant:
+        recipe = recipe.with_variant(variant)
     recipe = recipe.replace(**options_of(Recipe, args))
     options = options_of(Plan, args)
     return Plan(**options | {"recipe": recipe, "source": source})

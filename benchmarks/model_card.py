@@ -51,15 +51,13 @@ def main(arguments=None):
 
 
 def ship(args):
-    import keras
-
     from keras_convmixer.run_folder import RunFolder
 
     run = RunFolder(args.run)
-    plan = run.read_plan()
-    config = json.loads((run.path / "config.json").read_text())
+    config = run.read_config()
+    plan = config.plan
     metrics = json.loads(run.metrics.read_text())
-    model = keras.saving.load_model(run.model, compile=False)
+    model = run.trained_model()
     recipe = plan.recipe
     parts = [
         *(str(recipe.dim), str(recipe.depth)),
@@ -90,7 +88,7 @@ def ship(args):
         arguments=f"{recipe.dim}, {recipe.depth}, {recipe.kernel_size}, "
         f"{recipe.patch_size}",
         shape=model.input_shape[1:],
-        classes=len(config["classes"]),
+        classes=len(config.classes),
         top1=metrics["top1"],
         images=metrics["images"],
         held_out=metrics["held_out"],
@@ -98,7 +96,7 @@ def ship(args):
         command=args.command,
         seed=plan.seed,
         devices=args.devices,
-        versions=", ".join(f"{k} {v}" for k, v in config["versions"].items()),
+        versions=", ".join(f"{k} {v}" for k, v in config.versions.items()),
         epochs=recipe.epochs,
         log=log.name,
         table=markdown_table(rows),

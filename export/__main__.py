@@ -13,7 +13,7 @@ from keras_convmixer.commands import (
     quiet_tensorflow,
     share,
 )
-from keras_convmixer.files import move_into, temporary_folder
+from keras_convmixer.files import move_into, sole_use, temporary_folder
 
 REPRESENTATIVE_IMAGES = 200
 QAT_EPOCHS = 5
@@ -71,11 +71,13 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
-        quiet_tensorflow()
         from keras_convmixer.run_folder import RunFolder
 
+        run = RunFolder(args.run)
+        run.read_config()  # A mistake is answered before TensorFlow's seconds.
+        quiet_tensorflow()
         failed = export(
-            RunFolder(args.run),
+            run,
             args.formats,
             args.min_agreement,
             args.images,
@@ -114,6 +116,7 @@ def export(
         The results of the files that fell short; then nothing was written.
     """
     from export.report import (
+        REPORT,
         table,
         with_earlier,
         write_model_card,
@@ -127,7 +130,7 @@ def export(
     expected = model.predict(images, recipe.batch_size, verbose=0)
     keras_top1 = float((expected.argmax(-1) == labels).mean())
 
-    with temporary_folder(run.export) as folder:
+    with sole_use(run.path), temporary_folder(run.export) as folder:
         results = []
         for format in formats:
             print(format, flush=True)
@@ -149,7 +152,9 @@ def export(
                 folder, run.name, recipe, data, results, proof, len(labels)
             )
             shutil.copy(run.labels, folder)
-            move_into(run.export, folder)
+            # First and last, so that no report is there beside other files.
+            (run.export / REPORT).unlink(missing_ok=True)
+            move_into(run.export, folder, last=REPORT)
     return failed
 
 

@@ -65,10 +65,11 @@ def load(path, threads=None):
             f"Received: {path}"
         )
     if path.suffix == ".keras":
-        import keras
+        from keras_convmixer.run_folder import RunFolder
 
-        model = keras.saving.load_model(path, compile=False)
-        labels = path.with_name("labels.txt").read_text().splitlines()
+        run_folder = RunFolder(path.parent)
+        model = run_folder.trained_model(path)
+        labels = run_folder.read_config().classes
         sides = model.input_shape[1:3]
 
         def run(image):
@@ -79,6 +80,10 @@ def load(path, threads=None):
 
         run = TFLiteFile(path, threads)
         labels = read_labels(path)
+        if len(labels) != run.classes:
+            raise ValueError(
+                f"{path} has {run.classes} classes and {len(labels)} labels"
+            )
         sides = run.image_size
     if None in sides or sides[0] != sides[1]:
         raise ValueError(f"{path} must take square images. Found: {sides}")
@@ -87,7 +92,7 @@ def load(path, threads=None):
 
 def classify(path, size, run, labels, top):
     """The most probable classes of an image, as lines of text."""
-    from export.images import read_image
+    from keras_convmixer.images import read_image
     from keras_convmixer.preprocessing import center_crop
 
     image = center_crop(read_image(path), size).numpy()[None]

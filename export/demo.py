@@ -1,6 +1,5 @@
 """`python -m export.demo RUN`: a web page that runs the exported files."""
 
-import argparse
 import functools
 import http.server
 import shutil
@@ -9,6 +8,7 @@ from pathlib import Path
 from export import FORMATS
 from keras_convmixer.commands import (
     Parser,
+    integer_from,
     one_line_errors,
     quiet_tensorflow,
 )
@@ -27,15 +27,13 @@ def parse_arguments(arguments=None):
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder of an exported run")
-    add("--port", type=port, default=8000, help="0 for any that is free")
+    add(
+        "--port",
+        type=integer_from(0, 65535),
+        default=8000,
+        help="0 for any that is free",
+    )
     return parser.parse_args(arguments)
-
-
-def port(text):
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, not {text}")
-    return value
 
 
 def main(arguments=None):

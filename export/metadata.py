@@ -15,6 +15,7 @@ import numpy as np
 from keras_convmixer import __version__
 
 LABELS = "labels.txt"
+MAX_LABEL_BYTES = 2**24
 
 # Positions of fields in their tables, and values of the enumerations.
 NAME, DESCRIPTION = 0, 1
@@ -100,9 +101,12 @@ def read_labels(path):
     """
     try:
         with zipfile.ZipFile(path) as files:
+            if files.getinfo(LABELS).file_size > MAX_LABEL_BYTES:
+                raise ValueError("it is too long")
             return files.read(LABELS).decode().splitlines()
-    except (zipfile.BadZipFile, KeyError):
-        raise ValueError(f"{path} holds no {LABELS}") from None
+    # Zip and its compressions each have their own for a bad file.
+    except Exception as error:
+        raise ValueError(f"{path} holds no {LABELS}: {error}") from None
 
 
 def write(builder, value):

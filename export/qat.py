@@ -8,7 +8,7 @@ from export.interface import output_name
 from export.tflite import (
     calibrated_file,
     check_images,
-    check_size,
+    check_model,
     fitted_file,
 )
 from keras_convmixer.inference import reparameterize
@@ -51,7 +51,7 @@ def convert_qat(
         trained_inference_model,
     )
 
-    check_size(model)
+    check_model(model)
     if output_name(model) != "probabilities":
         raise ValueError(
             "model must give probabilities to be trained for int8. Received: "

@@ -8,6 +8,8 @@ from export.verify import Result
 from keras_convmixer.files import write_json, write_text
 from keras_convmixer.tables import markdown_table
 
+REPORT = "report.json"
+
 
 def table(keras_top1, results):
     """The results as a Markdown table, the Keras model first."""
@@ -53,7 +55,7 @@ def table_row(
 def write_report(folder, keras_top1, results, num_images):
     """Writes `report.json`."""
     write_json(
-        folder / "report.json",
+        folder / REPORT,
         {
             "images": num_images,
             "keras": {"top1": keras_top1},
@@ -74,7 +76,7 @@ def with_earlier(results, folder, num_images):
     Returns:
         A list of `Result`, in the order of the formats.
     """
-    path = folder / "report.json"
+    path = folder / REPORT
     report = json.loads(path.read_text()) if path.is_file() else {}
     rows = report["files"] if report.get("images") == num_images else []
     by_file = {

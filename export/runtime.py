@@ -16,6 +16,7 @@ class TFLiteFile:
 
     Attributes:
         image_size: `(height, width)` of its images in pixels.
+        classes: Their number.
 
     Raises:
         ValueError: If it is not a file that `export` writes.
@@ -43,6 +44,7 @@ class TFLiteFile:
             )
         self.is_integer = image["dtype"] == np.int8
         self.image_size = tuple(image["shape"][1:3].tolist())
+        self.classes = int(self.output["shape"][-1])
 
     def __call__(self, image):
         """Probabilities float32 `[1, classes]` of uint8 `[1, H, W, 3]`."""

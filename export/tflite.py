@@ -47,7 +47,7 @@ def convert(model, format, representative_images=None, io="uint8"):
     """
     one_of("format", format, TFLITE_FORMATS)
     one_of("io", io, IO)
-    check_size(model)
+    check_model(model)
     if format == "int8":
         images = check_images(representative_images, model)
         inference = reparameterize(model, channel_groups=1)
@@ -90,8 +90,13 @@ def fitted_file(inference, images, io="uint8"):
     return float32, ranges
 
 
-def check_size(model):
-    """The height and the width of the images must be fixed."""
+def check_model(model):
+    """The size of its images must be fixed, its weights finite."""
+    for variable in model.weights:
+        if not np.isfinite(variable.numpy()).all():
+            raise ValueError(
+                f"model must have finite weights. {variable.path} has not"
+            )
     shape = model.input_shape[1:]
     if None in shape:
         raise ValueError(

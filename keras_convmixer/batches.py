@@ -110,7 +110,12 @@ def held_out_batches(data, batch_size):
 def one_hot_labels(data):
     import tensorflow as tf
 
+    classes = len(data.classes)
+
     def one_hot(images, labels):
-        return images, tf.one_hot(labels, len(data.classes))
+        inside = tf.reduce_all((labels >= 0) & (labels < classes))
+        message = f"the labels of {data.name} must be from 0 to {classes - 1}"
+        with tf.control_dependencies([tf.debugging.Assert(inside, [message])]):
+            return images, tf.one_hot(labels, classes)
 
     return one_hot

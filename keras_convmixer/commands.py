@@ -4,8 +4,14 @@ import argparse
 import contextlib
 import multiprocessing
 import os
+import re
+import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
+
+from keras_convmixer.checks import did_you_mean
+
+STOPPED = 128 + signal.SIGINT  # As a shell says it.
 
 
 def quiet_tensorflow():
@@ -14,7 +20,9 @@ def quiet_tensorflow():
     os.environ.setdefault("MPLBACKEND", "agg")
     with silent_libraries():
         import tensorflow as tf
+        from absl import logging
 
+        logging.set_verbosity(logging.ERROR)
         tf.config.list_physical_devices()
 
 
@@ -33,13 +41,38 @@ def silent_libraries():
 
 @contextlib.contextmanager
 def one_line_errors():
-    """Turns a ValueError or OSError into one line and exit status 2."""
+    """Turns what a user or a machine can cause into one line.
+
+    A bad argument or file ends with exit status 2, Ctrl-C and SIGTERM with
+    that of Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
-    except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
+    except (ValueError, OSError, MemoryError) as error:
+        fail(str(error) or "out of memory")
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(STOPPED)
+    except Exception as error:
+        # Of images and labels that TensorFlow reads while a model runs.
+        tensorflow = sys.modules.get("tensorflow")
+        if not (tensorflow and isinstance(error, tensorflow.errors.OpError)):
+            raise
+        fail(own_words(error.message))
+
+
+def fail(message):
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def own_words(message):
+    """Of what TensorFlow says of an error, what its cause said."""
+    for line in message.splitlines():
+        if match := re.search(r"(?:ValueError|assertion failed): (.*)", line):
+            return match[1]
+    return message
 
 
 def in_new_process(function, *arguments):
@@ -52,43 +85,59 @@ def in_new_process(function, *arguments):
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line, without usage."""
 
+    def __init__(self, **options):
+        super().__init__(**options, allow_abbrev=False)
+
+    def parse_args(self, arguments=None, namespace=None):
+        known, unknown = self.parse_known_args(arguments, namespace)
+        if unknown:
+            flags = [
+                f for action in self._actions for f in action.option_strings
+            ]
+            hint = did_you_mean(unknown[0], flags)
+            self.error(f"unknown argument {unknown[0]!r}.{hint}")
+        return known
+
     def error(self, message):
-        self.exit(2, f"error: {message}\n")
+        self.exit(2, f"error: {' '.join(str(message).split())}\n")
 
 
-def positive_int(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(
-            f"must be a positive integer, not {text}"
-        )
-    return value
+def number(kind, is_allowed, allowed):
+    """The type of an argument, with an error that says what is allowed."""
+
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not is_allowed(value):
+            raise argparse.ArgumentTypeError(f"must be {allowed}, not {text!r}")
+        return value
+
+    return parse
 
 
-def positive_float(text):
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be positive, not {text}")
-    return value
+def integer_from(lowest, highest):
+    return number(
+        int,
+        lambda value: lowest <= value <= highest,
+        f"an integer from {lowest} to {highest}",
+    )
 
 
 def number_from_0_to(highest):
-    """The type of an argument."""
-
-    def number(text):
-        value = float(text)
-        if not 0 <= value <= highest:
-            raise argparse.ArgumentTypeError(
-                f"must be from 0 to {highest}, not {text}"
-            )
-        return value
-
-    return number
+    return number(
+        float,
+        lambda value: 0 <= value <= highest,
+        f"a number from 0 to {highest}",
+    )
 
 
+positive_int = number(int, lambda value: value >= 1, "a positive integer")
+positive_float = number(
+    float, lambda value: 0 < value < float("inf"), "a positive number"
+)
 share = number_from_0_to(1)
-
-
-def positive_share(text):
-    share(text)
-    return positive_float(text)
+positive_share = number(
+    float, lambda value: 0 < value <= 1, "more than 0 and at most 1"
+)

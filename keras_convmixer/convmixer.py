@@ -20,6 +20,8 @@ from keras_convmixer.checks import check_positive, one_of
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+MAX_PARAMETERS = 2**30  # 20 times those of the paper's largest network.
+MAX_DEPTH = 1000
 
 
 def ConvMixer(
@@ -97,6 +99,7 @@ def ConvMixer(
         )
     one_of("pooling", pooling, (None, "avg", "max"))
     image = image_input(input_tensor, input_shape, include_top, patch_size)
+    check_parameters(dim, depth, kernel_size, patch_size, image.shape[-1])
 
     x = image
     if include_preprocessing:
@@ -233,6 +236,16 @@ def image_input(input_tensor, input_shape, include_top, patch_size):
     if input_tensor is not None:
         return input_tensor
     return keras.Input(shape, name="image")
+
+
+def check_parameters(dim, depth, kernel_size, patch_size, channels):
+    """An error in place of a machine that runs out of memory."""
+    body = depth * (kernel_size**2 + dim) + channels * patch_size**2
+    if dim * body > MAX_PARAMETERS or depth > MAX_DEPTH:
+        raise ValueError(
+            f"the network may have at most {MAX_PARAMETERS:,} parameters and "
+            f"{MAX_DEPTH:,} blocks. Received: {dim * body:,} and {depth:,}"
+        )
 
 
 def architecture(model):

@@ -1,4 +1,4 @@
-"""Data sets as `tf.data`: bundled digits, tensorflow-datasets, a folder.
+"""Images with labels as `tf.data`.
 
 Every loader gives the same thing, an `ImageData` of uint8 RGB images with
 integer labels, in a training part and a held-out part that never changes.
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_convmixer.checks import one_of
 from keras_convmixer.preprocessing import center_crop
 
-IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png"}
+BROKEN_IMAGES = ("skip", "error")
 HELD_OUT_SHARE = 0.2
 # Decoded images are kept in memory, and shuffled, up to this many bytes.
 MEMORY_BYTES = 2**30
@@ -56,18 +57,27 @@ class Source:
         data_dir: Where tensorflow-datasets keeps its files.
         image_folder: A folder with a folder of images for each class.
         seed: Chooses the held-out images of an image folder.
+        broken_images: Of an image folder: "skip" leaves them out, with a
+            warning, "error" does not go on.
     """
 
     dataset: str | None = None
     data_dir: str | None = None
     image_folder: str | None = None
     seed: int = 0
+    broken_images: str = "skip"
 
     def __post_init__(self):
+        one_of("broken_images", self.broken_images, BROKEN_IMAGES)
         if bool(self.dataset) == bool(self.image_folder):
             raise ValueError(
                 "give a data set or an image folder, not both. Received: "
                 f"{self.dataset!r} and {self.image_folder!r}"
+            )
+        if self.data_dir and self.dataset in (None, "digits"):
+            raise ValueError(
+                "data_dir is for the data sets of tensorflow-datasets. "
+                f"Received: {self.data_dir!r}"
             )
 
     def absolute(self):
@@ -83,16 +93,21 @@ class Source:
         """The side of the images where all have the same, else None."""
         if self.image_folder or self.dataset == "digits":
             return None
-        shape = tfds_builder(self).info.features["image"].shape
-        return None if None in shape[:2] else min(shape[:2])
+        from keras_convmixer.tfds_images import tfds_size
+
+        return tfds_size(self)
 
     def load(self, image_size):
         """Reads the images, as squares of `image_size` pixels."""
-        if self.image_folder:
-            return load_image_folder(self, image_size)
         if self.dataset == "digits":
             return load_digits(image_size)
-        return load_tfds(self, image_size)
+        if self.dataset:
+            from keras_convmixer.tfds_images import load_tfds
+
+            return load_tfds(self, image_size)
+        from keras_convmixer.image_folder import load_image_folder
+
+        return load_image_folder(self, image_size)
 
 
 def load_digits(image_size):
@@ -122,76 +137,6 @@ def load_digits(image_size):
     )
 
 
-def load_tfds(source, image_size):
-    """Any image classification set of tensorflow-datasets.
-
-    Its split "test" is held out; where there is none with labels,
-    "validation"; where there is neither, every fifth image of "train".
-    """
-    import tensorflow_datasets as tfds
-
-    builder = tfds_builder(source)
-    if not builder.is_prepared():
-        builder.download_and_prepare()
-    splits = builder.info.splits
-    held_out = "train[80%:]"
-    for name in ("validation", "test"):
-        if name in splits and has_labels(builder, name):
-            held_out = name
-
-    def part(split):
-        encoded = builder.as_dataset(
-            split=split,
-            shuffle_files=False,
-            as_supervised=False,
-            decoders={"image": tfds.decode.SkipDecoding()},
-        )
-        pairs = encoded.map(lambda row: (row["image"], row["label"]))
-        return decoded(pairs, image_size)
-
-    return ImageData(
-        name=source.dataset,
-        classes=list(builder.info.features["label"].names),
-        image_size=image_size,
-        train=part("train" if held_out in splits else "train[:80%]"),
-        held_out=part(held_out),
-        held_out_split=f"split {held_out!r} of {builder.info.full_name}",
-    )
-
-
-def load_image_folder(source, image_size):
-    """Photographs in `FOLDER/CLASS/*.jpg` and the like; names are classes."""
-    import tensorflow as tf
-
-    root = Path(source.image_folder)
-    classes = sorted(path.name for path in root.iterdir() if path.is_dir())
-    paths, labels = [], []
-    for label, name in enumerate(classes):
-        for path in sorted((root / name).iterdir()):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                paths.append(str(path))
-                labels.append(label)
-    paths, labels = np.array(paths), np.array(labels, "int64")
-    train, held_out = split_indices(labels, source.seed)
-
-    def part(indices):
-        files = tf.data.Dataset.from_tensor_slices(
-            (paths[indices], labels[indices])
-        )
-        encoded = files.map(lambda path, label: (tf.io.read_file(path), label))
-        return decoded(encoded, image_size)
-
-    return ImageData(
-        name=root.resolve().name,
-        classes=classes,
-        image_size=image_size,
-        train=part(train),
-        held_out=part(held_out),
-        held_out_split=f"{len(held_out)} of {len(paths)}, stratified, "
-        f"seed {source.seed}",
-    )
-
-
 def split_indices(labels, seed):
     """Indices to train on and to hold out, each class in its proportion."""
     from sklearn.model_selection import train_test_split
@@ -204,30 +149,17 @@ def split_indices(labels, seed):
     )
 
 
-def tfds_builder(source):
-    import tensorflow_datasets as tfds
-
-    return tfds.builder(source.dataset, data_dir=source.data_dir)
-
-
-def has_labels(builder, split):
-    """False for test sets that are published without labels, all -1."""
-    row = next(iter(builder.as_dataset(split=split).take(1)))
-    return int(row["label"]) >= 0
-
-
-def decoded(encoded, image_size):
-    """(file contents, label) to (uint8 `[size, size, 3]`, label)."""
+def cropped(images, image_size):
+    """(image of any size, label) to (uint8 `[size, size, 3]`, label)."""
     import tensorflow as tf
 
-    def decode(contents, label):
-        image = tf.io.decode_image(contents, 3, expand_animations=False)
-        return center_crop(image, image_size), label
-
-    images = encoded.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    if int(encoded.cardinality()) <= images_in_memory(image_size):
-        images = images.cache()
-    return images
+    squares = images.map(
+        lambda image, label: (center_crop(image, image_size), label),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    if int(images.cardinality()) <= images_in_memory(image_size):
+        squares = squares.cache()
+    return squares
 
 
 def images_in_memory(image_size):

@@ -22,7 +22,8 @@ def evaluate(run, data, batches):
         data: The `ImageData` that it was trained on.
         batches: The training batches, to be looked at.
     """
-    model = keras.saving.load_model(run.model, compile=False)
+    keras.config.set_dtype_policy("float32")  # As the model was saved.
+    model = run.trained_model()
     images, labels = as_arrays(data.held_out)
     probabilities = model.predict(images, verbose=0)
     predictions = probabilities.argmax(-1)

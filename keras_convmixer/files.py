@@ -1,6 +1,7 @@
 """Files that are whole or not there at all."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -21,9 +22,7 @@ def replacing(path):
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        put(temporary, path)
     finally:
         remove(temporary)
 
@@ -40,12 +39,51 @@ def temporary_folder(path):
         remove(temporary)
 
 
-def move_into(folder, source):
-    """Moves all that `source` holds to `folder`, replacing what is there."""
+def move_into(folder, source, last):
+    """Moves all that `source` holds to `folder`, replacing what is there.
+
+    Args:
+        folder, source: Folders on one disk; the first need not exist.
+        last: Name of the file that is moved when all others are there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for path in source.iterdir():
-        with replacing(folder / path.name) as temporary:
-            path.replace(temporary)
+    for path in sorted(source.iterdir(), key=lambda path: path.name == last):
+        put(path, folder / path.name)
+
+
+def put(new, path):
+    """Moves a file or folder to `path`, which is whole or absent meanwhile."""
+    if not path.is_dir():
+        new.replace(path)
+        return
+    old = new.with_name(f"{new.name}.old")
+    path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old)
+
+
+@contextlib.contextmanager
+def sole_use(folder):
+    """Has a folder to oneself; removes what a killed process left in it.
+
+    The system takes the lock back when the process ends, however it ends.
+
+    Raises:
+        ValueError: If another process has it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process uses {folder}") from None
+        except OSError:
+            pass  # A file system, of a network for instance, without locks.
+        for path in Path(folder).glob(".*"):
+            remove(path)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(path, contents):

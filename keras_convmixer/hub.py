@@ -1,8 +1,9 @@
 """ImageNet's released weights: a file by hand, cached, or from the hub."""
 
 import os
-import threading
 from pathlib import Path
+
+from keras_convmixer.network import answered_within
 
 IMAGENET_REPOSITORIES = {
     "convmixer_1536_20": "timm/convmixer_1536_20.in1k",
@@ -59,23 +60,12 @@ def imagenet_repository(network):
 def check_hub(repo_id, filename):
     """Asks the hub for a file once; an error within `HUB_SECONDS`.
 
-    A download asks again and again for longer than that, and its time-outs
-    don't count the search for the address.
+    A download asks again and again for longer than that.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    outcome = [TimeoutError(f"no answer in {HUB_SECONDS} seconds")]
-
     def ask():
-        try:
-            url = hf_hub_url(repo_id, filename)
-            get_hf_file_metadata(url, timeout=HUB_SECONDS)
-            outcome[0] = None
-        except Exception as error:
-            outcome[0] = error
+        url = hf_hub_url(repo_id, filename)
+        get_hf_file_metadata(url, timeout=HUB_SECONDS)
 
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(HUB_SECONDS)
-    if outcome[0] is not None:
-        raise outcome[0]
+    answered_within(HUB_SECONDS, ask)

@@ -4,7 +4,6 @@ import dataclasses
 from dataclasses import dataclass
 
 from keras_convmixer.checks import one_of
-from keras_convmixer.convmixer import ConvMixer
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,8 @@ class Recipe:
 
     def build(self, classes, weights=None):
         """The recipe's network for that number of classes."""
+        from keras_convmixer.convmixer import ConvMixer
+
         return ConvMixer(
             self.dim,
             self.depth,

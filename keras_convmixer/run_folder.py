@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from keras_convmixer.checks import record
 from keras_convmixer.data import Source
-from keras_convmixer.files import remove, write_json, write_text
+from keras_convmixer.files import temporary_folder, write_json, write_text
 from keras_convmixer.recipes import Recipe
+from keras_convmixer.weights import load_weights
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "numpy")
 
@@ -42,6 +44,23 @@ class Plan:
     tensorboard: bool = False
 
 
+@dataclass(frozen=True)
+class Config:
+    """What `config.json` holds.
+
+    Attributes:
+        plan: The `Plan` of the training.
+        classes: Names of the classes.
+        held_out: Which images are held out, in words.
+        versions: Those of the packages, by name.
+    """
+
+    plan: Plan
+    classes: list
+    held_out: str
+    versions: dict
+
+
 class RunFolder:
     """`config.json`, `best.keras`, `history.csv`, `metrics.json`,
     `labels.txt`, `plots/` and, once exported, `export/`; `backup.weights.h5`
@@ -65,56 +84,64 @@ class RunFolder:
         self._config = self.path / "config.json"
 
     @classmethod
-    def new(cls, path, name):
-        """A folder at `path`, or at `runs/NAME`, `runs/NAME_2`, ...
+    def new(cls, path, plan, data, replicas):
+        """A folder with all that is needed to repeat a training.
+
+        Args:
+            path: Where to; None for `runs/NAME`, `runs/NAME_2`, ...
+            plan: A `Plan`.
+            data: Its `ImageData`.
+            replicas: Their number, where the plan leaves it open.
 
         Raises:
             ValueError: If something is at `path` already.
         """
-        if path is None:
-            path, number = Path("runs", name), 1
-            while path.exists():
-                number += 1
-                path = Path("runs", f"{name}_{number}")
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise ValueError(f"run must be a new or empty folder, not {path}")
-        path.mkdir(parents=True, exist_ok=True)
-        return cls(path)
-
-    def write_plan(self, plan, data, replicas):
-        """Writes all that is needed to repeat the training."""
-        write_text(self.labels, "".join(f"{c}\n" for c in data.classes))
+        path = path or free_path(data.name)
+        check_empty(path)
         plan = dataclasses.replace(
             plan, source=plan.source.absolute(), replicas=replicas
         )
-        write_json(
-            self._config,
-            {
-                **dataclasses.asdict(plan),
-                "classes": data.classes,
-                "held_out": data.held_out_split,
-                "versions": {
-                    "python": platform.python_version(),
-                    **{name: version(name) for name in PACKAGES},
-                },
-            },
-        )
+        versions = {name: version(name) for name in PACKAGES}
+        versions = {"python": platform.python_version(), **versions}
+        config = Config(plan, data.classes, data.held_out_split, versions)
+        values = dataclasses.asdict(config)
+        with temporary_folder(path) as folder:
+            run = cls(folder)
+            write_json(run._config, values.pop("plan") | values)
+            labels = "".join(f"{name}\n" for name in data.classes)
+            write_text(run.labels, labels)
+            try:
+                folder.rename(path)
+            except OSError:
+                check_empty(path)  # Another process was faster.
+                raise
+        return cls(path)
 
-    def read_plan(self):
-        """The `Plan` of the training.
+    def read_config(self):
+        """The `Config` of the training.
 
         Raises:
-            ValueError: If the folder is not that of a training.
+            ValueError: If the folder is not that of a training, or that of
+                another version.
         """
-        config = self._read_config()
-        fields = {field.name for field in dataclasses.fields(Plan)}
-        plan = {name: config[name] for name in config if name in fields}
-        plan["recipe"] = Recipe(**config["recipe"])
-        plan["source"] = Source(**config["source"])
-        return Plan(**plan)
+        if not self._config.is_file():
+            raise ValueError(
+                f"{self.path} is not the folder of a training: it has no "
+                f"{self._config.name}"
+            )
+        where = str(self._config)
+        try:
+            values = json.loads(self._config.read_text())
+            for name, kind in (("recipe", Recipe), ("source", Source)):
+                values[name] = record(kind, values[name], f"{where}: {name}")
+            names = {field.name for field in dataclasses.fields(Plan)}
+            plan = {name: values.pop(name) for name in names & set(values)}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{where} can't be read: {error}") from None
+        return record(Config, {"plan": Plan(**plan)} | values, where)
 
     def reopen(self):
-        """The plan of a training that stopped; removes its unfinished files.
+        """The plan of a training that stopped.
 
         Once there is a backup, no weights to start from are needed.
 
@@ -125,9 +152,7 @@ class RunFolder:
             raise ValueError(
                 f"{self.path} is finished: it has a {self.metrics.name}"
             )
-        plan = self.read_plan()
-        for path in self.path.glob(".*"):
-            remove(path)
+        plan = self.read_config().plan
         if self.backup.is_file():
             plan = dataclasses.replace(plan, weights=None)
         return plan
@@ -145,13 +170,25 @@ class RunFolder:
         write_text(self.history, "".join(f"{line}\n" for line in lines))
         return max(float(row["val_accuracy"]) for row in csv.DictReader(lines))
 
-    def _read_config(self):
-        if not self._config.is_file():
+    def trained_model(self, path=None):
+        """The best `keras.Model`, or another of the same training.
+
+        It is built as the configuration says; from the file come weights only.
+
+        Args:
+            path: The other's `.keras` file.
+
+        Raises:
+            ValueError: If there is none, or its weights don't fit.
+        """
+        config, path = self.read_config(), path or self.model
+        if not path.is_file():
             raise ValueError(
-                f"{self.path} is not the folder of a training: it has no "
-                f"{self._config.name}"
+                f"{self.path} holds no trained model yet: it has no {path.name}"
             )
-        return json.loads(self._config.read_text())
+        model = config.plan.recipe.build(len(config.classes))
+        load_weights(model, path, new_head=False)
+        return model
 
     def read(self):
         """What was trained, on what.
@@ -161,21 +198,43 @@ class RunFolder:
             the `ImageData` that it was trained on.
 
         Raises:
-            ValueError: If the folder is not that of a training.
+            ValueError: If the folder is not that of a training, or the images
+                are no longer those.
         """
-        import keras
+        plan = self.read_config().plan
+        return self.trained_model(), plan.recipe, self.data()
 
-        plan = self.read_plan()
-        if not self.model.is_file():
-            raise ValueError(
-                f"{self.path} holds no trained model yet: it has no "
-                f"{self.model.name}"
-            )
-        model = keras.saving.load_model(self.model, compile=False)
-        data = plan.source.load(plan.recipe.image_size)
-        if data.classes != self._read_config()["classes"]:
-            raise ValueError(
-                f"{self.path} was trained on other classes than "
-                f"{data.name} has now"
-            )
-        return model, plan.recipe, data
+    def data(self):
+        """The `ImageData` of the training.
+
+        Raises:
+            ValueError: If the images are no longer those.
+        """
+        config = self.read_config()
+        source = config.plan.source
+        data = source.load(config.plan.recipe.image_size)
+        before = config.held_out, config.classes
+        now = data.held_out_split, data.classes
+        for was, found in zip(before, now, strict=True):
+            if was != found:
+                raise ValueError(
+                    f"{data.name} has changed since {self.path} was trained, "
+                    f"so what was held out is unknown. Then: {was}. Now: "
+                    f"{found}"
+                )
+        return data
+
+
+def free_path(name):
+    """The first of `runs/NAME`, `runs/NAME_2` and so on that is free."""
+    path, number = Path("runs", name), 1
+    while path.exists():
+        number += 1
+        path = Path("runs", f"{name}_{number}")
+    return path
+
+
+def check_empty(path):
+    """A ValueError if something is at `path` already."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"--run must be a new or empty folder, not {path}")

@@ -5,12 +5,12 @@ python -m keras_convmixer.weights model.safetensors out.keras
 turns a timm checkpoint, of any size, into a Keras model.
 """
 
-import difflib
 import warnings
 from pathlib import Path
 
 import numpy as np
 
+from keras_convmixer.checks import did_you_mean
 from keras_convmixer.commands import (
     Parser,
     one_line_errors,
@@ -31,7 +31,7 @@ from keras_convmixer.timm import (
 SUFFIXES = (".keras", ".weights.h5", ".safetensors")
 
 
-def load_weights(model, weights):
+def load_weights(model, weights, new_head=True):
     """Loads weights into a model that `ConvMixer` built.
 
     Everything is checked first: after an error the model is as it was.
@@ -45,6 +45,7 @@ def load_weights(model, weights):
         model: A model that `ConvMixer` built, with or without the top.
         weights: "imagenet", "cifar10", or the path of a `.keras`,
             `.weights.h5` or timm `.safetensors` file.
+        new_head: Whether the head may stay as it is; else it is an error.
 
     Raises:
         ValueError: If there are no such weights, or they are not those of
@@ -63,6 +64,8 @@ def load_weights(model, weights):
         tensors = read_weights_h5(path)
 
     found = Matching(model, path, tensors)
+    if found.head_problem and not new_head:
+        found.problems.append(found.head_problem)
     found.raise_problems(network)
     for variable, value in found.assignments:
         variable.assign(value)
@@ -124,6 +127,10 @@ class Matching:
             )
             return
         value = value.astype("float32").transpose(axes)
+        if not np.isfinite(value).all():
+            self.problems.append(f"{name!r} holds values that are no numbers")
+        if variable.name == "moving_variance" and (value < 0).any():
+            self.problems.append(f"{name!r} holds negative variances")
         if is_stem:
             value = adapt_channels(value, variable.shape[2])
         self.assignments.append((variable, value))
@@ -202,12 +209,10 @@ def find_file(weights, network):
         return pretrained_file(weights, network)
     if not str(weights).endswith(SUFFIXES):
         names = ["imagenet", *pretrained_names()]
-        close = difflib.get_close_matches(str(weights), names)
-        hint = f". Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
             f"weights must be None, {', '.join(map(repr, names))}, or the path "
             f"of a file that ends in {', '.join(SUFFIXES)}. "
-            f"Received: {weights!r}{hint}"
+            f"Received: {weights!r}.{did_you_mean(weights, names)}"
         )
     path = Path(weights).expanduser()
     if not path.is_file():

@@ -9,15 +9,32 @@ The first worker, the chief, writes the run folder. The others read it when the
 training goes on after a stop, so it has to be on a disk that all of them see.
 """
 
+import os
+
 import keras
 
 
 def worker_addresses():
-    """Those of all workers; empty outside of a cluster."""
+    """Those of all workers; empty outside of a cluster.
+
+    Raises:
+        ValueError: If TF_CONFIG is not as above.
+    """
     import tensorflow as tf
 
-    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    return resolver.cluster_spec().as_dict().get("worker", [])
+    given = os.environ.get("TF_CONFIG")
+    if not given:
+        return []
+    try:
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        cluster = resolver.cluster_spec().as_dict()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"TF_CONFIG={given}: {error}") from None
+    if list(cluster) != ["worker"]:
+        raise ValueError(
+            f"TF_CONFIG must have workers and nothing else. Received: {given}"
+        )
+    return cluster["worker"]
 
 
 def mend_fit(model, strategy):

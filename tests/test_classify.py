@@ -7,8 +7,8 @@ import pytest
 from conftest import run_command
 from PIL import Image
 
-from export.images import read_image
 from keras_convmixer.data import Source, as_arrays
+from keras_convmixer.images import read_image
 
 
 @pytest.fixture(scope="module")
