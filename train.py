@@ -7,7 +7,6 @@ python train.py --resume runs/digits       goes on after a stop
 """
 
 import dataclasses
-import os
 import sys
 from argparse import BooleanOptionalAction
 from contextlib import nullcontext
@@ -153,7 +152,8 @@ def train(plan, path, run=None):
     run = run or RunFolder(path)
     try:
         with sole_use(run.path) if devices.is_chief else nullcontext():
-            run.reopen()  # Another process may have finished it.
+            if devices.is_chief:
+                run.reopen()  # Another process may have finished it.
             backup = Backup(run.backup)
             with devices.scope():
                 epoch = backup.restore(model)
@@ -224,15 +224,18 @@ def new_plan(args):
     from keras_convmixer.recipes import Recipe, recipe_for
     from keras_convmixer.run_folder import Plan, check_empty
     from keras_convmixer.variants import parse_variant
+    from keras_convmixer.weights import find_file
+    from keras_convmixer.workers import worker_addresses
 
     source = Source(
         *(args.dataset, args.data_dir, args.image_folder, args.seed),
         args.broken_images,
     )
     variant = args.model and parse_variant(args.model)
-    if os.environ.get("TF_CONFIG") and not args.run:
+    workers = worker_addresses()
+    if workers and not args.run:
         raise ValueError("several machines need --run, the same on each")
-    if args.run and not os.environ.get("TF_CONFIG"):
+    if args.run and not workers:
         check_empty(args.run)
     if source.dataset not in (None, "digits"):
         quiet_tensorflow()  # Which tensorflow-datasets imports.
@@ -240,6 +243,8 @@ def new_plan(args):
     if variant:
         recipe = recipe.with_variant(variant)
     recipe = recipe.replace(**options_of(Recipe, args))
+    if args.weights:
+        find_file(args.weights, recipe.network)
     options = options_of(Plan, args)
     return Plan(**options | {"recipe": recipe, "source": source})
 

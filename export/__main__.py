@@ -76,14 +76,11 @@ def main(arguments=None):
         run = RunFolder(args.run)
         run.read_config()  # A mistake is answered before TensorFlow's seconds.
         quiet_tensorflow()
-        failed = export(
-            run,
-            args.formats,
-            args.min_agreement,
-            args.images,
-            args.epochs or QAT_EPOCHS,
-            args.io,
-        )
+        with sole_use(run.path):
+            failed = export(
+                *(run, args.formats, args.min_agreement, args.images),
+                *(args.epochs or QAT_EPOCHS, args.io),
+            )
     for result in failed:
         print(
             f"error: {result.file} agrees with Keras on "
@@ -130,7 +127,7 @@ def export(
     expected = model.predict(images, recipe.batch_size, verbose=0)
     keras_top1 = float((expected.argmax(-1) == labels).mean())
 
-    with sole_use(run.path), temporary_folder(run.export) as folder:
+    with temporary_folder(run.export) as folder:
         results = []
         for format in formats:
             print(format, flush=True)

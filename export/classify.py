@@ -9,6 +9,7 @@ from keras_convmixer.commands import (
     one_line_errors,
     positive_int,
     quiet_tensorflow,
+    silent_libraries,
 )
 
 SUFFIXES = (".tflite", ".keras")
@@ -95,7 +96,9 @@ def classify(path, size, run, labels, top):
     from keras_convmixer.images import read_image
     from keras_convmixer.preprocessing import center_crop
 
-    image = center_crop(read_image(path), size).numpy()[None]
+    with silent_libraries():
+        image = read_image(path)
+    image = center_crop(image, size).numpy()[None]
     run(image)  # The first call allocates.
     start = time.perf_counter()
     (probabilities,) = run(image)

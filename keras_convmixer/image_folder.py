@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_convmixer.commands import silent_libraries
 from keras_convmixer.data import ImageData, cropped, split_indices
 from keras_convmixer.images import SUFFIXES, read_image
 
@@ -94,17 +95,16 @@ def whole(paths, labels, broken_images):
         except ValueError as error:
             return str(error)
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with silent_libraries(), ThreadPoolExecutor(os.cpu_count()) as threads:
         complaints = list(threads.map(complaint, paths))
     broken = [text for text in complaints if text]
+    share = f"{len(broken)} of {len(paths)} images"
     if broken and broken_images == "error":
-        raise ValueError(f"{len(broken)} of {len(paths)} images: {broken[0]}")
+        raise ValueError(f"{share} are broken. The first: {broken[0]}")
     if broken:
-        print(
-            f"left out {len(broken)} of {len(paths)} images:", file=sys.stderr
-        )
-        for text in broken[:NAMED]:
-            print(f"  {text}", file=sys.stderr)
+        print(f"left out {share}:", file=sys.stderr)
+    for text in broken[:NAMED]:
+        print(f"  {text}", file=sys.stderr)
     kept = [index for index, text in enumerate(complaints) if not text]
     paths, labels = np.array(paths, object), np.array(labels, "int64")
     return paths[kept], labels[kept]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from keras_convmixer.checks import one_of
 
+NETWORK = ("dim", "depth", "kernel_size", "patch_size", "activation")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -54,16 +56,17 @@ class Recipe:
     mixup: float = 0.0
     cutmix: float = 0.0
 
+    @property
+    def network(self):
+        """The arguments of `ConvMixer` that its weights depend on."""
+        return {name: getattr(self, name) for name in NETWORK}
+
     def build(self, classes, weights=None):
         """The recipe's network for that number of classes."""
         from keras_convmixer.convmixer import ConvMixer
 
         return ConvMixer(
-            self.dim,
-            self.depth,
-            self.kernel_size,
-            self.patch_size,
-            self.activation,
+            **self.network,
             weights=weights,
             input_shape=(self.image_size, self.image_size, 3),
             classes=classes,

@@ -9,9 +9,8 @@ The first worker, the chief, writes the run folder. The others read it when the
 training goes on after a stop, so it has to be on a disk that all of them see.
 """
 
+import json
 import os
-
-import keras
 
 
 def worker_addresses():
@@ -20,21 +19,23 @@ def worker_addresses():
     Raises:
         ValueError: If TF_CONFIG is not as above.
     """
-    import tensorflow as tf
-
     given = os.environ.get("TF_CONFIG")
     if not given:
         return []
     try:
-        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-        cluster = resolver.cluster_spec().as_dict()
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"TF_CONFIG={given}: {error}") from None
-    if list(cluster) != ["worker"]:
-        raise ValueError(
-            f"TF_CONFIG must have workers and nothing else. Received: {given}"
-        )
-    return cluster["worker"]
+        config = json.loads(given)
+        ((kind, addresses),) = config["cluster"].items()
+        task = config["task"]
+        if kind == task["type"] == "worker" and task["index"] in range(
+            len(addresses)
+        ):
+            return addresses
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    raise ValueError(
+        'TF_CONFIG must be {"cluster": {"worker": [ADDRESS, ...]}, "task": '
+        f'{{"type": "worker", "index": NUMBER}}}}. Received: {given}'
+    )
 
 
 def mend_fit(model, strategy):
@@ -49,6 +50,7 @@ def mend_fit(model, strategy):
         model: A compiled model.
         strategy: Its `MultiWorkerMirroredStrategy`.
     """
+    import keras
     from keras.src.backend.tensorflow import trainer
 
     with strategy.scope():

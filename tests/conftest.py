@@ -1,6 +1,7 @@
 """What several tests need: real runs, made once by the real commands."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,11 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from filelock import FileLock
+from safetensors.numpy import save_file
 
 from export import FORMATS
+from keras_convmixer import ConvMixer
 
 TFLITE_FILES = tuple(format for format in FORMATS if format != "saved_model")
 ROOT = Path(__file__).parent.parent
@@ -122,6 +126,24 @@ def timm_checkpoint(
     }
 
 
+def small(**options):
+    """The network of `timm_checkpoint()`."""
+    defaults = {"input_shape": (16, 16, 3), "classes": 5}
+    return ConvMixer(8, 2, 3, 4, **{**defaults, **options})
+
+
+def source_file(tmp_path, suffix):
+    """The same weights in each format."""
+    path = tmp_path / f"source{suffix}"
+    timm = tmp_path / "source.safetensors"
+    save_file(timm_checkpoint(), timm)
+    if suffix == ".keras":
+        small(weights=timm).save(path)
+    if suffix == ".weights.h5":
+        small(weights=timm).save_weights(path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def images():
     """Random pixels."""
@@ -129,19 +151,38 @@ def images():
     return random.integers(0, 256, (20, 16, 16, 3)).astype("uint8")
 
 
+def made_once(tmp_path_factory, name, make):
+    """A folder that one of the test processes makes and all of them use."""
+    root = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        root = root.parent
+    with FileLock(root / f"{name}.lock"):
+        made = root / f"{name}.made"
+        if not made.exists():
+            make(root / name)
+            made.touch()
+    return root / name
+
+
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
     """The folder of a training on digits, by the command of the README."""
-    run = tmp_path_factory.mktemp("runs") / "digits"
-    done = run_command("train.py", "--epochs", 6, "--run", run)
-    (run / "stdout.txt").write_text(done.stdout)
-    return run
+
+    def make(run):
+        done = run_command("train.py", "--epochs", 6, "--run", run)
+        (run / "stdout.txt").write_text(done.stdout)
+
+    return made_once(tmp_path_factory, "digits", make)
 
 
 @pytest.fixture(scope="session")
-def digits_export(digits_run):
-    """The same, exported in every format."""
-    run_command(
-        "-m", "export", digits_run, "--formats", *FORMATS, "--epochs", 1
-    )
-    return digits_run / "export"
+def digits_export(tmp_path_factory, digits_run):
+    """Of a copy of it: all formats."""
+
+    def make(folder):
+        run = shutil.copytree(digits_run, folder / "digits")
+        formats = ("--formats", *FORMATS, "--epochs", 1)
+        run_command("-m", "export", run, *formats)
+
+    folder = made_once(tmp_path_factory, "exported", make)
+    return folder / "digits" / "export"

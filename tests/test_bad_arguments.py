@@ -17,6 +17,10 @@ from safetensors.numpy import save_file
 
 TRAIN = str(ROOT / "train.py")
 EXPORT = "-m export"
+CLUSTER = (
+    '{"cluster": {"worker": ["a:1", "b:1"]}, '
+    '"task": {"type": "worker", "index": 1}}'
+)
 SMALL = "--epochs 1 --limit-steps 1 --model 8/1/k3/p2@8"
 
 
@@ -45,6 +49,9 @@ def stage(digits_run, tmp_path_factory):
     (stage / "model.safetensors").write_bytes(b"no such thing")
     (stage / "model.weights.h5").write_bytes(b"no such thing")
     save_file(timm_checkpoint(dim=16), stage / "other.safetensors")
+    torn = timm_checkpoint()
+    del torn["blocks.0.0.fn.0.weight"]
+    save_file(torn, stage / "torn.safetensors")
     save_file({"x": np.zeros(3)}, stage / "foreign.safetensors")
     paths = {path.name.replace(".", "_"): path for path in stage.iterdir()}
     return paths | {"stage": stage, "finished": digits_run}
@@ -152,19 +159,15 @@ def test_train(arguments, words, stage, tmp_path):
 @pytest.mark.parametrize(
     ("cluster", "words"),
     [
-        ("{", "TF_CONFIG={"),
-        ('{"cluster": {"ps": ["a:1"]}}', "workers and nothing else"),
-        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "task_type"),
+        ("{", "TF_CONFIG must be"),
+        ('{"cluster": {"ps": ["a:1"]}}', "TF_CONFIG must be"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "TF_CONFIG must be"),
+        (CLUSTER.replace("1}", "2}"), "TF_CONFIG must be"),
+        (CLUSTER, "need --run, the same on each"),
     ],
 )
 def test_train_on_a_cluster(cluster, words, tmp_path):
-    environment = {"TF_CONFIG": cluster}
-    refused(f"{TRAIN} --run run", words, tmp_path, environment)
-
-
-def test_a_cluster_needs_a_common_folder(tmp_path):
-    environment = {"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}}'}
-    refused(TRAIN, "need --run, the same on each", tmp_path, environment)
+    refused(TRAIN, words, tmp_path, {"TF_CONFIG": cluster})
 
 
 @pytest.mark.parametrize(
@@ -208,6 +211,8 @@ def test_export(command, words, stage, tmp_path):
         ("none.safetensors out.keras", "there is no file"),
         ("{model_safetensors} out.keras", "is not a safetensors file"),
         ("{foreign_safetensors} out.keras", "is not a timm ConvMixer"),
+        ("{torn_safetensors} out.keras", "it lacks 'blocks.0.0.fn.0.weight'"),
+        ("{other_safetensors}", "required: output"),
         ("{other_safetensors} none/out.keras", "there is no folder none"),
         ("{other_safetensors} out.keras --image-size 9", "multiples of"),
         ("{other_safetensors} out.keras --activation gelo", "gelo"),

@@ -102,26 +102,3 @@ def test_a_trained_model_classifies_as_its_file(
     assert heading.endswith(" ms")
     assert first.split()[-1] == str(label)
     assert len(others) == 2
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["no.tflite", "x.png"], "FILE must be a file"),
-        (["labels.txt", "x.png"], "ends in .tflite or .keras"),
-        (["digits_int8.tflite", "no.png"], "no.png"),
-        (["digits_int8.tflite", "labels.txt"], "can't be read as an image"),
-        (["digits_int8.tflite"], "required: IMAGE"),
-        (["broken.tflite", "x.png"], "broken.tflite"),
-    ],
-)
-def test_a_mistake_is_one_line(digits_export, tmp_path, arguments, words):
-    for name in ("digits_int8.tflite", "labels.txt"):
-        (tmp_path / name).write_bytes((digits_export / name).read_bytes())
-    (tmp_path / "broken.tflite").write_bytes(b"no such thing")
-    done = run_command(
-        "-m", "export.classify", *arguments, cwd=tmp_path, check=False
-    )
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert words in done.stderr

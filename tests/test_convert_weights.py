@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import pytest
 from conftest import run_command, timm_checkpoint
 from safetensors.numpy import save_file
 
@@ -40,35 +39,3 @@ def test_the_command_keeps_a_trunk_a_trunk_of_any_size(tmp_path):
     model = keras.models.load_model(out)
     assert model.input_shape == (None, None, None, 3)
     assert model.output_shape == (None, None, None, 8)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["none.safetensors", "out.keras"], "none.safetensors"),
-        (["broken.safetensors", "out.keras"], "broken.safetensors"),
-        (["torn.safetensors", "out.keras"], "blocks.0.0.fn.0.weight"),
-        (["model.safetensors", "out.h5"], "out.h5"),
-        (["model.pth", "out.keras"], "model.pth"),
-        (["model.safetensors", "no/out.keras"], "no"),
-        (["model.safetensors", "out.keras", "--activation", "x"], "activation"),
-        (["model.safetensors", "out.keras", "--image-size", "9"], "patch_size"),
-        (["model.safetensors"], "output"),
-    ],
-)
-def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, arguments, message):
-    tensors = timm_checkpoint()
-    save_file(tensors, tmp_path / "model.safetensors")
-    (tmp_path / "model.pth").write_bytes(b"pickle")
-    (tmp_path / "broken.safetensors").write_bytes(b"broken")
-    del tensors["blocks.0.0.fn.0.weight"]
-    save_file(tensors, tmp_path / "torn.safetensors")
-    before = set(tmp_path.iterdir())
-    done = run_command(
-        "-m", "keras_convmixer.weights", *arguments, cwd=tmp_path, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert message in done.stderr
-    assert set(tmp_path.iterdir()) == before

@@ -8,7 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, TFLITE_FILES, outputs, run_command
+from conftest import ROOT, TFLITE_FILES, outputs
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -141,20 +141,3 @@ def test_page_loads_nothing_from_elsewhere(browser, address):
     loaded = [name for name, size in entries if size]
     assert f"{address}files.json" in loaded
     assert all(name.startswith((address, "blob:")) for name in loaded), loaded
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error"),
-    [
-        ((), "error: {run} is not exported"),
-        (("--port", "70000"), "error: argument --port: must be from 0 to"),
-    ],
-)
-def test_wrong_arguments_are_named(tmp_path, arguments, error):
-    run = tmp_path / "run"
-    run.mkdir()
-    done = run_command("-m", "export.demo", run, *arguments, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith(error.format(run=run))
-    assert len(done.stderr.splitlines()) == 1
-    assert list(run.iterdir()) == []

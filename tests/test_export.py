@@ -1,7 +1,6 @@
 """`python -m export RUN`: files are proved before they are handed over."""
 
 import json
-import shutil
 
 import keras
 import numpy as np
@@ -85,19 +84,6 @@ def test_model_card_holds_the_table(digits_export):
     for format in TFLITE_FORMATS:
         assert f"| digits_{format}.tflite" in card
     assert "360 of 1797, stratified" in card
-
-
-def test_a_later_export_adds_to_the_report(digits_export, tmp_path):
-    run = shutil.copytree(digits_export.parent, tmp_path / "digits")
-    (run / "export" / "digits_int8.tflite").write_bytes(b"old")
-    run_command("-m", "export", run, "--formats", "int8")
-    report = json.loads((run / "export" / "report.json").read_text())
-    formats = [result["format"] for result in report["files"]]
-    assert formats == list(FORMATS)
-    result = report["files"][formats.index("int8")]
-    file = run / "export" / result["file"]
-    assert file.stat().st_size == result["bytes"]
-    assert "digits_float32.tflite" in (run / "export/MODEL_CARD.md").read_text()
 
 
 def test_saved_model_loads_with_nothing_but_tensorflow(digits_export, tmp_path):
@@ -222,21 +208,3 @@ def test_a_model_of_any_size_must_be_given_one():
     model = ConvMixer(8, 1, 3, 4, input_shape=(None, None, 3))
     with pytest.raises(ValueError, match="fixed height and width"):
         convert(model, "float32")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["{run}", "--formats", "int9"], "Did you mean 'int8'?"),
-        (["{run}", "--min-agreement", "2"], "must be from 0 to 1"),
-        (["{tmp}/nowhere"], "is not the folder of a training"),
-        (["{run}", "--epochs", "2"], "--epochs needs --formats int8_qat"),
-        (["{run}", "--io", "int8"], "--io int8 needs --formats int8"),
-    ],
-)
-def test_bad_argument_is_one_line(digits_run, tmp_path, arguments, words):
-    arguments = [a.format(run=digits_run, tmp=tmp_path) for a in arguments]
-    done = run_command("-m", "export", *arguments, check=False)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert words in done.stderr

@@ -104,22 +104,3 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     (line,) = done.stderr.splitlines()
     assert "Try a lower --learning-rate" in line
     assert not (run / "best.keras").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--resume", "{finished}"], "is finished: it has a metrics.json"),
-        (["--resume", "{empty}"], "is not the folder of a training"),
-        (["--resume", "{empty}/missing"], "is not the folder of a training"),
-        (["--resume", "{empty}", "--epochs", "9"], "takes no other option"),
-    ],
-)
-def test_what_can_not_go_on(digits_run, tmp_path, arguments, words):
-    names = {"finished": digits_run, "empty": tmp_path}
-    arguments = [argument.format(**names) for argument in arguments]
-    done = run_command("train.py", *arguments, check=False)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert words in done.stderr
-    assert not list(tmp_path.iterdir())

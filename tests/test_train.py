@@ -83,20 +83,6 @@ def test_model_holds_no_optimizer(digits_run):
     assert not model.compiled
 
 
-def test_limit_steps_and_folders_of_images(tmp_path):
-    make_image_folder(tmp_path / "photos")
-    run = tmp_path / "run"
-    done = run_command(
-        "train.py",
-        *("--image-folder", tmp_path / "photos", "--run", run),
-        *("--epochs", 2, "--batch-size", 4, "--limit-steps", 2),
-        *("--image-size", 28),
-    )
-    assert "steps an epoch  2" in done.stdout
-    assert (run / "labels.txt").read_text() == "blue\nred\n"
-    assert (run / "best.keras").is_file()
-
-
 def test_trains_on_tensorflow_datasets(tmp_path):
     done = run_command(
         "train.py",
@@ -212,52 +198,3 @@ def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
     }
     for name, has_changed in changed.items():
         assert has_changed != name.startswith(("stem_", "block_0_")), name
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--epochs", "0"], "argument --epochs: must be a positive integer"),
-        (["--learning-rate", "-1"], "--learning-rate: must be positive"),
-        (["--batch-size", "65", "--replicas", "2"], "batch size must divide"),
-        (["--batch-size", "2000"], "batch size must be at most 1437"),
-        (["--model", "convmixer_768_23"], "Did you mean 'convmixer_768_32'?"),
-        (["--model", "64/4/k7"], "'DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]"),
-        (["--dataset", "digits", "--image-folder", "."], "not both"),
-        (["--freeze", "1"], "--freeze needs --weights"),
-        (["--label-smoothing", "2"], "--label-smoothing: must be from 0 to 1"),
-        (["--mixed-precision", "int8"], "'float16', 'bfloat16'"),
-        (["--recipe", "cifar100"], "Did you mean 'cifar10'?"),
-        (["--crop", "0"], "--crop: must be positive"),
-        (["--rand-augment", "11"], "--rand-augment: must be from 0 to 10"),
-        (["--replicas", "2", "--accumulation", "2"], "with one replica only"),
-    ],
-)
-def test_bad_argument_is_one_line_and_leaves_nothing(
-    arguments, words, tmp_path
-):
-    run = tmp_path / "run"
-    done = run_command("train.py", *arguments, "--run", run, check=False)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert words in done.stderr
-    assert not run.exists()
-
-
-def test_refuses_a_folder_that_holds_something(tmp_path):
-    (tmp_path / "kept").write_text("kept")
-    done = run_command("train.py", "--run", tmp_path, check=False)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
-
-
-def make_image_folder(folder):
-    random = np.random.default_rng(0)
-    for name, channel in (("red", 0), ("blue", 2)):
-        (folder / name).mkdir(parents=True)
-        for index in range(12):
-            image = random.integers(0, 80, (32, 40, 3))
-            image[..., channel] += 150
-            suffix = ("png", "JPG")[index % 2]
-            keras.utils.save_img(folder / name / f"{index}.{suffix}", image)

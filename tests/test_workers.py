@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, run_command
+from conftest import ROOT
 
 from keras_convmixer.devices import distribute
 
@@ -161,13 +161,6 @@ def in_cluster(monkeypatch):
     monkeypatch.setenv(
         "TF_CONFIG", json.dumps({"cluster": cluster, "task": task})
     )
-
-
-def test_a_cluster_needs_a_folder_by_name(in_cluster):
-    done = run_command("train.py", check=False)
-    assert done.returncode == 2
-    error = "error: several machines need --run, the same on each\n"
-    assert done.stderr == error
 
 
 @pytest.mark.parametrize(
