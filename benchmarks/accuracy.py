@@ -11,11 +11,11 @@ import os
 import tempfile
 from pathlib import Path
 
+from benchmarks.measure import RESULTS, write_csv
 from keras_convmixer.commands import Parser, one_line_errors, quiet_tensorflow
 
 ROUNDS = 20
 STOCK_FORMATS = ("float32", "dynamic", "int8")
-RESULTS = Path(__file__).parent / "results"
 
 
 def parse_arguments(arguments=None):
@@ -32,7 +32,6 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from benchmarks.measure import write_csv
         from keras_convmixer.run_folder import RunFolder
         from keras_convmixer.tables import markdown_table
 
@@ -49,6 +48,7 @@ def measure(run):
     from benchmarks.stock import convert_stock
     from export.__main__ import REPRESENTATIVE_IMAGES
     from keras_convmixer.data import as_arrays, sample
+    from keras_convmixer.variants import short_form
 
     report = exported(run)
     model, recipe, data = run.read()
@@ -72,8 +72,7 @@ def measure(run):
     keras_top1 = report["keras"]["top1"]
     network = {
         "data": data.name,
-        "network": f"{recipe.dim}/{recipe.depth}/k{recipe.kernel_size}"
-        f"/p{recipe.patch_size}@{recipe.image_size}",
+        "network": f"{short_form(**recipe.network)}@{recipe.image_size}",
         "images": len(labels),
     }
     rows = [network | row("keras", "float32", {"top1": keras_top1}, keras_top1)]

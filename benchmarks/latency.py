@@ -15,6 +15,7 @@ import resource
 import tempfile
 from pathlib import Path
 
+from benchmarks.measure import RESULTS, measure_networks
 from keras_convmixer.commands import (
     Parser,
     in_new_process,
@@ -25,7 +26,6 @@ from keras_convmixer.commands import (
 
 IMPLEMENTATIONS = ("stock", "ours", "tensorflow", "pytorch")
 FORMATS = ("float32", "float16", "dynamic", "int8")
-RESULTS = Path(__file__).parent / "results"
 MATRIX_PRODUCT = ("matrix product", "float32")
 
 
@@ -61,19 +61,11 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from benchmarks.measure import write_csv
-        from benchmarks.networks import parse_network
-        from keras_convmixer.tables import markdown_table
-
-        networks = {text: parse_network(text) for text in args.networks}
-        rows = []
-        for text, variant in networks.items():
-            print(text, flush=True)
-            rows += [
-                {"network": text, **row} for row in benchmark(variant, args)
-            ]
-        print(markdown_table(rows))
-        write_csv(args.output, rows)
+        measure_networks(
+            args.networks,
+            lambda variant: benchmark(variant, args),
+            args.output,
+        )
 
 
 def benchmark(variant, args):

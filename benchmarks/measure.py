@@ -9,9 +9,31 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_convmixer.tables import markdown_table
+
+RESULTS = Path(__file__).parent / "results"
 TURN_SECONDS = 0.03
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
 PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "torch")
+
+
+def measure_networks(names, benchmark, output):
+    """Measures networks one after the other; prints and writes the table.
+
+    Args:
+        names: As on the command line.
+        benchmark: A function of a `Variant` that returns its rows.
+        output: The CSV file.
+    """
+    from benchmarks.networks import parse_network
+
+    networks = {name: parse_network(name) for name in names}
+    rows = []
+    for name, variant in networks.items():
+        print(name, flush=True)
+        rows += [{"network": name, **row} for row in benchmark(variant)]
+    print(markdown_table(rows))
+    write_csv(output, rows)
 
 
 def interleaved(runs, threads, rounds):

@@ -52,6 +52,7 @@ def main(arguments=None):
 
 def ship(args):
     from keras_convmixer.run_folder import RunFolder
+    from keras_convmixer.variants import short_form
 
     run = RunFolder(args.run)
     config = run.read_config()
@@ -59,13 +60,8 @@ def ship(args):
     metrics = json.loads(run.metrics.read_text())
     model = run.trained_model()
     recipe = plan.recipe
-    parts = [
-        *(str(recipe.dim), str(recipe.depth)),
-        *(f"k{recipe.kernel_size}", f"p{recipe.patch_size}"),
-    ]
-    if recipe.activation != "gelu":
-        parts.append(recipe.activation)
-    stem = "-".join([plan.source.dataset, *parts])
+    network = short_form(**recipe.network)
+    stem = "-".join([plan.source.dataset, *network.split("/")])
     FOLDER.mkdir(exist_ok=True)
     model.save_weights(FOLDER / f"{stem}{SUFFIX}")
     log = FOLDER / f"{stem}.csv"
@@ -83,7 +79,7 @@ def ship(args):
             for row in csv.DictReader(file)
         ]
     card = CARD.format(
-        network="ConvMixer-" + "/".join(parts),
+        network=f"ConvMixer-{network}",
         data=plan.source.dataset,
         arguments=f"{recipe.dim}, {recipe.depth}, {recipe.kernel_size}, "
         f"{recipe.patch_size}",

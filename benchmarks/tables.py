@@ -4,11 +4,9 @@ python -m benchmarks.tables
 """
 
 import csv
-from pathlib import Path
 
+from benchmarks.measure import RESULTS
 from keras_convmixer.tables import markdown_table
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main():

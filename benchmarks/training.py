@@ -12,14 +12,13 @@ import importlib.util
 import os
 from pathlib import Path
 
+from benchmarks.measure import RESULTS, measure_networks
 from keras_convmixer.commands import (
     Parser,
     one_line_errors,
     positive_int,
     quiet_tensorflow,
 )
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments=None):
@@ -31,20 +30,11 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from benchmarks.measure import write_csv
-        from benchmarks.networks import parse_network
-        from keras_convmixer.tables import markdown_table
-
-        networks = {text: parse_network(text) for text in args.networks}
-        rows = []
-        for text, variant in networks.items():
-            print(text, flush=True)
-            rows += [
-                {"network": text, **row}
-                for row in benchmark(variant, args.batch_size, args.rounds)
-            ]
-        print(markdown_table(rows))
-        write_csv(args.output, rows)
+        measure_networks(
+            args.networks,
+            lambda variant: benchmark(variant, args.batch_size, args.rounds),
+            args.output,
+        )
 
 
 def benchmark(variant, batch_size, rounds):

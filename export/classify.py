@@ -23,7 +23,7 @@ def parse_arguments(arguments=None):
     )
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="a .tflite or .keras file")
-    add("images", nargs="+", metavar="IMAGE", help="anything that PIL reads")
+    add("images", nargs="+", metavar="IMAGE", help="a photograph")
     add("--top", type=positive_int, default=5, help="classes of each image")
     add("--threads", type=positive_int, help="of a .tflite (default: all)")
     return parser.parse_args(arguments)

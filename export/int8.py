@@ -8,15 +8,36 @@ import warnings
 import keras
 import numpy as np
 
+from export.flatbuffer import with_short_names
+
 FLOAT_LAYERS = ("pool", "head")
+OUTPUT_TENSOR = "^StatefulPartitionedCall"  # As TensorFlow names it.
+CLASSIFIER_ACTIVATIONS = ("SOFTMAX", "LOGISTIC", "TANH", "GELU", "RELU")
 MOVING_LAYERS = ("Reshape", "ZeroPadding2D", "Cropping2D")
 
 
 def quantize_dynamic(float32):
-    """Pointwise convolutions and classifier of a float32 file to int8."""
+    """Pointwise convolutions and classifier of a float32 file to int8.
+
+    The depthwise kernels are kept in float16, which the runtime turns into
+    float32 when it loads the file.
+    """
+    from ai_edge_quantizer import qtyping
+
     recipe = new_recipe(float32)
     for operator in ("CONV_2D", "FULLY_CONNECTED"):
         recipe.add_dynamic_config(".*", operators()[operator], num_bits=8)
+    half = qtyping.TensorQuantizationConfig(
+        num_bits=16, dtype=qtyping.TensorDataType.FLOAT
+    )
+    recipe.update_quantization_recipe(
+        ".*",
+        operators()["DEPTHWISE_CONV_2D"],
+        qtyping.OpQuantizationConfig(
+            weight_tensor_config=half, explicit_dequantize=True
+        ),
+        algorithm_key="float_casting",
+    )
     return with_short_names(recipe.quantize().quantized_model)
 
 
@@ -39,10 +60,14 @@ def quantize_int8(float32, ranges, io="uint8"):
     if io == "uint8":
         fully_connected = operators()["FULLY_CONNECTED"]
         recipe.add_dynamic_config(".*", fully_connected, num_bits=8)
-        for operator in ("INPUT", "MEAN", "SOFTMAX", "OUTPUT"):
-            recipe.update_quantization_recipe(
-                ".*", operators()[operator], algorithm_key="no_quantize"
-            )
+        for tensors, names in (
+            (".*", ("INPUT", "MEAN", "OUTPUT")),
+            (OUTPUT_TENSOR, CLASSIFIER_ACTIVATIONS),
+        ):
+            for name in names:
+                recipe.update_quantization_recipe(
+                    tensors, operators()[name], algorithm_key="no_quantize"
+                )
     with all_activations_kept():
         return with_short_names(recipe.quantize(ranges).quantized_model)
 
@@ -133,18 +158,6 @@ def output_tensors(ranges, inference):
                 tensors[layer] = tensor
                 break
     return tensors
-
-
-def with_short_names(contents):
-    """Names of tensors without their paths, which take 2 % of a file."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(contents)
-    for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            last_operator = tensor.name.decode().split(";")[0]
-            tensor.name = "/".join(last_operator.split("/")[-2:])
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def output_ranges(ranges, inference):

@@ -12,6 +12,7 @@ import zipfile
 import flatbuffers
 import numpy as np
 
+from export.flatbuffer import pack, unpack
 from keras_convmixer import __version__
 
 LABELS = "labels.txt"
@@ -143,9 +144,8 @@ def write(builder, value):
 def with_buffer(contents, name, data):
     """A TFLite file with one more named buffer among its metadata."""
     from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.tools import flatbuffer_utils
 
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(contents))
+    model = unpack(contents)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(data, np.uint8)
     entry = schema.MetadataT()
@@ -153,4 +153,4 @@ def with_buffer(contents, name, data):
     entry.buffer = len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return pack(model)

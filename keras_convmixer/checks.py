@@ -37,30 +37,30 @@ def record(kind, values, where):
     Args:
         kind: The dataclass; its annotations are types.
         values: A dict.
-        where: The file, for the error.
+        where: What holds them, for the error.
 
     Raises:
         ValueError: If a value is missing, unknown or of another type.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"{where} must hold a dict. Found: {values!r}")
+        raise ValueError(f"{where} must be a dict. Found: {values!r}")
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    for name, field in fields.items():
-        needed = field.default is dataclasses.MISSING
-        if needed and name not in values:
-            raise ValueError(
-                f"{where} lacks {name!r}: another version wrote it"
-            )
+    missing = [
+        name
+        for name, field in fields.items()
+        if field.default is dataclasses.MISSING and name not in values
+    ]
+    unknown = [name for name in values if name not in fields]
+    if missing or unknown:
+        raise ValueError(
+            f"{where} was written by another version. Missing: {missing}. "
+            f"Unknown: {unknown}"
+        )
     for name, value in values.items():
-        if name not in fields:
-            raise ValueError(
-                f"{where} holds {name!r}, which is unknown: another version "
-                "wrote it"
-            )
         allowed = fields[name].type
         whole_is_fine = allowed is float and type(value) is int
         if not isinstance(value, allowed) and not whole_is_fine:
             raise ValueError(
-                f"{where}: {name} must be {allowed}. Found: {value!r}"
+                f"{name} of {where} must be {allowed}. Found: {value!r}"
             )
     return kind(**values)

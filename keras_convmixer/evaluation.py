@@ -28,10 +28,6 @@ def evaluate(run, data, batches):
     probabilities = model.predict(images, verbose=0)
     predictions = probabilities.argmax(-1)
     top1 = float((predictions == labels).mean())
-    write_json(
-        run.metrics,
-        {"top1": top1, "images": len(labels), "held_out": data.held_out_split},
-    )
     plot_history(run.history, run.plots / "history.png")
     plot_confusion(
         labels, predictions, data.classes, run.plots / "confusion.png"
@@ -43,4 +39,9 @@ def evaluate(run, data, batches):
     plot_augmented(batches, run.plots / "augmented.png")
     plot_patches(model, run.plots / "patches.png")
     plot_kernels(model, run.plots / "kernels.png")
+    # Last, since a training that has it is finished.
+    write_json(
+        run.metrics,
+        {"top1": top1, "images": len(labels), "held_out": data.held_out_split},
+    )
     print(f"held-out top-1 {top1:.4f} on {len(labels):,} images")

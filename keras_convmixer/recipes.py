@@ -4,8 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from keras_convmixer.checks import one_of
-
-NETWORK = ("dim", "depth", "kernel_size", "patch_size", "activation")
+from keras_convmixer.variants import NETWORK, VARIANTS
 
 
 @dataclass(frozen=True)
@@ -152,17 +151,10 @@ PHOTOGRAPHS = Recipe(
 # A network that was trained on ImageNet goes on with other photographs.
 #   python train.py --image-folder photos/ --recipe fine_tuning \
 #       --weights imagenet
-FINE_TUNING = Recipe(
-    dim=768,
-    depth=32,
-    kernel_size=7,
-    patch_size=7,
-    activation="relu",
-    image_size=224,
+FINE_TUNING = PHOTOGRAPHS.with_variant(VARIANTS["convmixer_768_32"]).replace(
     epochs=10,
     batch_size=32,
     learning_rate=0.001,
-    weight_decay=0.005,
     shift=0.0,
     crop=0.75,
 )

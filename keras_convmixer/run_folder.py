@@ -10,7 +10,12 @@ from pathlib import Path
 
 from keras_convmixer.checks import record
 from keras_convmixer.data import Source
-from keras_convmixer.files import temporary_folder, write_json, write_text
+from keras_convmixer.files import (
+    temporary_folder,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from keras_convmixer.recipes import Recipe
 from keras_convmixer.weights import load_weights
 
@@ -129,16 +134,17 @@ class RunFolder:
                 f"{self.path} is not the folder of a training: it has no "
                 f"{self._config.name}"
             )
-        where = str(self._config)
         try:
             values = json.loads(self._config.read_text())
             for name, kind in (("recipe", Recipe), ("source", Source)):
-                values[name] = record(kind, values[name], f"{where}: {name}")
+                part = values.get(name)
+                values[name] = record(kind, part, f"its {name}")
             names = {field.name for field in dataclasses.fields(Plan)}
             plan = {name: values.pop(name) for name in names & set(values)}
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{where} can't be read: {error}") from None
-        return record(Config, {"plan": Plan(**plan)} | values, where)
+            values["plan"] = record(Plan, plan, "it")
+            return record(Config, values, "it")
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{self._config} can't be read: {error}") from None
 
     def reopen(self):
         """The plan of a training that stopped.
@@ -166,8 +172,10 @@ class RunFolder:
         if epochs == 0:
             self.history.unlink(missing_ok=True)
             return None
-        lines = self.history.read_text().splitlines()[: 1 + epochs]
-        write_text(self.history, "".join(f"{line}\n" for line in lines))
+        contents = self.history.read_bytes().splitlines(keepends=True)
+        contents = b"".join(contents[: 1 + epochs])
+        write_bytes(self.history, contents)
+        lines = contents.decode().splitlines()
         return max(float(row["val_accuracy"]) for row in csv.DictReader(lines))
 
     def trained_model(self, path=None):

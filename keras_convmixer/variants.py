@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from keras_convmixer.checks import one_of
 
+# The arguments of `ConvMixer` that weights depend on.
+NETWORK = ("dim", "depth", "kernel_size", "patch_size", "activation")
 SHORT_FORM = "DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION][@SIZE]"
 
 
@@ -37,13 +39,7 @@ class Variant:
     @property
     def arguments(self):
         """The arguments of `ConvMixer` for this network."""
-        return {
-            "dim": self.dim,
-            "depth": self.depth,
-            "kernel_size": self.kernel_size,
-            "patch_size": self.patch_size,
-            "activation": self.activation,
-        }
+        return {name: getattr(self, name) for name in NETWORK}
 
     @property
     def parameters(self):
@@ -106,6 +102,12 @@ def parse_variant(text):
         activation=activation or "gelu",
         image_size=size and int(size),
     )
+
+
+def short_form(dim, depth, kernel_size, patch_size, activation):
+    """The text that `parse_variant` makes a network of."""
+    text = f"{dim}/{depth}/k{kernel_size}/p{patch_size}"
+    return text if activation == "gelu" else f"{text}/{activation}"
 
 
 def list_variants():

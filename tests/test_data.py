@@ -1,5 +1,7 @@
 """Data sets: what is held out, what is shuffled, what an image is."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -105,6 +107,16 @@ def test_tfds_images_are_those_of_tfds():
     np.testing.assert_array_equal(labels, [row["label"] for row in expected])
     assert data.classes[:2] == ["airplane", "automobile"]
     assert (data.num_train, data.num_held_out) == (45_000, 5_000)
+
+
+def test_a_data_set_that_can_not_be_downloaded(tmp_path, monkeypatch):
+    # Nothing answers there.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    begin = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"mnist.* can't be put there"):
+        Source("mnist", data_dir=str(tmp_path)).load(28)
+    assert time.monotonic() - begin < 60
+    assert not list(tmp_path.rglob("*.tfrecord*"))
 
 
 def test_a_folder_of_photographs():

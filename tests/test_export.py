@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.tools import flatbuffer_utils
 from conftest import (
     TFLITE_FILES,
     interpreter,
@@ -15,6 +16,7 @@ from conftest import (
 )
 
 from export import FORMATS, TFLITE_FORMATS
+from export.flatbuffer import unpack
 from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.data import Source, as_arrays
@@ -152,13 +154,20 @@ def test_only_builtin_operators_occur(model, images, format):
         assert not name.startswith(("Flex", "CUSTOM"))
 
 
-def test_dynamic_holds_int8_pointwise_and_float_depthwise(model, images):
+def test_dynamic_holds_int8_pointwise_and_float16_depthwise(model):
     tensors = interpreter(convert(model, "dynamic")).get_tensor_details()
-    kernels = {
-        tuple(t["shape"]): t["dtype"] for t in tensors if len(t["shape"]) == 4
-    }
-    assert kernels[16, 1, 1, 16] == np.int8
-    assert kernels[1, 3, 7, 16] == np.float32
+    kinds = {(*tensor["shape"], tensor["dtype"]) for tensor in tensors}
+    assert (16, 1, 1, 16, np.int8) in kinds
+    assert (1, 3, 7, 16, np.float16) in kinds
+
+
+def test_equal_vectors_are_written_once(model, images):
+    contents = convert(model, "int8", images)
+    repeated = flatbuffer_utils.convert_object_to_bytearray(unpack(contents))
+    assert len(contents) < 0.9 * len(repeated)
+    np.testing.assert_array_equal(
+        outputs(contents, images), outputs(bytes(repeated), images)
+    )
 
 
 @pytest.mark.parametrize("format", ["float32", "dynamic"])

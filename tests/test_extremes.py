@@ -49,7 +49,7 @@ def test_any_number_of_classes_is_exported(format, classes):
     contents = convert(model, format, images if format == "int8" else None)
     found = outputs(contents, images[:2])
     assert found.shape == (2, classes)
-    np.testing.assert_allclose(found, model(images[:2]), atol=1e-4)
+    np.testing.assert_allclose(found, model(images[:2]), atol=2e-3)
 
 
 @pytest.mark.parametrize("format", FORMATS)

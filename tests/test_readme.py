@@ -1,4 +1,6 @@
-"""The README's tables are what their commands print."""
+"""The README's tables are what their commands print; promises have tests."""
+
+import re
 
 import pytest
 from conftest import ROOT
@@ -11,3 +13,12 @@ from keras_convmixer.tables import markdown_table
 @pytest.mark.parametrize("rows", [list_variants, accuracy_table, latency_table])
 def test_readme_holds_the_table(rows):
     assert markdown_table(rows()) in (ROOT / "README.md").read_text()
+
+
+def test_every_promise_names_a_test_that_exists():
+    text = (ROOT / "docs" / "promises.md").read_text()
+    tests = re.findall(r"`(tests/\w+\.py)::(\w+)`", text)
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(tests) >= len(rows) - 2 * text.count("\n## ") - 1
+    for file, name in tests:
+        assert f"\ndef {name}(" in (ROOT / file).read_text(), name

@@ -11,6 +11,7 @@ from keras_convmixer.depthwise_parts import MAX_TAPS, depthwise_parts
 
 def random_case(seed):
     """A network anywhere in the space of options, and images for it."""
+    keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
     patch_size = int(random.integers(1, 8))
     height, width = patch_size * random.integers(1, 8, 2)

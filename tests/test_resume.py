@@ -52,7 +52,7 @@ def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
     for ours, theirs in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     for name in ("history.csv", "metrics.json", "labels.txt"):
-        assert (run / name).read_text() == (digits_run / name).read_text()
+        assert (run / name).read_bytes() == (digits_run / name).read_bytes()
     assert {path.name for path in run.iterdir()} == {
         *("best.keras", "config.json", "history.csv", "labels.txt"),
         *("metrics.json", "plots"),
