@@ -7,6 +7,7 @@ One thread, milliseconds. `depthwise_parts` is what the inference model uses.
 
 from pathlib import Path
 
+from benchmarks.measure import RESULTS
 from keras_convmixer.commands import (
     Parser,
     one_line_errors,
@@ -17,7 +18,6 @@ from keras_convmixer.commands import (
 MAPS = ((32, 512), (16, 1024))
 KERNEL_SIZES = (7, 9)
 FORMATS = ("float32", "int8")
-RESULTS = Path(__file__).parent / "results"
 
 
 def parse_arguments(arguments=None):

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import multiprocessing
 import os
 import re
@@ -89,6 +90,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**options, allow_abbrev=False)
 
     def parse_args(self, arguments=None, namespace=None):
+        arguments = sys.argv[1:] if arguments is None else arguments
+        for before, given in itertools.pairwise(["", *arguments]):
+            if not given.strip():  # What an unset variable leaves.
+                self.error(f"argument {before}: must not be empty")
         known, unknown = self.parse_known_args(arguments, namespace)
         if unknown:
             flags = [
@@ -105,13 +110,15 @@ class Parser(argparse.ArgumentParser):
 def number(kind, is_allowed, allowed):
     """The type of an argument, with an error that says what is allowed."""
 
-    def parse(text):
+    def parse(given):
         try:
-            value = kind(text)
+            value = kind(given)
         except ValueError:
             value = None
         if value is None or not is_allowed(value):
-            raise argparse.ArgumentTypeError(f"must be {allowed}, not {text!r}")
+            raise argparse.ArgumentTypeError(
+                f"must be {allowed}, not {given!r}"
+            )
         return value
 
     return parse

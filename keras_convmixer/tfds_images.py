@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from keras_convmixer.checks import did_you_mean
+from keras_convmixer.commands import silent_libraries
 from keras_convmixer.data import ImageData, cropped
 from keras_convmixer.network import answered_within
 
@@ -78,7 +79,8 @@ def image_builder(source):
 
     name = source.dataset
     try:
-        builder = tfds.builder(name, data_dir=source.data_dir)
+        with silent_libraries():
+            builder = tfds.builder(name, data_dir=source.data_dir)
     except tfds.core.DatasetNotFoundError:
         known = ["digits", *tfds.list_builders()]
         raise ValueError(

@@ -6,6 +6,7 @@ folder, the others are made by `stage`.
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def change_config(run, change):
 def refused(command, words, here, environment=()):
     """Runs a command in an empty folder, and asserts how it refuses."""
     done = subprocess.run(
-        [sys.executable, *command.split()],
+        [sys.executable, *shlex.split(command)],
         cwd=here,
         env={**os.environ, "PYTHONPATH": str(ROOT), **dict(environment)},
         capture_output=True,
@@ -91,6 +92,8 @@ def listing(folder):
         ("--epochs three", "--epochs: must be a positive integer, not 'three'"),
         ("--epoch 3", "Did you mean '--epochs'?"),
         ("surplus", "unknown argument 'surplus'"),
+        ("--image-folder ''", "--image-folder: must not be empty"),
+        ("--run ''", "--run: must not be empty"),
         ("--batch-size 1.5", "--batch-size: must be a positive integer"),
         ("--batch-size 65 --replicas 2", "must divide by the number of"),
         ("--batch-size 2000", "batch size must be at most 1437"),
