@@ -91,9 +91,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, arguments=None, namespace=None):
         arguments = sys.argv[1:] if arguments is None else arguments
-        for before, given in itertools.pairwise(["", *arguments]):
+        for before, given in itertools.pairwise([self.prog, *arguments]):
             if not given.strip():  # What an unset variable leaves.
-                self.error(f"argument {before}: must not be empty")
+                self.error(f"the argument after {before!r} must not be empty")
         known, unknown = self.parse_known_args(arguments, namespace)
         if unknown:
             flags = [

@@ -11,6 +11,8 @@ import keras
 
 from keras_convmixer.workers import mend_fit, worker_addresses
 
+MAX_LOGICAL_CPUS = 64
+
 
 @dataclass
 class Devices:
@@ -142,9 +144,11 @@ def data_parallel(replicas, batch_size):
 def checked_count(replicas, gpus, batch_size, workers=1):
     """How many replicas there are on a machine."""
     count = replicas or gpus or 1
-    if gpus and count > gpus:
+    most = gpus or MAX_LOGICAL_CPUS
+    if count > most:
+        kind = "GPUs" if gpus else "logical CPUs that make sense"
         raise ValueError(
-            f"replicas must be at most {gpus}, the number of GPUs. Received: "
+            f"replicas must be at most {most}, the number of {kind}. Received: "
             f"{replicas}"
         )
     if batch_size % (workers * count):

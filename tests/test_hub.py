@@ -61,7 +61,7 @@ def home(tmp_path, monkeypatch):
 
 def test_without_a_network_the_error_says_where_to_put_the_file(home, released):
     path, bias = released
-    seconds, error = run_command("-c", LOAD).stdout.strip().split(" ", 1)
+    seconds, error = run_command("-c", FIND).stdout.strip().split(" ", 1)
     print(f"offline: {float(seconds):.1f} s")
     assert float(seconds) < 30
     assert REPOSITORY in error
