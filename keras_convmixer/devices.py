@@ -146,10 +146,9 @@ def checked_count(replicas, gpus, batch_size, workers=1):
     count = replicas or gpus or 1
     most = gpus or MAX_LOGICAL_CPUS
     if count > most:
-        kind = "GPUs" if gpus else "logical CPUs that make sense"
+        kind = "as there are GPUs" if gpus else "on CPUs"
         raise ValueError(
-            f"replicas must be at most {most}, the number of {kind}. Received: "
-            f"{replicas}"
+            f"replicas must be at most {most}, {kind}. Received: {replicas}"
         )
     if batch_size % (workers * count):
         raise ValueError(
