@@ -84,7 +84,9 @@ def measure(run):
 
 def exported(run):
     """The report of a run's export."""
-    path = run.export / "report.json"
+    from export.report import REPORT
+
+    path = run.export / REPORT
     if not path.is_file():
         raise ValueError(f"{run.path} is not exported: it has no {path.name}")
     return json.loads(path.read_text())

@@ -38,6 +38,17 @@ def run_command(*arguments, cwd=ROOT, check=True):
     return done
 
 
+def start(*arguments):
+    """A command that runs on, with what it prints in one pipe."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def shared(*parts):
     """A path in the shared test data; skips the test where there is none."""
     path = SHARED.joinpath(*parts)

@@ -6,28 +6,16 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import keras
 import pytest
-from conftest import ROOT, run_command
+from conftest import run_command, start
 
 TRAINING = (
     *("--epochs", 3, "--limit-steps", 3, "--batch-size", 16),
     *("--model", "8/1/k3/p2@8"),
 )
-
-
-def start(*arguments):
-    """A command that runs on, with what it prints in one pipe."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def wait_for(condition, process):

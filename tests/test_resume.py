@@ -2,24 +2,12 @@
 
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, run_command
-
-
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "train.py", *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+from conftest import run_command, start
 
 
 def stop(process, run, epochs, signal):
@@ -35,9 +23,9 @@ def stop(process, run, epochs, signal):
 
 def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
     run = tmp_path / "run"
-    with start("--epochs", 6, "--run", run) as process:
+    with start("train.py", "--epochs", 6, "--run", run) as process:
         stop(process, run, 1, signal.SIGKILL)
-    with start("--resume", run) as process:
+    with start("train.py", "--resume", run) as process:
         # Not SIGINT, which what a shell starts in the background ignores.
         printed = stop(process, run, 3, signal.SIGTERM)
     assert process.returncode == 130
@@ -61,7 +49,9 @@ def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
 
 def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
     run = tmp_path / "run"
-    with start("--epochs", 1, "--limit-steps", 2, "--run", run) as process:
+    with start(
+        "train.py", "--epochs", 1, "--limit-steps", 2, "--run", run
+    ) as process:
         while not (run / "backup.weights.h5").exists():
             time.sleep(0.02)
         process.kill()
