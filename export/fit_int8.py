@@ -8,6 +8,7 @@ import numpy as np
 VALUES_AT_A_TIME = 2**25  # Of a tensor, of all images together: 128 MiB.
 BATCH = 16
 KEPT = 0.99999  # Of a tensor's values, on either side: the rest is cut off.
+FLAT = 1e-4  # Of an activation's range: what changes less is constant.
 
 
 def fit_to_eight_bits(inference, ranges, images):
@@ -38,6 +39,11 @@ def fit_to_eight_bits(inference, ranges, images):
     images = np.float32(images[: max(1, VALUES_AT_A_TIME // int(largest))])
     exact = {inference.input.name: images}
     rounded = dict(exact)
+    activations = {
+        layer.input.name: layer
+        for layer in layers
+        if isinstance(layer, keras.layers.Activation)
+    }
     uses = collections.Counter(
         name for layer in layers for name in inputs_of(layer)
     )
@@ -59,6 +65,9 @@ def fit_to_eight_bits(inference, ranges, images):
             roughly += shift
         if layer.name in ranges:
             limits = without_extremes(exactly, *ranges[layer.name])
+            if layer.output.name in activations:
+                activation = activations[layer.output.name]
+                limits = without_flat_ends(activation, *limits)
             roughly = rounded_to(*limits, roughly)
             ranges[layer.name] = limits
         exact[layer.output.name] = exactly
@@ -113,3 +122,16 @@ def without_extremes(values, least, largest):
     sample = values.ravel()[:: max(1, values.size // 2**21)]
     low, high = np.quantile(sample, [1 - KEPT, KEPT])
     return max(least, min(low, 0.0)), min(largest, max(high, 0.0))
+
+
+def without_flat_ends(activation, least, largest):
+    """The part of a range, with zero, where an activation changes."""
+    values = np.linspace(least, largest, 2**14, dtype="float32")
+    results = np.asarray(activation(values))
+    flat = FLAT * np.ptp(results)
+    (low,) = np.nonzero(np.abs(results - results[0]) > flat)
+    (high,) = np.nonzero(np.abs(results - results[-1]) > flat)
+    if flat:
+        least = min(values[low[0] - 1].item(), 0.0)
+        largest = max(values[high[-1] + 1].item(), 0.0)
+    return least, largest
