@@ -22,28 +22,35 @@ ConvMixer(
 )
 ```
 
-**{top1:.2%}** of {images:,} held-out images ({held_out}), which were not
-trained on, though the epoch was chosen by them. {parameters:,} trainable
-parameters.
-
-Made by
+**{top1:.2%}** of {images:,} held-out images: they were not trained on, though
+the epoch was chosen by them.
 
 ```sh
 {command}
 ```
 
-with the seed {seed}, on {devices}, {versions}. Epochs: {epochs}, of which the
-best is kept. The log is in `{log}`.
+- Held out: {held_out}{note}.
+- Seed {seed}, {epochs} epochs, {parameters:,} trainable parameters.
+- {devices}; {versions}.
+- Log: `{log}`.
 
 {table}
+
+{pictures}
 """
+PICTURES = {
+    "kernels": "Depthwise kernels",
+    "history": "Loss and accuracy",
+    "confusion": "Which classes are confused",
+}
 
 
 def main(arguments=None):
     parser = Parser(description="Puts a trained network into the package.")
     parser.add_argument("run", type=Path, help="the folder of a training")
     parser.add_argument("--command", required=True, help="how it was made")
-    parser.add_argument("--devices", default="two CPU cores")
+    parser.add_argument("--devices", default="Two CPU cores")
+    parser.add_argument("--note", default="", help="what else is to be known")
     args = parser.parse_args(arguments)
     with one_line_errors():
         quiet_tensorflow()
@@ -78,6 +85,11 @@ def ship(args):
             }
             for row in csv.DictReader(file)
         ]
+    pictures = []
+    for name, title in PICTURES.items():
+        picture = f"{stem}-{name}.png"
+        shutil.copyfile(run.plots / f"{name}.png", FOLDER / picture)
+        pictures.append(f"![{title}]({picture})")
     card = CARD.format(
         network=f"ConvMixer-{network}",
         data=plan.source.dataset,
@@ -94,8 +106,10 @@ def ship(args):
         devices=args.devices,
         versions=", ".join(f"{k} {v}" for k, v in config.versions.items()),
         epochs=recipe.epochs,
+        note=f", {args.note}" if args.note else "",
         log=log.name,
         table=markdown_table(rows),
+        pictures="\n\n".join(pictures),
     )
     (FOLDER / f"{stem}.md").write_text(card)
     print(card)

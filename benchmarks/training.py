@@ -4,8 +4,9 @@ python -m benchmarks.training 256/8/k5/p2@32 128/8/k7/p2@32
 
 A step is AdamW's on one batch that is in memory, with all cores. Stock Keras
 is the model that `ConvMixer` builds, as the keras.io example trains it; ours
-is what `train.py` trains in its place; PyTorch's is channels last, and left
-out where it is not installed.
+is what `train.py` trains in its place, on one replica and, with `--replicas`,
+on several that share the batch; PyTorch's is channels last, and left out where
+it is not installed.
 """
 
 import importlib.util
@@ -25,26 +26,37 @@ def main(arguments=None):
     parser = Parser(description="Times training steps.")
     parser.add_argument("networks", nargs="+", metavar="NETWORK")
     parser.add_argument("--batch-size", type=positive_int, default=64)
+    parser.add_argument("--replicas", type=positive_int, default=1)
     parser.add_argument("--rounds", type=positive_int, default=5)
     parser.add_argument("--output", type=Path, default=RESULTS / "training.csv")
     args = parser.parse_args(arguments)
     with one_line_errors():
         quiet_tensorflow()
+        from keras_convmixer.devices import distribute
+
+        # The most first, since a CPU that was used can't be divided.
+        devices = {
+            count: distribute(count, args.batch_size)
+            for count in sorted({args.replicas, 1}, reverse=True)
+        }
         measure_networks(
             args.networks,
-            lambda variant: benchmark(variant, args.batch_size, args.rounds),
+            lambda variant: benchmark(
+                variant, args.batch_size, args.rounds, devices
+            ),
             args.output,
         )
 
 
-def benchmark(variant, batch_size, rounds):
-    """The rows of one network."""
+def benchmark(variant, batch_size, rounds, devices):
+    """The rows of one network; `devices` by the number of replicas."""
     from benchmarks.measure import interleaved, spread, times_as_fast
+    from keras_convmixer.devices import Devices
 
-    steps = {
-        "stock": keras_step(variant, batch_size, ours=False),
-        "ours": keras_step(variant, batch_size, ours=True),
-    }
+    steps = {"stock": keras_step(variant, batch_size, Devices([]))}
+    for count in sorted(devices):
+        name = f"ours, {count} replicas" if count > 1 else "ours"
+        steps[name] = keras_step(variant, batch_size, devices[count])
     if importlib.util.find_spec("torch"):
         steps["pytorch"] = pytorch_step(variant, batch_size)
     times = interleaved(steps, os.cpu_count(), rounds)
@@ -65,7 +77,7 @@ def benchmark(variant, batch_size, rounds):
     ]
 
 
-def keras_step(variant, batch_size, ours):
+def keras_step(variant, batch_size, devices):
     """A function that does one step."""
     import keras
     import numpy as np
@@ -73,13 +85,15 @@ def keras_step(variant, batch_size, ours):
     from benchmarks.networks import random_images, random_model
     from keras_convmixer.recipes import CIFAR10
     from keras_convmixer.training import compile_for_training
-    from keras_convmixer.training_layers import for_training
 
-    model = for_training(random_model(variant), 1, one_cpu=ours)
-    compile_for_training(model, CIFAR10, total_steps=10**6)
-    images = np.float32(random_images(variant, batch_size))
+    with devices.scope():
+        model = devices.prepare(random_model(variant))
+        compile_for_training(model, CIFAR10, total_steps=10**6)
+    # What is not a data set goes to each replica as it is.
+    count = batch_size // devices.replicas
+    images = np.float32(random_images(variant, count))
     labels = keras.utils.to_categorical(
-        np.arange(batch_size) % variant.classes, variant.classes
+        np.arange(count) % variant.classes, variant.classes
     )
     return lambda: model.train_on_batch(images, labels)
 

@@ -121,18 +121,23 @@ CIFAR10 = Recipe(
 CIFAR10_CPU = CIFAR10.replace(
     dim=128,
     kernel_size=7,
-    epochs=10,
+    epochs=16,
     batch_size=128,
     weight_decay=0.005,
-    rand_augment=0.0,
-    erasing=0.0,
+    rand_augment=4.0,
     mixup=0.0,
     cutmix=0.0,
 )
 
 # Any other data set whose images are 64 pixels or less.
 #   python train.py --dataset NAME
-THUMBNAILS = CIFAR10_CPU.replace(dim=256, kernel_size=5, epochs=25)
+THUMBNAILS = CIFAR10_CPU.replace(
+    dim=256,
+    kernel_size=5,
+    epochs=25,
+    rand_augment=0.0,
+    erasing=0.0,
+)
 
 # Any other data set, and folders of images.
 #   python train.py --image-folder photos/

@@ -1,0 +1,97 @@
+"""How many images a second the input pipeline of a recipe gives.
+
+python -m benchmarks.pipeline digits cifar10_cpu cifar10 imagenet2012
+
+The images are random and in memory; what is measured is shuffling, augmentation
+and batching, on all cores. "none" is the same without augmentation. How many
+images a training step takes is in `benchmarks.training`.
+"""
+
+import time
+from pathlib import Path
+
+from benchmarks.measure import RESULTS, write_csv
+from keras_convmixer.commands import (
+    Parser,
+    one_line_errors,
+    quiet_tensorflow,
+)
+
+BATCH_SIZE = 128
+CLASSES = 10
+SECONDS = 10
+
+
+def main(arguments=None):
+    parser = Parser(description="Times the input pipelines of recipes.")
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE")
+    parser.add_argument("--output", type=Path, default=RESULTS / "pipeline.csv")
+    args = parser.parse_args(arguments)
+    with one_line_errors():
+        quiet_tensorflow()
+        from keras_convmixer.checks import one_of
+        from keras_convmixer.recipes import RECIPES
+        from keras_convmixer.tables import markdown_table
+
+        for name in args.recipes:
+            one_of("recipe", name, RECIPES)
+        rows = []
+        for name in args.recipes:
+            rows += measure(name, RECIPES[name])
+        print(markdown_table(rows))
+        write_csv(args.output, rows)
+
+
+def measure(name, recipe):
+    """The rows of one recipe."""
+    from keras_convmixer.augmentation import Augmentation
+
+    data = random_data(recipe.image_size)
+    return [
+        {
+            "recipe": name,
+            "image_size": recipe.image_size,
+            "augmentation": label,
+            "images_a_second": images_a_second(data, augmentation),
+        }
+        for label, augmentation in (
+            ("none", None),
+            (name, Augmentation(recipe)),
+        )
+    ]
+
+
+def random_data(side):
+    """An `ImageData` of four batches, to be shuffled."""
+    import numpy as np
+    import tensorflow as tf
+
+    from keras_convmixer.data import ImageData
+
+    count = 4 * BATCH_SIZE
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (count, side, side, 3), np.uint8)
+    labels = random.integers(0, CLASSES, count)
+    train = tf.data.Dataset.from_tensor_slices((images, labels))
+    classes = [str(label) for label in range(CLASSES)]
+    return ImageData("random", classes, side, train, train, "none")
+
+
+def images_a_second(data, augmentation):
+    """Over ten seconds, once the buffers have been filled and emptied."""
+    from keras_convmixer.batches import steps_in_epoch, training_batches
+
+    steps = steps_in_epoch(data, BATCH_SIZE)
+    batches = training_batches(data, BATCH_SIZE, steps, 0, augmentation)
+    iterator = iter(batches)
+    for _ in range(2 * steps):
+        next(iterator)
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() < start + SECONDS:
+        next(iterator)
+        count += BATCH_SIZE
+    return round(count / (time.perf_counter() - start))
+
+
+if __name__ == "__main__":
+    main()
