@@ -116,7 +116,7 @@ CIFAR10 = Recipe(
     cutmix=0.5,
 )
 
-# What two cores can do in about an hour.
+# What two cores can do in 96 minutes: 86.3 % (see `pretrained/`).
 #   python train.py --dataset cifar10 --recipe cifar10_cpu
 CIFAR10_CPU = CIFAR10.replace(
     dim=128,
