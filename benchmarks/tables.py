@@ -10,8 +10,19 @@ from keras_convmixer.tables import markdown_table
 
 
 def main():
+    print(markdown_table(training_table()))
     print(markdown_table(accuracy_table()))
     print(markdown_table(latency_table()))
+
+
+def training_table():
+    """A row for every network: images a second of each implementation."""
+    networks = {}
+    for row in read("training.csv"):
+        name = row["network"]
+        rates = networks.setdefault(name, {"network": name})
+        rates[row["implementation"]] = row["images_a_second"]
+    return list(networks.values())
 
 
 def accuracy_table():
