@@ -118,12 +118,11 @@ def test_aware_model_rounds_as_the_file_does(model, images):
     assert error < 0.5 * np.abs(unrounded - file).mean()
 
 
-@pytest.mark.parametrize("activation", ["gelu", "hard_swish"])
-def test_fitted_ranges_and_biases_are_closer(images, activation):
+def test_fitted_ranges_and_biases_are_closer(images):
     """Than ranges of all values; over some networks, as either is rounded."""
     error = {"simple": 0, "fitted": 0}
     for seed in range(4):
-        model = random_network(activation, seed)
+        model = random_network("gelu", seed)
         inference = reparameterize(model, channel_groups=1)
         file = quantize_int8(*calibrated_file(inference, images))
         fitted = convert(model, "int8", images)
