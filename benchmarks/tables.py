@@ -13,6 +13,7 @@ def main():
     print(markdown_table(training_table()))
     print(markdown_table(accuracy_table()))
     print(markdown_table(latency_table()))
+    print(markdown_table(full_size_table()))
 
 
 def training_table():
@@ -59,6 +60,21 @@ def latency_table():
             "as PyTorch": row["times_as_fast_as_pytorch"],
         }
         for row in rows
+        if row["implementation"] == "ours"
+    ]
+
+
+def full_size_table():
+    """Rows for the files of the released networks."""
+    return [
+        {
+            "network": row["network"],
+            "format": row["format"],
+            "ms": row["median_ms"],
+            "MB": round(int(row["bytes"]) / 1e6, 1),
+            "export's peak memory, MB": row["export_peak_mb"],
+        }
+        for row in read("full_size.csv")
         if row["implementation"] == "ours"
     ]
 

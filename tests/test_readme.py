@@ -5,13 +5,25 @@ import re
 import pytest
 from conftest import ROOT
 
-from benchmarks.tables import accuracy_table, latency_table, training_table
+from benchmarks.tables import (
+    accuracy_table,
+    full_size_table,
+    latency_table,
+    training_table,
+)
 from keras_convmixer import list_variants
 from keras_convmixer.tables import markdown_table
 
 
 @pytest.mark.parametrize(
-    "rows", [list_variants, training_table, accuracy_table, latency_table]
+    "rows",
+    [
+        list_variants,
+        training_table,
+        accuracy_table,
+        latency_table,
+        full_size_table,
+    ],
 )
 def test_readme_holds_the_table(rows):
     assert markdown_table(rows()) in (ROOT / "README.md").read_text()
