@@ -59,7 +59,9 @@ def measure(run):
     for format in STOCK_FORMATS:
         file = convert_stock(model, format, representative)
         contents["stock", format] = file
-        results["stock", format] = stock(file, format, images, labels, expected)
+        results["stock", format] = vars(
+            compared(file, format, stock_run, images, labels, expected)
+        )
     for result in report["files"]:
         if result["format"] != "saved_model":
             key = "ours", result["format"]
@@ -92,15 +94,15 @@ def exported(run):
     return json.loads(path.read_text())
 
 
-def stock(contents, format, images, labels, expected):
-    """The `Result` of the stock converter's file, as a dict."""
+def compared(contents, format, load, images, labels, expected):
+    """The `Result` of a file's contents; `load` makes a path a function."""
     from export.verify import compare
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"{format}.tflite")
         path.write_bytes(contents)
-        run = stock_run(path)
-        return vars(compare(path, format, run, images, labels, expected))
+        run = load(path)
+        return compare(path, format, run, images, labels, expected)
 
 
 def stock_run(path):

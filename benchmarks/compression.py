@@ -8,7 +8,6 @@ as it is downloaded (gzip) and their speed, which training would not change.
 """
 
 import gzip
-import tempfile
 from pathlib import Path
 
 from benchmarks.measure import RESULTS, write_csv
@@ -39,15 +38,18 @@ def measure(run):
     """A row for each file."""
     import tensorflow as tf
 
+    from benchmarks.accuracy import compared
     from benchmarks.measure import interleaved, spread, tflite_run
     from export.converter import run_converter
     from export.interface import device_model
+    from export.runtime import TFLiteFile
     from export.tflite import convert
     from keras_convmixer.data import as_arrays
     from keras_convmixer.inference import reparameterize
 
-    model, _, data = run.read()
+    model, recipe, data = run.read()
     images, labels = as_arrays(data.held_out)
+    expected = model.predict(images, recipe.batch_size, verbose=0)
     sparse = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
 
     def changed(change, **options):
@@ -70,16 +72,21 @@ def measure(run):
 
     runs = {name: tflite_run(contents, 1) for name, contents in files.items()}
     times = interleaved(runs, 1, ROUNDS)
-    return [
-        {
-            "file": name,
-            "bytes": len(contents),
-            "gzip_bytes": len(gzip.compress(contents)),
-            "top1": top1(contents, images, labels),
-            "ms_1_thread": spread(times[name])["median_ms"],
-        }
-        for name, contents in files.items()
-    ]
+    rows = []
+    for name, contents in files.items():
+        result = compared(
+            contents, "float32", TFLiteFile, images, labels, expected
+        )
+        rows.append(
+            {
+                "file": name,
+                "bytes": result.bytes,
+                "gzip_bytes": len(gzip.compress(contents)),
+                "top1": round(100 * result.top1, 2),
+                "ms_1_thread": spread(times[name])["median_ms"],
+            }
+        )
+    return rows
 
 
 def prune(share):
@@ -106,20 +113,6 @@ def cluster(number):
         return means.cluster_centers_[means.labels_].reshape(kernel.shape)
 
     return change
-
-
-def top1(contents, images, labels):
-    """Share of the images that a file names rightly, in per cent."""
-    import numpy as np
-
-    from export.runtime import TFLiteFile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "file.tflite")
-        path.write_bytes(contents)
-        file = TFLiteFile(path)
-        classes = [file(image[None]).argmax() for image in images]
-    return round(100 * float((np.array(classes) == labels).mean()), 2)
 
 
 if __name__ == "__main__":
