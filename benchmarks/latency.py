@@ -11,11 +11,11 @@ number of threads runs is timed in one process, in turns.
 
 import importlib.util
 import os
-import resource
 import tempfile
 from pathlib import Path
 
 from benchmarks.measure import RESULTS, measure_networks
+from export.memory import peak_megabytes
 from keras_convmixer.commands import (
     Parser,
     in_new_process,
@@ -123,7 +123,7 @@ def write_file(variant, implementation, format, image_count, path):
     model = random_model(variant)
     contents = converter(model, format, random_images(variant, image_count))
     path.write_bytes(contents)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6
+    return peak_megabytes()
 
 
 def measure(variant, files, others, threads, rounds):

@@ -2,10 +2,10 @@
 
 import collections
 import os
-import resource
 import time
 from pathlib import Path
 
+from export.memory import peak_megabytes
 from keras_convmixer.commands import (
     Parser,
     in_new_process,
@@ -88,10 +88,6 @@ def benchmark(path, threads, seconds):
             f"{count} {name}" for name, count in operators.most_common()
         ),
     }
-
-
-def peak_megabytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
 
 
 if __name__ == "__main__":

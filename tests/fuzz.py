@@ -10,7 +10,6 @@ import argparse
 import collections
 import io
 import multiprocessing
-import resource
 import signal
 import sys
 import tempfile
@@ -24,12 +23,13 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save
 
+from export.memory import peak_megabytes
 from keras_convmixer.images import read_image
 from keras_convmixer.keras_files import read_keras, read_weights_h5
 from keras_convmixer.timm import read_architecture, read_safetensors
 
 SECONDS = 5
-BYTES = 2 * 2**30
+MEGABYTES = 2000
 IMAGES = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 CONFIG = (
     b'{"config": {"layers": [{"config": {"name": "stem_activation", '
@@ -139,13 +139,12 @@ def load_damaged(numbers, folder, outcomes):
         except BaseException as error:
             outcome = f"{load.__name__}: {type(error).__name__}: {error}"
         signal.setitimer(signal.ITIMER_REAL, 0)
-        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        outcomes.put((number, outcome, peak))
+        outcomes.put((number, outcome, peak_megabytes()))
     outcomes.put(None)
 
 
 def run(numbers):
-    """Outcomes of the files of those numbers, and the most memory in bytes.
+    """Outcomes of the files of those numbers, and the most memory in MB.
 
     Each process goes on until a file ends it; the next takes up behind it.
     """
@@ -185,9 +184,9 @@ def main():
     counts, most = run(range(args.first, args.first + args.files))
     for outcome, count in counts.most_common():
         print(f"{count:>8,}  {outcome}")
-    print(f"most memory: {most / 2**20:,.0f} MiB")
+    print(f"most memory: {most:,} MB")
     good = counts["loaded"] + counts["refused"]
-    sys.exit(0 if good == args.files and most < BYTES else 1)
+    sys.exit(0 if good == args.files and most < MEGABYTES else 1)
 
 
 if __name__ == "__main__":

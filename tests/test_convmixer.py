@@ -263,8 +263,9 @@ def test_other_networks_have_no_blocks(function):
 
 
 STEP = """
-import contextlib, resource, sys
+import contextlib, sys
 import keras, numpy as np
+from export.memory import peak_megabytes
 from keras_convmixer import ConvMixer
 
 keras.utils.set_random_seed(0)
@@ -275,10 +276,9 @@ model.compile("sgd", "sparse_categorical_crossentropy")
 x = np.random.default_rng(0).uniform(0, 255, (64, 64, 64, 3))
 y = np.arange(64) % 10
 model.train_on_batch(x[:1], y[:1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_megabytes()
 loss = model.train_on_batch(x, y)
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(float(loss), (after - before) / 1024)
+print(float(loss), peak_megabytes() - before)
 """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.schema_py_generated import Model
-from conftest import ROOT, TFLITE_FILES, outputs
+from conftest import ROOT, TFLITE_FILES, outputs, run_command
 from PIL import Image
 
 from export.metadata import add_metadata, read_labels
@@ -131,3 +131,23 @@ def test_a_file_without_labels_is_named(tmp_path):
 def test_a_file_tells_its_size(digits_export):
     file = TFLiteFile(digits_export / "digits_int8.tflite")
     assert file.image_size == (8, 8)
+
+
+def test_cost_is_that_of_the_file_alone(digits_export):
+    """Whatever the process that started the command holds."""
+    held = np.ones(10**9, "uint8")
+    file = digits_export / "digits_int8.tflite"
+    seconds = ("--threads", 1, "--seconds", 0.1)
+    done = run_command("-m", "export.benchmark", file, *seconds)
+    del held
+    names, _, values = done.stdout.strip().splitlines()
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (names, values)
+    ]
+    row = dict(zip(*cells, strict=True))
+    assert row["file"] == file.name
+    assert int(row["KB"]) == round(file.stat().st_size / 1000)
+    assert 0 < int(row["memory MB"]) < 500
+    assert 0 < float(row["median ms"]) <= float(row["p90 ms"])
+    assert "GELU" in row["operators"]
