@@ -132,8 +132,9 @@ def export(
         for format in formats:
             print(format, flush=True)
             path = folder / file_name(run.name, format, io)
-            write(path, format, model, recipe, data, epochs, io)
-            result = verify(path, format, images, labels, expected)
+            aware = write(path, format, model, recipe, data, epochs, io)
+            rounded = aware and aware.predict(images, recipe.batch_size, 0)
+            result = verify(path, format, images, labels, expected, rounded)
             result.io = io
             result.qat_epochs = epochs if format == "int8_qat" else None
             results.append(result)
@@ -162,7 +163,11 @@ def file_name(name, format, io):
 
 
 def write(path, format, model, recipe, data, epochs, io):
-    """Writes one file, or the folder of the SavedModel."""
+    """Writes one file, or the folder of the SavedModel.
+
+    Returns:
+        The quantisation-aware model that "int8_qat" was made of, else None.
+    """
     from export.metadata import add_metadata
     from export.qat import convert_qat
     from export.saved_model import write_saved_model
@@ -176,8 +181,8 @@ def write(path, format, model, recipe, data, epochs, io):
 
     if format == "saved_model":
         write_saved_model(model, path)
-        return
-    images = None
+        return None
+    images = aware = None
     if format in ("int8", "int8_qat"):
         images = sample(data.train, REPRESENTATIVE_IMAGES)
     if format == "int8_qat":
@@ -186,7 +191,7 @@ def write(path, format, model, recipe, data, epochs, io):
         # Not augmented: the ranges are those of images as they are.
         batches = training_batches(data, size, steps, seed=0)
         held_out = held_out_batches(data, size)
-        contents, _ = convert_qat(
+        contents, aware = convert_qat(
             model, images, batches, steps, held_out, epochs, io
         )
     else:
@@ -200,6 +205,7 @@ def write(path, format, model, recipe, data, epochs, io):
             labels=data.classes,
         )
     )
+    return aware
 
 
 if __name__ == "__main__":

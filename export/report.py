@@ -115,10 +115,12 @@ def write_model_card(folder, name, recipe, data, results, proof, num_images):
         f"- Held out: {data.held_out_split}.",
     ]
     for result in results:
-        if result.qat_epochs:
+        if result.aware_agreement is not None:
             lines.append(
-                f"- {result.file}: {result.qat_epochs} more epochs with int8 "
-                "rounding; the one closest to the Keras model was kept."
+                f"- {result.file}: trained on with int8 rounding, epochs: "
+                f"{result.qat_epochs}; the one closest to the Keras model was kept. It and "
+                "its file name the same first class on "
+                f"{100 * result.aware_agreement:.1f} % of the images."
             )
         if result.io == "int8":
             lines.append(

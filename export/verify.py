@@ -27,6 +27,8 @@ class Result:
             "1" and "all"; None where the number cannot be set.
         io: As for `export.tflite.convert`.
         qat_epochs: How long it was trained on under int8 rounding, or None.
+        aware_agreement: Share for which its first class is that of the
+            quantisation-aware model that was trained, or None.
     """
 
     file: str
@@ -38,9 +40,10 @@ class Result:
     latency_ms: dict
     io: str = "uint8"
     qat_epochs: int | None = None
+    aware_agreement: float | None = None
 
 
-def verify(path, format, images, labels, expected):
+def verify(path, format, images, labels, expected, rounded=None):
     """Runs a file and compares it with Keras.
 
     Args:
@@ -49,6 +52,7 @@ def verify(path, format, images, labels, expected):
         images: uint8 `[N, H, W, 3]`.
         labels: int `[N]`.
         expected: float32 `[N, classes]`, Keras' probabilities.
+        rounded: The same of a quantisation-aware model, if there is one.
 
     Returns:
         A `Result`.
@@ -58,14 +62,23 @@ def verify(path, format, images, labels, expected):
         run = saved_model(path)
     else:
         run, single = TFLiteFile(path), TFLiteFile(path, threads=1)
-    return compare(path, format, run, images, labels, expected, single)
+    return compare(path, format, run, images, labels, expected, rounded, single)
 
 
-def compare(path, format, run, images, labels, expected, run_single=None):
+def compare(
+    path,
+    format,
+    run,
+    images,
+    labels,
+    expected,
+    rounded=None,
+    run_single=None,
+):
     """Runs a file as `run` does, and compares it with Keras.
 
     Args:
-        path, format, images, labels, expected: As for `verify`.
+        path, format, images, labels, expected, rounded: As for `verify`.
         run: A function from an image `[1, H, W, 3]` to probabilities
             `[1, classes]` that uses all threads.
         run_single: The same with one thread, if the number can be set.
@@ -81,14 +94,19 @@ def compare(path, format, run, images, labels, expected, run_single=None):
 
     single = run_single and latency(run_single, images[:1])
     predicted = outputs.argmax(-1)
+
+    def agreement(others):
+        return float((predicted == others.argmax(-1)).mean())
+
     return Result(
         file=path.name,
         format=format,
         bytes=size(path),
         top1=float((predicted == labels).mean()),
-        agreement=float((predicted == expected.argmax(-1)).mean()),
+        agreement=agreement(expected),
         max_abs_diff=float(np.abs(outputs - expected).max()),
         latency_ms={"1": single, "all": latency(run, images[:1])},
+        aware_agreement=None if rounded is None else agreement(rounded),
     )
 
 

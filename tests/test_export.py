@@ -51,6 +51,8 @@ def test_report_holds_the_proof_of_every_file(digits_export):
         assert result["bytes"] > 10_000
         assert result["latency_ms"]["all"] > 0
         assert (result["latency_ms"]["1"] is None) == (format == "saved_model")
+        assert (result["aware_agreement"] is None) == (format != "int8_qat")
+    assert results["int8_qat"]["aware_agreement"] > 0.985
     assert results["saved_model"]["agreement"] == 1
     assert results["float32"]["agreement"] == 1
     assert results["float32"]["max_abs_diff"] < 1e-4

@@ -176,8 +176,14 @@ def test_file_agrees_with_the_model_that_was_trained(trained):
     _, contents, aware, (images, _) = trained
     file = outputs(contents, images)
     rounded = aware.predict(np.float32(images), verbose=0)
-    assert (file.argmax(-1) == rounded.argmax(-1)).mean() >= 0.985
+    differ = file.argmax(-1) != rounded.argmax(-1)
+    assert differ.mean() <= 0.015
     assert np.abs(file - rounded).mean() < 2e-3
+    # Where they differ, the two leading scores are within two of 255 steps.
+    scores = np.log(rounded)
+    scores -= scores.mean(-1, keepdims=True)
+    leading = np.sort(scores[differ])[:, -2:]
+    assert (np.ptp(leading, axis=-1) <= 2 * np.ptp(scores) / 255).all()
 
 
 def test_training_for_int8_loses_nothing(trained):

@@ -134,7 +134,8 @@ def test_two_machines_do_the_steps_of_one(tmp_path):
 def test_goes_on_after_a_machine_was_lost(tmp_path):
     run = tmp_path / "run"
     chief, other = start(
-        *("train.py", "--run", run, "--epochs", 2), cluster=two_addresses()
+        *("train.py", "--run", run, "--epochs", 2, "--limit-steps", 8),
+        cluster=two_addresses(),
     )
     while not (run / "backup.weights.h5").exists():
         assert chief.poll() is None, chief.stdout.read()
