@@ -118,8 +118,8 @@ def write_model_card(folder, name, recipe, data, results, proof, num_images):
         if result.aware_agreement is not None:
             lines.append(
                 f"- {result.file}: trained on with int8 rounding, epochs: "
-                f"{result.qat_epochs}; the one closest to the Keras model was kept. It and "
-                "its file name the same first class on "
+                f"{result.qat_epochs}; the one closest to the Keras model was "
+                "kept. It and its file name the same first class on "
                 f"{100 * result.aware_agreement:.1f} % of the images."
             )
         if result.io == "int8":
