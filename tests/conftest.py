@@ -155,6 +155,11 @@ def source_file(tmp_path, suffix):
     return path
 
 
+@pytest.fixture(autouse=True)
+def same_network_in_any_order():
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(scope="session")
 def images():
     """Random pixels."""
