@@ -54,11 +54,13 @@ def convert(model, format, representative_images=None, io="uint8"):
         return quantize_int8(*fitted_file(inference, images, io), io)
     if io == "int8":
         raise ValueError(f"io 'int8' needs the format int8. Received: {format}")
-    inference = device_model(reparameterize(model), input_type(model))
+    is_dynamic = format == "dynamic"
+    inference = reparameterize(model, whole_pointwise=is_dynamic)
+    inference = device_model(inference, input_type(model))
     if format == "float16":
         return run_converter(inference, float16_weights=True)
     float32 = run_converter(inference)
-    return quantize_dynamic(float32) if format == "dynamic" else float32
+    return quantize_dynamic(float32) if is_dynamic else float32
 
 
 def calibrated_file(inference, images, io="uint8"):

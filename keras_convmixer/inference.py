@@ -14,8 +14,9 @@ through the zero padding of the depthwise convolution behind it.
 
 Two more changes leave the function as it is and only order the work. The stem
 reads each row of patches as one long vector, so that its kernel is one
-element wide. And the depthwise half of a block runs on groups of channels,
-whose weights and neighbourhoods then stay in the first-level cache.
+element wide. And a block runs on groups of channels: the neighbourhoods that a
+depthwise convolution reads then stay in the first-level cache, the kernel that
+a pointwise convolution reads again for every few pixels in the second.
 """
 
 import re
@@ -26,20 +27,23 @@ import numpy as np
 from keras_convmixer.convmixer import architecture
 from keras_convmixer.inference_layers import InferenceLayers
 
-# With fewer channels, groups do not pay; nor do more groups.
-CHANNELS_WORTH_GROUPING = 512
-GROUPS = 4
+# How many groups are fastest, from so many channels on.
+GROUPS = {1: 1, 512: 4, 1536: 8}
 
 
-def reparameterize(model, channel_groups=None, backend=keras):
+def reparameterize(
+    model, channel_groups=None, whole_pointwise=False, backend=keras
+):
     """Builds the inference form of a ConvMixer.
 
     Args:
         model: A model that `ConvMixer` built, with or without the top and the
             preprocessing, trained in any precision.
-        channel_groups: In how many groups of channels the depthwise
-            convolutions run; None for what is fastest in float32. Files that
-            compute in integers want 1.
+        channel_groups: In how many groups of channels the convolutions run;
+            None for what is fastest in float32. Files that compute in integers
+            want 1.
+        whole_pointwise: Whether the pointwise convolutions run on all channels
+            at once, as is faster where each of them quantises its input.
         backend: The module to build with, `keras` or `tf_keras`; with the
             latter `channel_groups` must be 1.
 
@@ -52,17 +56,19 @@ def reparameterize(model, channel_groups=None, backend=keras):
     """
     trained = TrainedConvMixer(model)
     if channel_groups is None:
-        channel_groups = GROUPS if trained.dim >= CHANNELS_WORTH_GROUPING else 1
+        channel_groups = max(
+            groups for least, groups in GROUPS.items() if trained.dim >= least
+        )
     if trained.dim % channel_groups:
         channel_groups = 1
     build = InferenceLayers(backend, trained.activation)
 
     image = backend.Input(model.input_shape[1:], name="image")
-    x = build.stem(image, *trained.stem())
+    outputs = [build.stem(image, *trained.stem())]
     norm = "stem_norm"
     for index in range(trained.depth):
         name = f"block_{index}"
-        groups = build.split(x, channel_groups)
+        groups = build.split(outputs, channel_groups)
         for group, channels in enumerate(trained.groups(channel_groups)):
             groups[group] = build.mix_locations(
                 groups[group],
@@ -72,10 +78,19 @@ def reparameterize(model, channel_groups=None, backend=keras):
                 name=f"{name}_group_{group}",
             )
         x = build.concatenate(groups)
-        x = build.pointwise(x, *trained.pointwise(name), f"{name}_pointwise")
+        outputs = [
+            build.pointwise(
+                x,
+                *trained.pointwise(name, channels),
+                name=f"{name}_group_{group}_pointwise",
+            )
+            for group, channels in enumerate(
+                trained.groups(1 if whole_pointwise else channel_groups)
+            )
+        ]
         norm = f"{name}_pointwise_norm"
 
-    x = build.activate(x, "features_activation")
+    x = build.activate(build.concatenate(outputs), "features_activation")
     if trained.has_top:
         x = build.head(build.pool(x), *trained.head(norm))
     else:
@@ -146,8 +161,9 @@ class TrainedConvMixer:
         kernel, bias = self.weights(f"{name}_depthwise")
         return kernel[:, :, channels], bias[channels]
 
-    def pointwise(self, name):
-        return self.weights(f"{name}_pointwise")
+    def pointwise(self, name, channels):
+        kernel, bias = self.weights(f"{name}_pointwise")
+        return kernel[..., channels], bias[channels]
 
     def head(self, norm):
         """Kernel and bias with the last norm in them, and the activation."""

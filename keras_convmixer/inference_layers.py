@@ -142,11 +142,11 @@ class InferenceLayers:
     def pool(self, x, kind="GlobalAveragePooling2D"):
         return self.layer(kind, name="pool")(x)
 
-    def split(self, x, count):
-        """Groups of channels."""
-        if count == 1:
-            return [x]
-        return list(self.backend.ops.split(x, count, axis=-1))
+    def split(self, outputs, count):
+        """Groups of channels, of as many or of one."""
+        if len(outputs) == count:
+            return outputs
+        return list(self.backend.ops.split(*outputs, count, axis=-1))
 
     def concatenate(self, groups):
         if len(groups) == 1:

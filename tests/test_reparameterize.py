@@ -51,14 +51,19 @@ def test_equals_the_trained_model_on_random_networks(start):
     keras.backend.clear_session()
 
 
-@pytest.mark.parametrize("channel_groups", [1, 2, 4])
-def test_groups_of_channels_change_nothing(channel_groups):
+@pytest.mark.parametrize(
+    ("channel_groups", "whole_pointwise", "splits"),
+    [(1, False, 0), (2, False, 1), (4, False, 1), (4, True, 2)],
+)
+def test_groups_of_channels_change_nothing(
+    channel_groups, whole_pointwise, splits
+):
     model = ConvMixer(16, 2, 7, 2, input_shape=(8, 8, 3), classes=5)
     randomize_norms(model)
     images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3))
-    inference = reparameterize(model, channel_groups)
+    inference = reparameterize(model, channel_groups, whole_pointwise)
     kinds = [type(operation).__name__ for operation in inference.operations]
-    assert kinds.count("Split") == (2 if channel_groups > 1 else 0)
+    assert kinds.count("Split") == splits
     np.testing.assert_allclose(
         inference(images), model(images), rtol=1e-5, atol=1e-6
     )
