@@ -133,7 +133,9 @@ def export(
             print(format, flush=True)
             path = folder / file_name(run.name, format, io)
             aware = write(path, format, model, recipe, data, epochs, io)
-            rounded = aware and aware.predict(images, recipe.batch_size, 0)
+            rounded = aware and aware.predict(
+                images, recipe.batch_size, verbose=0
+            )
             result = verify(path, format, images, labels, expected, rounded)
             result.io = io
             result.qat_epochs = epochs if format == "int8_qat" else None

@@ -57,7 +57,9 @@ def reparameterize(
     trained = TrainedConvMixer(model)
     if channel_groups is None:
         channel_groups = max(
-            groups for least, groups in GROUPS.items() if trained.dim >= least
+            groups
+            for least, groups in GROUPS.items()
+            if trained.dim >= least and trained.dim % groups == 0
         )
     if trained.dim % channel_groups:
         channel_groups = 1
@@ -78,10 +80,12 @@ def reparameterize(
                 name=f"{name}_group_{group}",
             )
         x = build.concatenate(groups)
+        kernel, bias = trained.pointwise(name)
         outputs = [
             build.pointwise(
                 x,
-                *trained.pointwise(name, channels),
+                kernel[..., channels],
+                bias[channels],
                 name=f"{name}_group_{group}_pointwise",
             )
             for group, channels in enumerate(
@@ -161,9 +165,8 @@ class TrainedConvMixer:
         kernel, bias = self.weights(f"{name}_depthwise")
         return kernel[:, :, channels], bias[channels]
 
-    def pointwise(self, name, channels):
-        kernel, bias = self.weights(f"{name}_pointwise")
-        return kernel[..., channels], bias[channels]
+    def pointwise(self, name):
+        return self.weights(f"{name}_pointwise")
 
     def head(self, norm):
         """Kernel and bias with the last norm in them, and the activation."""

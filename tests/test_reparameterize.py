@@ -98,6 +98,15 @@ def test_a_model_of_mixed_precision_becomes_float32(policy):
     )
 
 
+@pytest.mark.parametrize(
+    ("dim", "groups"), [(256, 1), (513, 1), (516, 4), (1536, 8), (1540, 4)]
+)
+def test_groups_are_the_most_that_divide_the_channels(dim, groups):
+    model = ConvMixer(dim, 1, 3, 4, input_shape=(8, 8, 3), include_top=False)
+    names = [layer.name for layer in reparameterize(model).layers]
+    assert sum(name.endswith("_pointwise") for name in names) == groups
+
+
 def test_is_saved_and_loaded_like_any_model(tmp_path):
     model = ConvMixer(16, 1, 7, 2, input_shape=(8, 8, 3), classes=5)
     inference = reparameterize(model, channel_groups=2)
