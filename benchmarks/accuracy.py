@@ -12,7 +12,11 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import RESULTS, write_csv
-from keras_convmixer.commands import Parser, one_line_errors, quiet_tensorflow
+from keras_convmixer.utils.commands import (
+    Parser,
+    one_line_errors,
+    quiet_tensorflow,
+)
 
 ROUNDS = 20
 STOCK_FORMATS = ("float32", "dynamic", "int8")
@@ -32,8 +36,8 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from keras_convmixer.run_folder import RunFolder
-        from keras_convmixer.tables import markdown_table
+        from keras_convmixer.training.run_folder import RunFolder
+        from keras_convmixer.utils.tables import markdown_table
 
         rows = []
         for path in args.runs:
@@ -47,7 +51,7 @@ def measure(run):
     from benchmarks.measure import interleaved, spread, tflite_run
     from benchmarks.stock import convert_stock
     from export.__main__ import REPRESENTATIVE_IMAGES
-    from keras_convmixer.data import as_arrays, sample
+    from keras_convmixer.data.image_data import as_arrays, sample
     from keras_convmixer.variants import short_form
 
     report = exported(run)

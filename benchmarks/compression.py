@@ -11,7 +11,11 @@ import gzip
 from pathlib import Path
 
 from benchmarks.measure import RESULTS, write_csv
-from keras_convmixer.commands import Parser, one_line_errors, quiet_tensorflow
+from keras_convmixer.utils.commands import (
+    Parser,
+    one_line_errors,
+    quiet_tensorflow,
+)
 
 SHARES_OF_ZEROS = (0.5, 0.7, 0.9)
 NUMBERS_OF_VALUES = (16, 64)
@@ -26,8 +30,8 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from keras_convmixer.run_folder import RunFolder
-        from keras_convmixer.tables import markdown_table
+        from keras_convmixer.training.run_folder import RunFolder
+        from keras_convmixer.utils.tables import markdown_table
 
         rows = measure(RunFolder(args.run))
         print(markdown_table(rows))
@@ -44,8 +48,8 @@ def measure(run):
     from export.interface import device_model
     from export.runtime import TFLiteFile
     from export.tflite import convert
-    from keras_convmixer.data import as_arrays
-    from keras_convmixer.inference import reparameterize
+    from keras_convmixer.data.image_data import as_arrays
+    from keras_convmixer.inference.reparameterize import reparameterize
 
     model, recipe, data = run.read()
     images, labels = as_arrays(data.held_out)

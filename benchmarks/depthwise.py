@@ -8,7 +8,7 @@ One thread, milliseconds. `depthwise_parts` is what the inference model uses.
 from pathlib import Path
 
 from benchmarks.measure import RESULTS
-from keras_convmixer.commands import (
+from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
     positive_int,
@@ -36,7 +36,7 @@ def main(arguments=None):
     with one_line_errors():
         quiet_tensorflow()
         from benchmarks.measure import write_csv
-        from keras_convmixer.tables import markdown_table
+        from keras_convmixer.utils.tables import markdown_table
 
         rows = [
             row
@@ -83,7 +83,7 @@ def benchmark(side, channels, kernel_size, format, rounds):
 
 def splits(kernel_size):
     """Covers of an odd kernel, each tap once, by name."""
-    from keras_convmixer.depthwise_parts import Part, depthwise_parts
+    from keras_convmixer.inference.depthwise_parts import Part, depthwise_parts
 
     every = range(kernel_size)
     centre = kernel_size // 2
@@ -109,7 +109,7 @@ def convert_layer(side, channels, kernel_size, parts, format):
     import numpy as np
 
     from benchmarks.stock import convert_stock
-    from keras_convmixer.inference_layers import InferenceLayers
+    from keras_convmixer.inference.layers import InferenceLayers
 
     random = np.random.default_rng(0)
     kernel = random.normal(size=(kernel_size, kernel_size, channels, 1))

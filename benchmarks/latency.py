@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.measure import RESULTS, measure_networks
 from export.memory import peak_megabytes
-from keras_convmixer.commands import (
+from keras_convmixer.utils.commands import (
     Parser,
     in_new_process,
     one_line_errors,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_convmixer.tables import markdown_table
+from keras_convmixer.utils.tables import markdown_table
 
 RESULTS = Path(__file__).parent / "results"
 TURN_SECONDS = 0.03

@@ -9,9 +9,13 @@ import json
 import shutil
 from pathlib import Path
 
-from keras_convmixer.commands import Parser, one_line_errors, quiet_tensorflow
-from keras_convmixer.pretrained import FOLDER, SUFFIX
-from keras_convmixer.tables import markdown_table
+from keras_convmixer.utils.commands import (
+    Parser,
+    one_line_errors,
+    quiet_tensorflow,
+)
+from keras_convmixer.utils.tables import markdown_table
+from keras_convmixer.weights.shipped import FOLDER, SUFFIX
 
 CARD = """\
 # {network}, {data}
@@ -58,7 +62,7 @@ def main(arguments=None):
 
 
 def ship(args):
-    from keras_convmixer.run_folder import RunFolder
+    from keras_convmixer.training.run_folder import RunFolder
     from keras_convmixer.variants import short_form
 
     run = RunFolder(args.run)

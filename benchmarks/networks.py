@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_convmixer.checks import one_of
+from keras_convmixer.utils.checks import check_choice
 from keras_convmixer.variants import parse_variant
 
 
@@ -86,7 +86,7 @@ def pytorch_model(variant):
             return x + self.layers(x)
 
     activations = {"gelu": nn.GELU, "relu": nn.ReLU}
-    one_of("activation for pytorch", variant.activation, activations)
+    check_choice("activation for pytorch", variant.activation, activations)
     dim, side = variant.dim, variant.kernel_size
 
     def activation_norm():

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import RESULTS, write_csv
-from keras_convmixer.commands import (
+from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
     quiet_tensorflow,
@@ -29,12 +29,12 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from keras_convmixer.checks import one_of
-        from keras_convmixer.recipes import RECIPES
-        from keras_convmixer.tables import markdown_table
+        from keras_convmixer.training.recipes import RECIPES
+        from keras_convmixer.utils.checks import check_choice
+        from keras_convmixer.utils.tables import markdown_table
 
         for name in args.recipes:
-            one_of("recipe", name, RECIPES)
+            check_choice("recipe", name, RECIPES)
         rows = []
         for name in args.recipes:
             rows += measure(name, RECIPES[name])
@@ -44,7 +44,7 @@ def main(arguments=None):
 
 def measure(name, recipe):
     """The rows of one recipe."""
-    from keras_convmixer.augmentation import Augmentation
+    from keras_convmixer.data.augmentation import Augmentation
 
     data = random_data(recipe.image_size)
     return [
@@ -66,7 +66,7 @@ def random_data(side):
     import numpy as np
     import tensorflow as tf
 
-    from keras_convmixer.data import ImageData
+    from keras_convmixer.data.image_data import ImageData
 
     count = 4 * BATCH_SIZE
     random = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def random_data(side):
 
 def images_a_second(data, augmentation):
     """Over ten seconds, once the buffers have been filled and emptied."""
-    from keras_convmixer.batches import steps_in_epoch, training_batches
+    from keras_convmixer.data.batches import steps_in_epoch, training_batches
 
     steps = steps_in_epoch(data, BATCH_SIZE)
     batches = training_batches(data, BATCH_SIZE, steps, 0, augmentation)

@@ -6,7 +6,7 @@ python -m benchmarks.tables
 import csv
 
 from benchmarks.measure import RESULTS
-from keras_convmixer.tables import markdown_table
+from keras_convmixer.utils.tables import markdown_table
 
 
 def main():

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from benchmarks.measure import RESULTS, measure_networks
-from keras_convmixer.commands import (
+from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
     positive_int,
@@ -32,7 +32,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from keras_convmixer.devices import distribute
+        from keras_convmixer.training.devices import distribute
 
         # The most first, since a CPU that was used can't be divided.
         devices = {
@@ -51,7 +51,7 @@ def main(arguments=None):
 def benchmark(variant, batch_size, rounds, devices):
     """The rows of one network; `devices` by the number of replicas."""
     from benchmarks.measure import interleaved, spread, times_as_fast
-    from keras_convmixer.devices import Devices
+    from keras_convmixer.training.devices import Devices
 
     steps = {"stock": keras_step(variant, batch_size, Devices([]))}
     for count in sorted(devices):
@@ -83,8 +83,8 @@ def keras_step(variant, batch_size, devices):
     import numpy as np
 
     from benchmarks.networks import random_images, random_model
-    from keras_convmixer.recipes import CIFAR10
-    from keras_convmixer.training import compile_for_training
+    from keras_convmixer.training.compile import compile_for_training
+    from keras_convmixer.training.recipes import CIFAR10
 
     with devices.scope():
         model = devices.prepare(random_model(variant))

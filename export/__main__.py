@@ -4,16 +4,17 @@ import shutil
 import sys
 from pathlib import Path
 
-from export import DEFAULT_FORMATS, FORMATS, IO
-from keras_convmixer.checks import one_of
-from keras_convmixer.commands import (
+from keras_convmixer.utils.checks import check_choice
+from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
     positive_int,
     quiet_tensorflow,
     share,
 )
-from keras_convmixer.files import move_into, sole_use, temporary_folder
+from keras_convmixer.utils.files import move_into, sole_use, temporary_folder
+
+from . import DEFAULT_FORMATS, FORMATS, IO
 
 REPRESENTATIVE_IMAGES = 200
 QAT_EPOCHS = 5
@@ -58,7 +59,7 @@ def parse_arguments(arguments=None):
     args = parser.parse_args(arguments)
     for format in args.formats:
         try:
-            one_of("--formats", format, FORMATS)
+            check_choice("--formats", format, FORMATS)
         except ValueError as error:
             parser.error(error)
     if args.epochs and "int8_qat" not in args.formats:
@@ -71,7 +72,7 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
-        from keras_convmixer.run_folder import RunFolder
+        from keras_convmixer.training.run_folder import RunFolder
 
         run = RunFolder(args.run)
         run.read_config()  # A mistake is answered before TensorFlow's seconds.
@@ -112,15 +113,16 @@ def export(
     Returns:
         The results of the files that fell short; then nothing was written.
     """
-    from export.report import (
+    from keras_convmixer.data.image_data import as_arrays
+
+    from .report import (
         REPORT,
         table,
         with_earlier,
         write_model_card,
         write_report,
     )
-    from export.verify import verify
-    from keras_convmixer.data import as_arrays
+    from .verify import verify
 
     model, recipe, data = run.read()
     images, labels = as_arrays(data.held_out, max_images or -1)
@@ -170,16 +172,17 @@ def write(path, format, model, recipe, data, epochs, io):
     Returns:
         The quantisation-aware model that "int8_qat" was made of, else None.
     """
-    from export.metadata import add_metadata
-    from export.qat import convert_qat
-    from export.saved_model import write_saved_model
-    from export.tflite import convert
-    from keras_convmixer.batches import (
+    from keras_convmixer.data.batches import (
         held_out_batches,
         steps_in_epoch,
         training_batches,
     )
-    from keras_convmixer.data import sample
+    from keras_convmixer.data.image_data import sample
+
+    from .int8.qat import convert_qat
+    from .metadata import add_metadata
+    from .saved_model import write_saved_model
+    from .tflite import convert
 
     if format == "saved_model":
         write_saved_model(model, path)

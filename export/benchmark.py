@@ -5,14 +5,15 @@ import os
 import time
 from pathlib import Path
 
-from export.memory import peak_megabytes
-from keras_convmixer.commands import (
+from keras_convmixer.utils.commands import (
     Parser,
     in_new_process,
     one_line_errors,
     positive_float,
     positive_int,
 )
+
+from .memory import peak_megabytes
 
 
 def parse_arguments(arguments=None):
@@ -36,7 +37,7 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
-        from keras_convmixer.tables import markdown_table
+        from keras_convmixer.utils.tables import markdown_table
 
         for path in args.files:
             if not path.is_file():
@@ -63,7 +64,7 @@ def benchmark(path, threads, seconds):
     """
     import numpy as np
 
-    from export.runtime import TFLiteFile
+    from .runtime import TFLiteFile
 
     empty = peak_megabytes()
     file = TFLiteFile(path, threads)

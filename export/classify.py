@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from keras_convmixer.commands import (
+from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
     positive_int,
@@ -66,7 +66,7 @@ def load(path, threads=None):
             f"Received: {path}"
         )
     if path.suffix == ".keras":
-        from keras_convmixer.run_folder import RunFolder
+        from keras_convmixer.training.run_folder import RunFolder
 
         run_folder = RunFolder(path.parent)
         model = run_folder.trained_model(path)
@@ -76,8 +76,8 @@ def load(path, threads=None):
         def run(image):
             return model(image).numpy()
     else:
-        from export.metadata import read_labels
-        from export.runtime import TFLiteFile
+        from .metadata import read_labels
+        from .runtime import TFLiteFile
 
         run = TFLiteFile(path, threads)
         labels = read_labels(path)
@@ -93,8 +93,8 @@ def load(path, threads=None):
 
 def classify(path, size, run, labels, top):
     """The most probable classes of an image, as lines of text."""
-    from keras_convmixer.images import read_image
-    from keras_convmixer.preprocessing import center_crop
+    from keras_convmixer.data.decode import read_image
+    from keras_convmixer.data.preprocessing import center_crop
 
     with silent_libraries():
         image = read_image(path)

@@ -5,16 +5,17 @@ import http.server
 import shutil
 from pathlib import Path
 
-from export import FORMATS
-from keras_convmixer.commands import (
+from keras_convmixer.utils.commands import (
     Parser,
     integer_from,
     one_line_errors,
     quiet_tensorflow,
 )
-from keras_convmixer.files import replacing, write_json
+from keras_convmixer.utils.files import replacing, write_json
 
-PAGE = Path(__file__).parent.parent / "demo"
+from . import FORMATS
+
+PAGE = Path(__file__).with_name("page")
 PACKAGE = PAGE / "node_modules" / "@mediapipe" / "tasks-vision"
 PAGE_FILES = ("index.html", "style.css", "app.js")
 
@@ -40,7 +41,7 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from keras_convmixer.run_folder import RunFolder
+        from keras_convmixer.training.run_folder import RunFolder
 
         folder = write_demo(RunFolder(args.run))
         server = serve(folder, args.port)
@@ -83,7 +84,7 @@ def write_demo(run):
 
 def exported_models(run):
     """What the page has to know of each file, in the order of the formats."""
-    from export.runtime import TFLiteFile
+    from .runtime import TFLiteFile
 
     models = []
     for format in FORMATS:

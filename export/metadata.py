@@ -12,8 +12,9 @@ import zipfile
 import flatbuffers
 import numpy as np
 
-from export.flatbuffer import pack, unpack
 from keras_convmixer import __version__
+
+from .flatbuffer import pack, unpack
 
 LABELS = "labels.txt"
 MAX_LABEL_BYTES = 2**24

@@ -3,10 +3,11 @@
 import dataclasses
 import json
 
-from export import FORMATS, IO
-from export.verify import Result
-from keras_convmixer.files import write_json, write_text
-from keras_convmixer.tables import markdown_table
+from keras_convmixer.utils.files import write_json, write_text
+from keras_convmixer.utils.tables import markdown_table
+
+from . import FORMATS, IO
+from .verify import Result
 
 REPORT = "report.json"
 

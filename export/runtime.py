@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from keras_convmixer.commands import silent_libraries
+from keras_convmixer.utils.commands import silent_libraries
 
 
 class TFLiteFile:

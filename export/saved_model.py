@@ -1,6 +1,6 @@
 """TensorFlow SavedModel, for servers."""
 
-from export.interface import device_model, input_type
+from .interface import device_model, input_type
 
 
 def write_saved_model(model, path):

@@ -2,19 +2,15 @@
 
 import numpy as np
 
-from export import IO, TFLITE_FORMATS
-from export.converter import run_converter
-from export.fit_int8 import fit_to_eight_bits
-from export.int8 import (
-    calibrate,
-    output_ranges,
-    quantize_dynamic,
-    quantize_int8,
-    set_output_ranges,
-)
-from export.interface import device_model, input_type
-from keras_convmixer.checks import one_of
-from keras_convmixer.inference import reparameterize
+from keras_convmixer.inference.reparameterize import reparameterize
+from keras_convmixer.utils.checks import check_choice
+
+from . import IO, TFLITE_FORMATS
+from .converter import run_converter
+from .int8.calibrate import calibrate, output_ranges, set_output_ranges
+from .int8.fit import fit_to_eight_bits
+from .int8.quantize import quantize_dynamic, quantize_int8
+from .interface import device_model, input_type
 
 
 def convert(model, format, representative_images=None, io="uint8"):
@@ -45,8 +41,8 @@ def convert(model, format, representative_images=None, io="uint8"):
     Raises:
         ValueError: If an argument is not as above.
     """
-    one_of("format", format, TFLITE_FORMATS)
-    one_of("io", io, IO)
+    check_choice("format", format, TFLITE_FORMATS)
+    check_choice("io", io, IO)
     check_model(model)
     if format == "int8":
         images = check_images(representative_images, model)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from export.runtime import TFLiteFile, saved_model
+from .runtime import TFLiteFile, saved_model
 
 TIMED_SECONDS = 1.0
 

@@ -18,7 +18,7 @@ _MODULE_OF = {
     "ConvMixer_512_16": "applications",
     "ConvMixer_512_12": "applications",
     "ConvMixer_256_8": "applications",
-    "center_crop": "preprocessing",
+    "center_crop": "data.preprocessing",
     "decode_predictions": "applications",
     "feature_model": "features",
     "freeze": "features",

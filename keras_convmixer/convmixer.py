@@ -10,16 +10,14 @@ trained: Keras' own norm constants and glorot kernels slow the first epochs.
 """
 
 import math
-import re
 from functools import partial
 
 import keras
 from keras import layers
 
-from keras_convmixer.checks import check_positive, one_of
+from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
+from keras_convmixer.utils.checks import check_choice, check_positive
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PARAMETERS = 2**30  # 20 times those of the paper's largest network.
 MAX_DEPTH = 1000
 
@@ -56,10 +54,10 @@ def ConvMixer(
         include_preprocessing: Whether to begin with the normalisation by
             ImageNet's mean and deviation. With it the model takes pixels,
             0 to 255; without it, normalised images.
-        weights: None (random), "imagenet" for the networks that have it (see
-            `list_variants`), "cifar10" for those in `pretrained/`, or the path
-            of a `.keras`, `.weights.h5` or timm `.safetensors` file. Another
-            number of input channels adapts the stem.
+        weights: None (random), "imagenet" or "cifar10" for the networks that
+            have them (see `list_variants`), or the path of a `.keras`,
+            `.weights.h5` or timm `.safetensors` file. Another number of
+            input channels adapts the stem.
         input_tensor: Optional Keras tensor to build on.
         input_shape: `(height, width, channels)`; height and width may be
             None. The default is the variant's image size, 224 x 224 x 3 for
@@ -97,7 +95,7 @@ def ConvMixer(
         raise ValueError(
             f"dropout must be at least 0 and less than 1. Received: {dropout!r}"
         )
-    one_of("pooling", pooling, (None, "avg", "max"))
+    check_choice("pooling", pooling, (None, "avg", "max"))
     image = image_input(input_tensor, input_shape, include_top, patch_size)
     check_parameters(dim, depth, kernel_size, patch_size, image.shape[-1])
 
@@ -123,7 +121,7 @@ def ConvMixer(
         image = sources[0] if len(sources) == 1 else sources
     model = keras.Model(image, x, name=name)
     if weights is not None:
-        from keras_convmixer.weights import load_weights
+        from keras_convmixer.weights.load import load_weights
 
         load_weights(model, weights)
     return model
@@ -246,28 +244,3 @@ def check_parameters(dim, depth, kernel_size, patch_size, channels):
             f"the network may have at most {MAX_PARAMETERS:,} parameters and "
             f"{MAX_DEPTH:,} blocks. Received: {dim * body:,} and {depth:,}"
         )
-
-
-def architecture(model):
-    """The arguments of `ConvMixer` that a model of its was built with.
-
-    Returns:
-        A dict of `dim`, `depth`, `kernel_size`, `patch_size`, `activation`.
-
-    Raises:
-        ValueError: If `ConvMixer` did not build the model.
-    """
-    found = {layer.name: layer for layer in model.layers}
-    if not {"stem_conv", "stem_activation", "block_0_depthwise"} <= set(found):
-        raise ValueError(
-            "model must be one that keras_convmixer.ConvMixer built. "
-            f"Received: {model.name!r} with the layers {list(found)[:5]}..."
-        )
-    config = found["stem_activation"].get_config()
-    return {
-        "dim": found["stem_conv"].filters,
-        "depth": sum(bool(re.fullmatch(r"block_\d+_add", n)) for n in found),
-        "kernel_size": found["block_0_depthwise"].kernel_size[0],
-        "patch_size": found["stem_conv"].kernel_size[0],
-        "activation": config["activation"],
-    }

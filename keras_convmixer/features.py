@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_convmixer.convmixer import architecture
+from keras_convmixer.architecture import architecture
 
 
 def feature_model(model):

@@ -6,7 +6,7 @@
 import re
 from dataclasses import dataclass
 
-from keras_convmixer.checks import one_of
+from keras_convmixer.utils.checks import check_choice
 
 # The arguments of `ConvMixer` that weights depend on.
 NETWORK = ("dim", "depth", "kernel_size", "patch_size", "activation")
@@ -95,7 +95,7 @@ def parse_variant(text):
         r"(\d+)/(\d+)/k(\d+)/p(\d+)(?:/(\w+))?(?:@(\d+))?", text
     )
     if match is None:
-        return VARIANTS[one_of("model", text, (*VARIANTS, SHORT_FORM))]
+        return VARIANTS[check_choice("model", text, (*VARIANTS, SHORT_FORM))]
     *numbers, activation, size = match.groups()
     return Variant(
         *map(int, numbers),

@@ -24,9 +24,12 @@ from PIL import Image
 from safetensors.numpy import save
 
 from export.memory import peak_megabytes
-from keras_convmixer.images import read_image
-from keras_convmixer.keras_files import read_keras, read_weights_h5
-from keras_convmixer.timm import read_architecture, read_safetensors
+from keras_convmixer.data.decode import read_image
+from keras_convmixer.weights.keras_files import read_keras, read_weights_h5
+from keras_convmixer.weights.timm_names import (
+    read_architecture,
+    read_safetensors,
+)
 
 SECONDS = 5
 MEGABYTES = 2000

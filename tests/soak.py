@@ -20,9 +20,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-import train
 from export.__main__ import main as export
-from keras_convmixer.commands import quiet_tensorflow
+from keras_convmixer.training import __main__ as train
+from keras_convmixer.utils.commands import quiet_tensorflow
 
 TRAINING = (
     *("--epochs", "3", "--limit-steps", "3", "--batch-size", "16"),

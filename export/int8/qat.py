@@ -1,0 +1,117 @@
+"""int8 files after quantisation-aware training."""
+
+import tempfile
+from pathlib import Path
+
+from keras_convmixer.inference.reparameterize import reparameterize
+
+from ..int8.calibrate import output_ranges, set_output_ranges
+from ..int8.quantize import quantize_int8
+from ..interface import output_name
+from ..tflite import (
+    calibrated_file,
+    check_images,
+    check_model,
+    fitted_file,
+)
+
+# Without their norms' statistics, barely trained networks bear no more.
+LEARNING_RATE = 1e-5
+
+
+def convert_qat(
+    model, representative_images, batches, steps, held_out, epochs, io="uint8"
+):
+    """Trains a ConvMixer on under int8 rounding, and converts it.
+
+    The float model is the teacher: the loss is the cross-entropy to the
+    probabilities that it gives the same images. Training begins where the
+    "int8" file of `export.tflite.convert` is; Adam's rate rises for a tenth
+    of the steps and falls as a cosine to 0, and what is closest to the
+    teacher on the held-out images is kept, the beginning included. No label
+    is looked at.
+
+    Args:
+        model: A model that `ConvMixer` built, trained, with a fixed input
+            size, that gives probabilities.
+        representative_images, io: As for `export.tflite.convert`.
+        batches: `tf.data.Dataset` of (images, one-hot labels), without end.
+        steps: How many of `batches` make an epoch.
+        held_out: The held-out images in the same form, once.
+        epochs: How long to train.
+
+    Returns:
+        `(contents, aware)`: the contents of the file, whose interface and
+        operators are those of "int8", and the `tf_keras.Model` that was
+        trained.
+
+    Raises:
+        ValueError: If an argument is not as above.
+    """
+    from ..int8.quantization_aware import (
+        quantization_aware,
+        trained_inference_model,
+    )
+
+    check_model(model)
+    if output_name(model) != "probabilities":
+        raise ValueError(
+            "model must give probabilities to be trained for int8. Received: "
+            f"one that gives {output_name(model)}"
+        )
+    images = check_images(representative_images, model)
+    inference = reparameterize(model, channel_groups=1)
+    _, ranges = fitted_file(inference, images)
+    limits = output_ranges(ranges, inference)
+    aware = quantization_aware(inference, model, limits)
+    fine_tune(aware, model, batches, steps, held_out, epochs)
+
+    inference = trained_inference_model(aware, model)
+    float32, ranges = calibrated_file(inference, images, io)
+    set_output_ranges(ranges, inference, limits)
+    return quantize_int8(float32, ranges, io), aware
+
+
+def fine_tune(aware, teacher, batches, steps, held_out, epochs):
+    """Trains the quantisation-aware model to do as its teacher does."""
+    from ..int8.legacy_keras import tf_keras
+
+    def lessons(batches):
+        for images, _ in batches:
+            yield images, teacher(images, training=False)
+
+    warmup = epochs * steps // 10
+    rate = tf_keras.optimizers.schedules.CosineDecay(
+        0.0,
+        epochs * steps - warmup,
+        warmup_target=LEARNING_RATE,
+        warmup_steps=warmup,
+    )
+    aware.compile(
+        tf_keras.optimizers.Adam(rate),
+        "categorical_crossentropy",
+        metrics=[tf_keras.metrics.CategoricalAccuracy("agreement")],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        best = Path(folder, "best")
+        aware.save_weights(best)
+        loss, agreement = aware.evaluate(
+            lessons(held_out), steps=len(held_out), verbose=0
+        )
+        print(f"Before: val_loss: {loss:.4f} - val_agreement: {agreement:.4f}")
+        aware.fit(
+            lessons(batches),
+            steps_per_epoch=steps,
+            epochs=epochs,
+            validation_data=lessons(held_out.repeat()),
+            validation_steps=len(held_out),
+            callbacks=[
+                tf_keras.callbacks.ModelCheckpoint(
+                    best,
+                    save_best_only=True,
+                    save_weights_only=True,
+                    initial_value_threshold=loss,
+                )
+            ],
+        )
+        aware.load_weights(best).expect_partial()

@@ -1,0 +1,158 @@
+"""Quantisation-aware training: the inference model, rounded as int8 files are.
+
+Fake quantisation (Jacob et al., arXiv:1712.05877) rounds a tensor to the
+values that eight bits can hold and lets the gradient through:
+
+    kernels       255 values, symmetric, a range for each output channel
+    activations   256 values that include zero, one range, which stays as it
+                  was calibrated
+
+tensorflow-model-optimization's own scheme knows neither GELU nor a norm behind
+an activation; here every layer is wrapped with a configuration of ours.
+"""
+
+import tensorflow as tf
+
+from keras_convmixer.inference.reparameterize import reparameterize
+
+from ..int8.legacy_keras import tf_keras, tfmot
+
+PREFIX = "quant_"
+
+
+def quantization_aware(inference, model, ranges):
+    """Builds the quantisation-aware form of a ConvMixer.
+
+    Args:
+        inference: `reparameterize(model, channel_groups=1)`, whose weights
+            may have changed since.
+        model: A model that `ConvMixer` built, trained.
+        ranges: `{layer name: (least, largest)}`, for the layers of
+            `reparameterize(model, channel_groups=1)` whose output has eight
+            bits in the file. All other outputs stay float; kernels are
+            rounded everywhere.
+
+    Returns:
+        A functional `tf_keras.Model` with the weights of `inference`.
+    """
+    legacy = reparameterize(model, channel_groups=1, backend=tf_keras)
+    for layer in legacy.layers:
+        layer.set_weights(inference.get_layer(layer.name).get_weights())
+
+    def wrap(layer):
+        if not layer.weights and layer.name not in ranges:
+            return layer
+        return tfmot.quantization.keras.QuantizeWrapperV2(
+            layer, EightBits(ranges.get(layer.name)), name_prefix=PREFIX
+        )
+
+    return tf_keras.models.clone_model(legacy, clone_function=wrap)
+
+
+def trained_inference_model(aware, model):
+    """The float inference model with the weights of `aware`.
+
+    Args:
+        aware: What `quantization_aware` made of `model`.
+        model: A model that `ConvMixer` built.
+
+    Returns:
+        A `keras.Model` like `reparameterize(model, channel_groups=1)`.
+    """
+    inference = reparameterize(model, channel_groups=1)
+    for layer in inference.layers:
+        if layer.weights:
+            # A wrapper has the weights of its layer first, then its own.
+            wrapper = aware.get_layer(PREFIX + layer.name)
+            layer.set_weights(wrapper.get_weights()[: len(layer.weights)])
+    return inference
+
+
+class EightBits(tfmot.quantization.keras.QuantizeConfig):
+    """What is rounded of a layer: its kernel, if it has one, and its output.
+
+    Args:
+        output_range: `(least, largest)` of the output, or None to leave it.
+    """
+
+    def __init__(self, output_range=None):
+        self.output_range = output_range
+        self.output = FixedRange(*output_range) if output_range else None
+
+    def get_weights_and_quantizers(self, layer):
+        name = kernel_name(layer)
+        if name is None:
+            return []
+        kernel = getattr(layer, name)
+        is_depthwise = name == "depthwise_kernel"
+        channels = kernel.shape[-2 if is_depthwise else -1]
+        return [(kernel, RangePerChannel(channels))]
+
+    def set_quantize_weights(self, layer, quantize_weights):
+        for kernel in quantize_weights:
+            setattr(layer, kernel_name(layer), kernel)
+
+    def get_activations_and_quantizers(self, layer):
+        return []
+
+    def set_quantize_activations(self, layer, quantize_activations):
+        pass
+
+    def get_output_quantizers(self, layer):
+        return [self.output] if self.output else []
+
+    def get_config(self):
+        return {"output_range": self.output_range}
+
+
+def kernel_name(layer):
+    names = ("depthwise_kernel", "kernel")
+    return next((name for name in names if hasattr(layer, name)), None)
+
+
+class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
+    """Rounds a tensor to 256 values.
+
+    Args:
+        minimum, maximum: The range, which includes zero.
+    """
+
+    def __init__(self, minimum, maximum):
+        self.minimum = minimum
+        self.maximum = maximum
+
+    def build(self, tensor_shape, name, layer):
+        return {}
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        return tf.quantization.fake_quant_with_min_max_args(
+            inputs, self.minimum, self.maximum
+        )
+
+    def get_config(self):
+        return {"minimum": self.minimum, "maximum": self.maximum}
+
+
+class RangePerChannel(tfmot.quantization.keras.quantizers.Quantizer):
+    """Rounds a kernel to 255 values, symmetric, for each channel.
+
+    Args:
+        channels: Number of output channels, the kernel's last elements.
+    """
+
+    def __init__(self, channels):
+        self.channels = channels
+
+    def build(self, tensor_shape, name, layer):
+        return {}
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        kernel = tf.reshape(inputs, (-1, self.channels))
+        limit = tf.stop_gradient(tf.reduce_max(tf.abs(kernel), axis=0))
+        rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
+            kernel, -limit, limit, narrow_range=True
+        )
+        return tf.reshape(rounded, inputs.shape)
+
+    def get_config(self):
+        return {"channels": self.channels}

@@ -1,0 +1,33 @@
+"""scikit-learn's handwritten digits, which need no download."""
+
+import numpy as np
+
+from keras_convmixer.data.image_data import ImageData, split_indices
+from keras_convmixer.data.preprocessing import center_crop
+
+
+def load_digits(image_size):
+    """scikit-learn's digits: 8 x 8 grey levels 0..16, as RGB 0..255."""
+    import tensorflow as tf
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    grey = np.rint(digits.images * (255 / 16)).astype("uint8")
+    images = np.repeat(grey[..., None], 3, axis=-1)
+    train, held_out = split_indices(digits.target, seed=0)
+
+    def part(indices):
+        labels = digits.target[indices].astype("int64")
+        dataset = tf.data.Dataset.from_tensor_slices((images[indices], labels))
+        return dataset.map(
+            lambda image, label: (center_crop(image, image_size), label)
+        ).cache()
+
+    return ImageData(
+        name="digits",
+        classes=[str(name) for name in digits.target_names],
+        image_size=image_size,
+        train=part(train),
+        held_out=part(held_out),
+        held_out_split=f"{len(held_out)} of {len(images)}, stratified",
+    )

@@ -1,0 +1,87 @@
+"""Images with labels as `tf.data`.
+
+Every loader gives the same thing, an `ImageData` of uint8 RGB images with
+integer labels, in a training part and a held-out part that never changes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_convmixer.data.preprocessing import center_crop
+
+HELD_OUT_SHARE = 0.2
+# Decoded images are kept in memory, and shuffled, up to this many bytes.
+MEMORY_BYTES = 2**30
+
+
+@dataclass
+class ImageData:
+    """Labelled images of one size.
+
+    Attributes:
+        name: Name of the data set.
+        classes: Names of the classes; a label is an index into them.
+        image_size: Height and width in pixels.
+        train: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label).
+        held_out: The same, of images that are never trained on.
+        held_out_split: Which images those are, in words.
+    """
+
+    name: str
+    classes: list
+    image_size: int
+    train: object
+    held_out: object
+    held_out_split: str
+
+    @property
+    def num_train(self):
+        return int(self.train.cardinality())
+
+    @property
+    def num_held_out(self):
+        return int(self.held_out.cardinality())
+
+
+def split_indices(labels, seed):
+    """Indices to train on and to hold out, each class in its proportion."""
+    from sklearn.model_selection import train_test_split
+
+    return train_test_split(
+        np.arange(len(labels)),
+        test_size=HELD_OUT_SHARE,
+        random_state=seed,
+        stratify=labels,
+    )
+
+
+def cropped(images, image_size):
+    """(image of any size, label) to (uint8 `[size, size, 3]`, label)."""
+    import tensorflow as tf
+
+    squares = images.map(
+        lambda image, label: (center_crop(image, image_size), label),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    if int(images.cardinality()) <= images_in_memory(image_size):
+        squares = squares.cache()
+    return squares
+
+
+def images_in_memory(image_size):
+    """How many images of that size fit into `MEMORY_BYTES`."""
+    return MEMORY_BYTES // (3 * image_size**2)
+
+
+def as_arrays(dataset, limit=-1):
+    """uint8 `[N, H, W, 3]` and labels int64 `[N]` of the first `limit`."""
+    images, labels = zip(*dataset.take(limit).as_numpy_iterator(), strict=True)
+    return np.stack(images), np.stack(labels)
+
+
+def sample(dataset, count, seed=0):
+    """uint8 images `[count, H, W, 3]` chosen at random by the seed."""
+    cardinality = int(dataset.cardinality())
+    shuffled = dataset.shuffle(min(cardinality, 10 * count), seed=seed)
+    return as_arrays(shuffled, count)[0]

@@ -1,0 +1,73 @@
+"""Where images come from: a data set's name, or a folder."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_convmixer.utils.checks import check_choice
+
+BROKEN_IMAGES = ("skip", "error")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where images come from: a data set's name or a folder, not both.
+
+    Attributes:
+        dataset: "digits", or any tensorflow-datasets name.
+        data_dir: Where tensorflow-datasets keeps its files.
+        image_folder: A folder with a folder of images for each class.
+        seed: Chooses the held-out images of an image folder.
+        broken_images: Of an image folder: "skip" leaves them out, with a
+            warning, "error" does not go on.
+    """
+
+    dataset: str | None = None
+    data_dir: str | None = None
+    image_folder: str | None = None
+    seed: int = 0
+    broken_images: str = "skip"
+
+    def __post_init__(self):
+        check_choice("broken_images", self.broken_images, BROKEN_IMAGES)
+        if bool(self.dataset) == bool(self.image_folder):
+            raise ValueError(
+                "give a data set or an image folder, not both. Received: "
+                f"{self.dataset!r} and {self.image_folder!r}"
+            )
+        if self.data_dir and self.dataset in (None, "digits"):
+            raise ValueError(
+                "data_dir is for the data sets of tensorflow-datasets. "
+                f"Received: {self.data_dir!r}"
+            )
+
+    def absolute(self):
+        """The same source, found from any working directory."""
+        paths = {
+            name: str(Path(path).resolve())
+            for name in ("data_dir", "image_folder")
+            if (path := getattr(self, name))
+        }
+        return dataclasses.replace(self, **paths)
+
+    def native_size(self):
+        """The side of the images where all have the same, else None."""
+        if self.image_folder or self.dataset == "digits":
+            return None
+        from keras_convmixer.data.tfds_images import tfds_size
+
+        return tfds_size(self)
+
+    def load(self, image_size):
+        """Reads the images, as squares of `image_size` pixels."""
+        if self.dataset == "digits":
+            from keras_convmixer.data.digits import load_digits
+
+            return load_digits(image_size)
+        if self.dataset:
+            from keras_convmixer.data.tfds_images import load_tfds
+
+            return load_tfds(self, image_size)
+        from keras_convmixer.data.image_folder import load_image_folder
+
+        return load_image_folder(self, image_size)

@@ -1,0 +1,135 @@
+"""Image classification sets of tensorflow-datasets."""
+
+import contextlib
+import urllib.error
+import urllib.request
+from functools import partial
+
+import numpy as np
+
+from keras_convmixer.data.image_data import ImageData, cropped
+from keras_convmixer.utils.checks import did_you_mean
+from keras_convmixer.utils.commands import silent_libraries
+from keras_convmixer.utils.timeouts import call_with_timeout
+
+SECONDS = 10  # How long the host of the files may take to answer.
+
+
+def load_tfds(source, image_size):
+    """Any image classification set of tensorflow-datasets.
+
+    Its split "test" is held out; where there is none with labels,
+    "validation"; where there is neither, every fifth image of "train".
+
+    Args:
+        source: A `Source`.
+        image_size: Height and width that the images get, in pixels.
+
+    Returns:
+        An `ImageData`.
+
+    Raises:
+        ValueError: If there is no such set, or its images have no classes.
+        ConnectionError: If it has to be downloaded and nothing answers.
+    """
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    builder = image_builder(source)
+    if not builder.is_prepared():
+        prepare(builder)
+    splits = builder.info.splits
+    held_out = "train[80%:]"
+    for name in ("validation", "test"):
+        if name in splits and has_labels(builder, name):
+            held_out = name
+
+    def decode(row):
+        image = tf.io.decode_image(row["image"], 3, expand_animations=False)
+        return image, row["label"]
+
+    def part(split):
+        encoded = builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            as_supervised=False,
+            decoders={"image": tfds.decode.SkipDecoding()},
+        )
+        return cropped(encoded.map(decode, tf.data.AUTOTUNE), image_size)
+
+    return ImageData(
+        name=source.dataset,
+        classes=list(builder.info.features["label"].names),
+        image_size=image_size,
+        train=part("train" if held_out in splits else "train[:80%]"),
+        held_out=part(held_out),
+        held_out_split=f"split {held_out!r} of {builder.info.full_name}",
+    )
+
+
+def tfds_size(source):
+    """The side of the images where all have the same, else None."""
+    shape = image_builder(source).info.features["image"].shape
+    return None if None in shape[:2] else min(shape[:2])
+
+
+def image_builder(source):
+    """The builder of a set that has images and, for each, a class."""
+    import tensorflow_datasets as tfds
+
+    name = source.dataset
+    try:
+        with silent_libraries():
+            builder = tfds.builder(name, data_dir=source.data_dir)
+    except tfds.core.DatasetNotFoundError:
+        known = ["digits", *tfds.list_builders()]
+        raise ValueError(
+            f"--dataset must be digits or a name of tensorflow-datasets. "
+            f"Received: {name!r}.{did_you_mean(name, known)}"
+        ) from None
+    # Those of versions, configurations and hosts have no base of their own.
+    except Exception as error:
+        raise ValueError(f"--dataset {name}: {error}") from error
+    features = builder.info.features
+    expected = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
+    for feature, kind in expected.items():
+        if feature not in features or not isinstance(features[feature], kind):
+            raise ValueError(
+                f"--dataset {name} is not an image classification set: it has "
+                f"{', '.join(features)}, not an image and a label"
+            )
+    levels = np.dtype(features["image"].np_dtype)
+    if levels != np.uint8:
+        raise ValueError(
+            f"--dataset {name}: its images must be uint8. Found: {levels}"
+        )
+    return builder
+
+
+def prepare(builder):
+    """Downloads a set, if its host answers: tfds asks for minutes."""
+    name = builder.info.full_name
+    try:
+        for url in list(builder.url_infos)[:1]:
+            call_with_timeout(SECONDS, partial(check_reachable, url))
+        builder.download_and_prepare()
+    # Each set has its own, that of a missing file by hand is long.
+    except Exception as error:
+        raise ConnectionError(
+            f"--dataset {name} is not in {builder.data_dir} and can't be put "
+            f"there: {error}"
+        ) from error
+
+
+def check_reachable(url):
+    """An OSError if the host of a file does not answer."""
+    request = urllib.request.Request(url, method="HEAD")
+    # A host that does not like the question is there.
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(request, timeout=SECONDS).close()
+
+
+def has_labels(builder, split):
+    """False for test sets that are published without labels, all -1."""
+    row = next(iter(builder.as_dataset(split=split).take(1)))
+    return int(row["label"]) >= 0

@@ -1,0 +1,167 @@
+"""The layers that an inference model is built of."""
+
+import keras
+import numpy as np
+
+from keras_convmixer.inference.depthwise_parts import depthwise_parts
+
+
+class InferenceLayers:
+    """The layers of the inference model, with their weights.
+
+    Args:
+        backend: `keras` or `tf_keras`.
+        activation: Name or configuration of the activation.
+    """
+
+    def __init__(self, backend, activation):
+        self.backend = backend
+        # The function, as Keras 2 has other names.
+        self.activation = keras.activations.get(activation)
+
+    def stem(self, image, kernel, bias):
+        """The patch embedding; `image` is `(batch, H, W, channels)`."""
+        patch_size, _, channels, _ = kernel.shape
+        strides = (patch_size, patch_size)
+        _, height, width, _ = image.shape
+        if patch_size > 1 and height and width:
+            rows = (height, width // patch_size, patch_size * channels)
+            image = self.layer("Reshape", rows, name="patch_rows")(image)
+            kernel = kernel.reshape(patch_size, 1, -1, kernel.shape[-1])
+            strides = (patch_size, 1)
+        return self.apply(
+            "Conv2D",
+            image,
+            kernel,
+            bias,
+            filters=kernel.shape[-1],
+            kernel_size=kernel.shape[:2],
+            strides=strides,
+            name="stem_conv",
+        )
+
+    def mix_locations(self, x, norm_in, depthwise, norm_out, name):
+        """The depthwise half of a block, from a convolution's output on."""
+        x = self.activate(x, f"{name}_activation")
+        x = self.scale(x, *norm_in, name=f"{name}_norm")
+        y = self.depthwise(x, *depthwise, name=f"{name}_depthwise")
+        y = self.activate(y, f"{name}_depthwise_activation")
+        y = self.scale(y, *norm_out, name=f"{name}_depthwise_norm")
+        return self.layer("Add", name=f"{name}_add")([x, y])
+
+    def depthwise(self, x, kernel, bias, name):
+        """A depthwise convolution as the sum of its parts."""
+        terms = []
+        for index, part in enumerate(depthwise_parts(kernel.shape[0])):
+            terms.append(
+                self.depthwise_part(
+                    x,
+                    part,
+                    kernel,
+                    bias if index == 0 else None,
+                    name=f"{name}_part_{index}",
+                )
+            )
+        total = terms[0]
+        for index, term in enumerate(terms[1:], 1):
+            add = self.layer("Add", name=f"{name}_sum_{index}")
+            total = add([total, term])
+        return total
+
+    def depthwise_part(self, x, part, kernel, bias, name):
+        """The convolution with some of the taps.
+
+        Taps on both sides of the centre need the image padded; if all are on
+        one side, the other end of the result is in excess.
+        """
+        centre = (kernel.shape[0] - 1) // 2
+        padding = [
+            (max(0, centre - taps[0]), max(0, taps[-1] - centre))
+            for taps in part
+        ]
+        excess = [
+            (max(0, taps[0] - centre), max(0, centre - taps[-1]))
+            for taps in part
+        ]
+        same = all(
+            centre - taps[0] == (taps[-1] - taps[0]) // 2 for taps in part
+        ) and not np.any(excess)
+        if not same:
+            x = self.layer("ZeroPadding2D", padding, name=f"{name}_pad")(x)
+        rows, columns = part
+        x = self.apply(
+            "DepthwiseConv2D",
+            x,
+            kernel[np.ix_(rows, columns)],
+            bias,
+            kernel_size=(len(rows), len(columns)),
+            dilation_rate=(rows.step, columns.step),
+            padding="same" if same else "valid",
+            name=name,
+        )
+        if np.any(excess):
+            x = self.layer("Cropping2D", excess, name=f"{name}_crop")(x)
+        return x
+
+    def scale(self, x, scale, shift, name):
+        """`scale * x + shift`, per channel."""
+        return self.apply(
+            "DepthwiseConv2D",
+            x,
+            scale.reshape(1, 1, -1, 1),
+            shift,
+            kernel_size=1,
+            name=name,
+        )
+
+    def pointwise(self, x, kernel, bias, name):
+        return self.apply(
+            "Conv2D",
+            x,
+            kernel,
+            bias,
+            filters=kernel.shape[-1],
+            kernel_size=1,
+            name=name,
+        )
+
+    def head(self, x, kernel, bias, activation):
+        return self.apply(
+            "Dense",
+            x,
+            kernel,
+            bias,
+            units=kernel.shape[-1],
+            activation=activation,
+            name="head",
+        )
+
+    def activate(self, x, name):
+        return self.layer("Activation", self.activation, name=name)(x)
+
+    def pool(self, x, kind="GlobalAveragePooling2D"):
+        return self.layer(kind, name="pool")(x)
+
+    def split(self, outputs, count):
+        """Groups of channels, of as many or of one."""
+        if len(outputs) == count:
+            return outputs
+        return list(self.backend.ops.split(*outputs, count, axis=-1))
+
+    def concatenate(self, groups):
+        if len(groups) == 1:
+            return groups[0]
+        return self.layer("Concatenate")(groups)
+
+    def apply(self, kind, x, kernel, bias, **options):
+        """Adds a layer and gives it its weights."""
+        layer = self.layer(kind, use_bias=bias is not None, **options)
+        x = layer(x)
+        weights = [kernel] if bias is None else [kernel, bias]
+        layer.set_weights([np.float32(array) for array in weights])
+        return x
+
+    def layer(self, kind, *arguments, **options):
+        """A layer in float32, whatever the precision of the training."""
+        make = getattr(self.backend.layers, kind)
+        return make(*arguments, dtype="float32", **options)

@@ -1,0 +1,119 @@
+"""What happens at the end of each epoch: what is saved, and how."""
+
+from pathlib import Path
+
+import h5py
+import keras
+
+from keras_convmixer.utils.files import replacing
+
+
+def callbacks_of(run, plan, plain, epoch, is_chief):
+    """The callbacks of a training, but for its `Backup`, which comes last.
+
+    Args:
+        run: A `RunFolder`; its history is cut down to the first epochs.
+        plan: A `Plan`.
+        plain: The model that is saved, from `plain_copy`.
+        epoch: The epochs that are behind it.
+        is_chief: Whether this process writes files.
+    """
+    callbacks = [keras.callbacks.TerminateOnNaN(raise_error=True)]
+    if is_chief:
+        callbacks += [
+            SaveBest(run.model, plain, run.keep_history(epoch)),
+            keras.callbacks.CSVLogger(run.history, append=True),
+        ]
+    if plan.recipe.ema:
+        callbacks.append(AveragedWeights())
+    if plan.tensorboard and is_chief:
+        callbacks.append(keras.callbacks.TensorBoard(run.tensorboard))
+    return callbacks
+
+
+class SaveBest(keras.callbacks.Callback):
+    """Keeps the model of the epoch with the highest held-out accuracy.
+
+    A killed process leaves the previous file.
+
+    Args:
+        path: File, ending in `.keras`.
+        plain: The model that is saved, with the weights of the trained one.
+        best: The accuracy of the file that is there already, if any.
+    """
+
+    def __init__(self, path, plain, best=None):
+        super().__init__()
+        self.path = Path(path)
+        self.plain = plain
+        self.best = -1.0 if best is None else best
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_accuracy"] > self.best:
+            self.best = logs["val_accuracy"]
+            self.plain.set_weights(self.model.get_weights())
+            with replacing(self.path) as temporary:
+                self.plain.save(temporary)
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Has the moving average of the weights evaluated and saved.
+
+    `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, after
+    which the weights are not what they were to the last bit. It stands after
+    what saves the model, and before what keeps the training's state.
+    """
+
+    def on_test_begin(self, logs=None):
+        self.trained = [v.numpy() for v in self.model.trainable_variables]
+        self.model.optimizer.finalize_variable_values(
+            self.model.trainable_variables
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        variables = self.model.trainable_variables
+        for variable, value in zip(variables, self.trained, strict=True):
+            variable.assign(value)
+
+
+class Backup(keras.callbacks.Callback):
+    """Keeps all of the training's state at the end of every epoch.
+
+    Unlike `keras.callbacks.BackupAndRestore` it is one file, whole at any
+    moment. It has to be the last callback, so that what the others wrote of
+    an epoch is there when its backup is.
+
+    Args:
+        path: File, ending in `.weights.h5`.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = Path(path)
+
+    def restore(self, model):
+        """Loads the backup, if there is one, into a compiled model.
+
+        Returns:
+            How many epochs it has behind it.
+        """
+        if not self.path.is_file():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(self.path)
+        with h5py.File(self.path) as file:
+            return int(file.attrs["epochs"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        with replacing(self.path) as temporary:
+            self.model.save_weights(temporary)
+            with h5py.File(temporary, "a") as file:
+                file.attrs["epochs"] = epoch + 1
+
+
+def plain_copy(model):
+    """The same network as it is saved, in float32."""
+    config = model.get_config()
+    for layer in config["layers"]:
+        layer["config"]["dtype"] = "float32"
+    return keras.Model.from_config(config)

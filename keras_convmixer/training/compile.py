@@ -1,0 +1,80 @@
+"""Compiles a model with the paper's optimiser and schedule."""
+
+import keras
+
+
+def compile_for_training(model, recipe, total_steps):
+    """Compiles with the paper's optimiser; call it in the strategy's scope.
+
+    AdamW decays kernels only, and the gradient is clipped by the norm of all
+    variables together, as in PyTorch.
+
+    Args:
+        model: A model that `ConvMixer` built.
+        recipe: A `Recipe`.
+        total_steps: Batches of the whole training.
+    """
+    optimizer = AdamW(
+        learning_rate=OneCycle(recipe.learning_rate, total_steps),
+        weight_decay=recipe.weight_decay,
+        epsilon=recipe.epsilon,
+        global_clipnorm=1.0,
+        use_ema=recipe.ema > 0,
+        ema_momentum=recipe.ema,
+        gradient_accumulation_steps=(
+            recipe.accumulation if recipe.accumulation > 1 else None
+        ),
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(
+            label_smoothing=recipe.label_smoothing
+        ),
+        metrics=["accuracy"],
+    )
+
+
+class AdamW(keras.optimizers.AdamW):
+    """Clips the gradient of the whole batch, however many replicas there are.
+
+    With TensorFlow, Keras clips each replica's gradient before it adds them
+    up, so that a training with several is not that with one.
+    """
+
+    def _clip_gradients(self, grads):
+        if keras.backend.backend() == "tensorflow":
+            return grads
+        return super()._clip_gradients(grads)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        reduced = super()._all_reduce_sum_gradients(grads_and_vars)
+        grads, variables = zip(*reduced, strict=True)
+        return list(zip(super()._clip_gradients(grads), variables, strict=True))
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """The paper's learning rate, piecewise linear over the whole training.
+
+    It passes through (0, 0), (2/5, peak), (4/5, peak / 20) and (1, 0).
+
+    Args:
+        peak: Highest learning rate.
+        total_steps: Steps of the whole training.
+    """
+
+    def __init__(self, peak, total_steps):
+        self.peak = peak
+        self.total_steps = total_steps
+
+    def __call__(self, step):
+        # The middle of a step, so that none has a rate of zero.
+        progress = (keras.ops.cast(step, "float32") + 0.5) / self.total_steps
+        rise = progress / (2 / 5)
+        fall = 1 - (progress - 2 / 5) / (2 / 5) * (1 - 1 / 20)
+        end = (1 - progress) / (1 / 5) / 20
+        rate = keras.ops.minimum(rise, keras.ops.maximum(fall, end))
+        return self.peak * keras.ops.maximum(rate, 0.0)
+
+    def get_config(self):
+        return {"peak": self.peak, "total_steps": self.total_steps}

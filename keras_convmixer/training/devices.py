@@ -1,0 +1,158 @@
+"""The devices of a training: each has a replica and its part of the batch.
+
+On a machine without a GPU the CPU is divided into as many logical devices. That
+needs a process that has not used it yet.
+"""
+
+import contextlib
+from dataclasses import dataclass
+
+import keras
+
+from keras_convmixer.training.workers import patch_fit, worker_addresses
+
+MAX_LOGICAL_CPUS = 64
+
+
+@dataclass
+class Devices:
+    """Where a model is trained.
+
+    Attributes:
+        names: Those of this machine, one for each of its replicas.
+        replicas: Their number on all machines.
+        scope: Makes the context in which to build, compile and restore it.
+        one_cpu: Whether it is TensorFlow on one CPU, undivided.
+        workers: The strategy of several machines; None for one.
+    """
+
+    names: list
+    replicas: int = 1
+    scope: object = contextlib.nullcontext
+    one_cpu: bool = False
+    workers: object = None
+
+    @property
+    def is_chief(self):
+        """Whether this machine is the one that writes files."""
+        return not (self.workers and self.workers.cluster_resolver.task_id)
+
+    def prepare(self, model):
+        """The model to be trained in its place; call it in the scope."""
+        if keras.backend.backend() == "jax":
+            return model
+        from keras_convmixer.training.fast_layers import for_training
+
+        return for_training(model, self.replicas, self.one_cpu)
+
+    def mend(self, model):
+        """What the model needs besides, once it is compiled."""
+        if self.workers:
+            patch_fit(model, self.workers)
+
+    def data(self, make):
+        """The batches for `fit`.
+
+        Args:
+            make: A function of a `tf.distribute.InputContext`, or of None for
+                a single machine, that returns a data set.
+        """
+        if self.workers:
+            return self.workers.distribute_datasets_from_function(make)
+        return make(None)
+
+
+def distribute(replicas, batch_size, accumulation=1):
+    """Distributes all models that are built from now on.
+
+    With TensorFlow by `MirroredStrategy`, or `MultiWorkerMirroredStrategy`
+    where TF_CONFIG names several machines; with JAX by `DataParallel`.
+
+    Args:
+        replicas: Their number on a machine; None for all GPUs, or one CPU.
+        batch_size: Images a step, over all replicas together.
+        accumulation: Batches whose gradients make one step. Keras does not
+            accumulate under a strategy of TensorFlow.
+
+    Returns:
+        `Devices`.
+
+    Raises:
+        ValueError: If there are fewer GPUs than replicas, the batch does not
+            divide by the replicas, or several replicas were to accumulate.
+    """
+    if keras.backend.backend() == "jax":
+        return data_parallel(replicas, batch_size)
+    return strategy(replicas, batch_size, accumulation)
+
+
+def strategy(replicas, batch_size, accumulation):
+    import tensorflow as tf
+
+    workers = len(worker_addresses()) or 1
+    gpus = tf.config.list_physical_devices("GPU")
+    count = checked_count(replicas, len(gpus), batch_size, workers)
+    if accumulation > 1 and workers * count > 1:
+        raise ValueError(
+            "TensorFlow accumulates gradients with one replica only. "
+            f"Received: {workers * count} replicas"
+        )
+    kind = "GPU" if gpus else "CPU"
+    names = [f"{kind}:{index}" for index in range(count)]
+    one_cpu = names == ["CPU:0"] and workers == 1
+    if workers > 1:
+        if count > 1 and not gpus:
+            raise ValueError(
+                "each of several machines without a GPU has one replica. "
+                f"Received: {count} replicas"
+            )
+        tf.config.set_visible_devices(gpus[:count], "GPU")
+        mirrored = tf.distribute.MultiWorkerMirroredStrategy()
+    elif accumulation > 1:
+        return Devices(names, one_cpu=one_cpu)
+    else:
+        if count > 1 and not gpus:
+            tf.config.set_logical_device_configuration(
+                tf.config.list_physical_devices("CPU")[0],
+                [tf.config.LogicalDeviceConfiguration()] * count,
+            )
+        mirrored = tf.distribute.MirroredStrategy(names)
+    return Devices(
+        mirrored.extended.worker_devices,
+        mirrored.num_replicas_in_sync,
+        mirrored.scope,
+        one_cpu,
+        mirrored if workers > 1 else None,
+    )
+
+
+def data_parallel(replicas, batch_size):
+    import jax
+
+    if replicas:
+        jax.config.update("jax_num_cpu_devices", replicas)
+    devices = keras.distribution.list_devices()
+    gpus = [name for name in devices if not name.startswith("cpu")]
+    count = checked_count(replicas, len(gpus), batch_size)
+    used = devices[:count]
+    if count > 1:
+        parallel = keras.distribution.DataParallel(devices=used)
+        keras.distribution.set_distribution(parallel)
+    return Devices(used, count)
+
+
+def checked_count(replicas, gpus, batch_size, workers=1):
+    """How many replicas there are on a machine."""
+    count = replicas or gpus or 1
+    most = gpus or MAX_LOGICAL_CPUS
+    if count > most:
+        kind = "as there are GPUs" if gpus else "on CPUs"
+        raise ValueError(
+            f"replicas must be at most {most}, {kind}. Received: {replicas}"
+        )
+    if batch_size % (workers * count):
+        raise ValueError(
+            "batch size must divide by the number of replicas, "
+            f"{workers * count}. Received: {batch_size}"
+        )
+    return count

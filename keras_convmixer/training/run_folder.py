@@ -1,0 +1,248 @@
+"""The folder that a training writes and an export reads."""
+
+import csv
+import dataclasses
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from keras_convmixer.data.source import Source
+from keras_convmixer.training.recipes import Recipe
+from keras_convmixer.utils.checks import record
+from keras_convmixer.utils.files import (
+    temporary_folder,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from keras_convmixer.weights.load import load_weights
+
+PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "numpy")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a training depends on.
+
+    Attributes:
+        recipe: A `Recipe`.
+        source: The `Source` of the images.
+        seed: Of the weights, the order and the augmentation.
+        weights: What to start from: a name, a file or None.
+        limit_steps: Steps an epoch at most, or None.
+        replicas: Their number; None for all GPUs, or one CPU.
+        freeze: Blocks that stay as they are, with the stem; None for no stem.
+        mixed_precision: "float16", "bfloat16" or None.
+        tensorboard: Whether TensorBoard's logs are written.
+    """
+
+    recipe: Recipe
+    source: Source
+    seed: int = 0
+    weights: str | None = None
+    limit_steps: int | None = None
+    replicas: int | None = None
+    freeze: int | None = None
+    mixed_precision: str | None = None
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """What `config.json` holds.
+
+    Attributes:
+        plan: The `Plan` of the training.
+        classes: Names of the classes.
+        held_out: Which images are held out, in words.
+        versions: Those of the packages, by name.
+    """
+
+    plan: Plan
+    classes: list
+    held_out: str
+    versions: dict
+
+
+class RunFolder:
+    """`config.json`, `best.keras`, `history.csv`, `metrics.json`,
+    `labels.txt`, `plots/` and, once exported, `export/`; `backup.weights.h5`
+    until the training ends.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.name = self.path.resolve().name
+        self.model = self.path / "best.keras"
+        self.backup = self.path / "backup.weights.h5"
+        self.history = self.path / "history.csv"
+        self.metrics = self.path / "metrics.json"
+        self.labels = self.path / "labels.txt"
+        self.plots = self.path / "plots"
+        self.tensorboard = self.path / "tensorboard"
+        self.export = self.path / "export"
+        self._config = self.path / "config.json"
+
+    @classmethod
+    def new(cls, path, plan, data, replicas):
+        """A folder with all that is needed to repeat a training.
+
+        Args:
+            path: Where to; None for `runs/NAME`, `runs/NAME_2`, ...
+            plan: A `Plan`.
+            data: Its `ImageData`.
+            replicas: Their number, where the plan leaves it open.
+
+        Raises:
+            ValueError: If something is at `path` already.
+        """
+        path = path or free_path(data.name)
+        check_empty(path)
+        plan = dataclasses.replace(
+            plan, source=plan.source.absolute(), replicas=replicas
+        )
+        versions = {name: version(name) for name in PACKAGES}
+        versions = {"python": platform.python_version(), **versions}
+        config = Config(plan, data.classes, data.held_out_split, versions)
+        values = dataclasses.asdict(config)
+        with temporary_folder(path) as folder:
+            run = cls(folder)
+            write_json(run._config, values.pop("plan") | values)
+            labels = "".join(f"{name}\n" for name in data.classes)
+            write_text(run.labels, labels)
+            try:
+                folder.rename(path)
+            except OSError:
+                check_empty(path)  # Another process was faster.
+                raise
+        return cls(path)
+
+    def read_config(self):
+        """The `Config` of the training.
+
+        Raises:
+            ValueError: If the folder is not that of a training, or that of
+                another version.
+        """
+        if not self._config.is_file():
+            raise ValueError(
+                f"{self.path} is not the folder of a training: it has no "
+                f"{self._config.name}"
+            )
+        try:
+            values = json.loads(self._config.read_text())
+            for name, kind in (("recipe", Recipe), ("source", Source)):
+                part = values.get(name)
+                values[name] = record(kind, part, f"its {name}")
+            names = {field.name for field in dataclasses.fields(Plan)}
+            plan = {name: values.pop(name) for name in names & set(values)}
+            values["plan"] = record(Plan, plan, "it")
+            return record(Config, values, "it")
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{self._config} can't be read: {error}") from None
+
+    def reopen(self):
+        """The plan of a training that stopped.
+
+        Once there is a backup, no weights to start from are needed.
+
+        Raises:
+            ValueError: If the training came to its end.
+        """
+        if self.metrics.is_file():
+            raise ValueError(
+                f"{self.path} is finished: it has a {self.metrics.name}"
+            )
+        plan = self.read_config().plan
+        if self.backup.is_file():
+            plan = dataclasses.replace(plan, weights=None)
+        return plan
+
+    def keep_history(self, epochs):
+        """Cuts the history down to the first `epochs`.
+
+        Returns:
+            The best held-out accuracy of these epochs; None for no epoch.
+        """
+        if epochs == 0:
+            self.history.unlink(missing_ok=True)
+            return None
+        contents = self.history.read_bytes().splitlines(keepends=True)
+        contents = b"".join(contents[: 1 + epochs])
+        write_bytes(self.history, contents)
+        lines = contents.decode().splitlines()
+        return max(float(row["val_accuracy"]) for row in csv.DictReader(lines))
+
+    def trained_model(self, path=None):
+        """The best `keras.Model`, or another of the same training.
+
+        It is built as the configuration says; from the file come weights only.
+
+        Args:
+            path: The other's `.keras` file.
+
+        Raises:
+            ValueError: If there is none, or its weights don't fit.
+        """
+        config, path = self.read_config(), path or self.model
+        if not path.is_file():
+            raise ValueError(
+                f"{self.path} holds no trained model yet: it has no {path.name}"
+            )
+        model = config.plan.recipe.build(len(config.classes))
+        load_weights(model, path, new_head=False)
+        return model
+
+    def read(self):
+        """What was trained, on what.
+
+        Returns:
+            `(model, recipe, data)`: the best `keras.Model`, its `Recipe` and
+            the `ImageData` that it was trained on.
+
+        Raises:
+            ValueError: If the folder is not that of a training, or the images
+                are no longer those.
+        """
+        plan = self.read_config().plan
+        return self.trained_model(), plan.recipe, self.data()
+
+    def data(self):
+        """The `ImageData` of the training.
+
+        Raises:
+            ValueError: If the images are no longer those.
+        """
+        config = self.read_config()
+        source = config.plan.source
+        data = source.load(config.plan.recipe.image_size)
+        before = config.held_out, config.classes
+        now = data.held_out_split, data.classes
+        for was, found in zip(before, now, strict=True):
+            if was != found:
+                raise ValueError(
+                    f"{data.name} has changed since {self.path} was trained, "
+                    f"so what was held out is unknown. Then: {was}. Now: "
+                    f"{found}"
+                )
+        return data
+
+
+def free_path(name):
+    """The first of `runs/NAME`, `runs/NAME_2` and so on that is free."""
+    path, number = Path("runs", name), 1
+    while path.exists():
+        number += 1
+        path = Path("runs", f"{name}_{number}")
+    return path
+
+
+def check_empty(path):
+    """A ValueError if something is at `path` already."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"--run must be a new or empty folder, not {path}")

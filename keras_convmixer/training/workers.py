@@ -1,0 +1,68 @@
+"""Several machines that train one model, each a worker.
+
+Every machine runs the same command, with the cluster in its environment:
+
+    TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
+                "task": {"type": "worker", "index": 0}}' python train.py ...
+
+The first worker, the chief, writes the run folder. The others read it when the
+training goes on after a stop, so it has to be on a disk that all of them see.
+"""
+
+import json
+import os
+
+
+def worker_addresses():
+    """Those of all workers; empty outside of a cluster.
+
+    Raises:
+        ValueError: If TF_CONFIG is not as above.
+    """
+    given = os.environ.get("TF_CONFIG")
+    if not given:
+        return []
+    try:
+        config = json.loads(given)
+        ((kind, addresses),) = config["cluster"].items()
+        task = config["task"]
+        if kind == task["type"] == "worker" and task["index"] in range(
+            len(addresses)
+        ):
+            return addresses
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    raise ValueError(
+        'TF_CONFIG must be {"cluster": {"worker": [ADDRESS, ...]}, "task": '
+        f'{{"type": "worker", "index": NUMBER}}}}. Received: {given}'
+    )
+
+
+def patch_fit(model, strategy):
+    """Makes `fit` work with several workers in Keras 3.15.
+
+    To build the metrics, Keras takes the mean of a batch over the workers,
+    outside of any step, which TensorFlow refuses; here the shapes that the
+    model has are enough. After every step it reduces the metrics, which are
+    scalars, along their first axis; here along none.
+
+    Args:
+        model: A compiled model.
+        strategy: Its `MultiWorkerMirroredStrategy`.
+    """
+    import keras
+    from keras.src.backend.tensorflow import trainer
+
+    with strategy.scope():
+        model._symbolic_build(data_batch=(model.input, model.output, None))
+    model._maybe_symbolic_build = lambda iterator: None
+    stock = trainer.reduce_per_replica
+
+    def reduce_per_replica(values, strategy, reduction):
+        if reduction != "auto":
+            return stock(values, strategy, reduction)
+        return keras.tree.map_structure(
+            lambda value: strategy.reduce("MEAN", value, axis=None), values
+        )
+
+    trainer.reduce_per_replica = reduce_per_replica

@@ -1,0 +1,66 @@
+"""Checks of arguments, with errors that say what is allowed."""
+
+import dataclasses
+import difflib
+
+
+def check_choice(argument, value, allowed):
+    """Returns `value`; a ValueError if it is not among those allowed."""
+    if value in allowed:
+        return value
+    names = ", ".join(map(repr, allowed))
+    raise ValueError(
+        f"{argument} must be one of {names}. Received: {value!r}."
+        f"{did_you_mean(value, allowed)}"
+    )
+
+
+def did_you_mean(value, allowed):
+    """A question about the nearest of the names; "" where none is near."""
+    close = difflib.get_close_matches(str(value), map(str, allowed), 1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def check_positive(**arguments):
+    """A ValueError for an argument that is not a positive integer."""
+    for name, value in arguments.items():
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or value < 1:
+            raise ValueError(
+                f"{name} must be a positive integer. Received: {value!r}"
+            )
+
+
+def record(kind, values, where):
+    """A dataclass from the values of a JSON file, names and types checked.
+
+    Args:
+        kind: The dataclass; its annotations are types.
+        values: A dict.
+        where: What holds them, for the error.
+
+    Raises:
+        ValueError: If a value is missing, unknown or of another type.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} must be a dict. Found: {values!r}")
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    missing = [
+        name
+        for name, field in fields.items()
+        if field.default is dataclasses.MISSING and name not in values
+    ]
+    unknown = [name for name in values if name not in fields]
+    if missing or unknown:
+        raise ValueError(
+            f"{where} was written by another version. Missing: {missing}. "
+            f"Unknown: {unknown}"
+        )
+    for name, value in values.items():
+        allowed = fields[name].type
+        whole_is_fine = allowed is float and type(value) is int
+        if not isinstance(value, allowed) and not whole_is_fine:
+            raise ValueError(
+                f"{name} of {where} must be {allowed}. Found: {value!r}"
+            )
+    return kind(**values)

@@ -1,0 +1,150 @@
+"""What the command lines have in common."""
+
+import argparse
+import contextlib
+import itertools
+import multiprocessing
+import os
+import re
+import signal
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+from keras_convmixer.utils.checks import did_you_mean
+
+STOPPED = 128 + signal.SIGINT  # As a shell says it.
+
+
+def quiet_tensorflow():
+    """Imports TensorFlow without its start-up messages."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("MPLBACKEND", "agg")
+    with silent_libraries():
+        import tensorflow as tf
+        from absl import logging
+
+        logging.set_verbosity(logging.ERROR)
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def silent_libraries():
+    """Closes standard error to C++ libraries that heed no log level."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """Turns what a user or a machine can cause into one line.
+
+    A bad argument or file ends with exit status 2, Ctrl-C and SIGTERM with
+    that of Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except (ValueError, OSError, MemoryError) as error:
+        fail(str(error) or "out of memory")
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(STOPPED)
+    except Exception as error:
+        # Of images and labels that TensorFlow reads while a model runs.
+        tensorflow = sys.modules.get("tensorflow")
+        if not (tensorflow and isinstance(error, tensorflow.errors.OpError)):
+            raise
+        fail(own_words(error.message))
+
+
+def fail(message):
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def own_words(message):
+    """Of what TensorFlow says of an error, what its cause said."""
+    for line in message.splitlines():
+        if match := re.search(r"(?:ValueError|assertion failed): (.*)", line):
+            return match[1]
+    return message
+
+
+def in_new_process(function, *arguments):
+    """What a function returns, called in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, without usage."""
+
+    def __init__(self, **options):
+        super().__init__(**options, allow_abbrev=False)
+
+    def parse_args(self, arguments=None, namespace=None):
+        arguments = sys.argv[1:] if arguments is None else arguments
+        for before, given in itertools.pairwise([self.prog, *arguments]):
+            if not given.strip():  # What an unset variable leaves.
+                self.error(f"the argument after {before!r} must not be empty")
+        known, unknown = self.parse_known_args(arguments, namespace)
+        if unknown:
+            flags = [
+                f for action in self._actions for f in action.option_strings
+            ]
+            hint = did_you_mean(unknown[0], flags)
+            self.error(f"unknown argument {unknown[0]!r}.{hint}")
+        return known
+
+    def error(self, message):
+        self.exit(2, f"error: {' '.join(str(message).split())}\n")
+
+
+def number(kind, is_allowed, allowed):
+    """The type of an argument, with an error that says what is allowed."""
+
+    def parse(given):
+        try:
+            value = kind(given)
+        except ValueError:
+            value = None
+        if value is None or not is_allowed(value):
+            raise argparse.ArgumentTypeError(
+                f"must be {allowed}, not {given!r}"
+            )
+        return value
+
+    return parse
+
+
+def integer_from(lowest, highest):
+    return number(
+        int,
+        lambda value: lowest <= value <= highest,
+        f"an integer from {lowest} to {highest}",
+    )
+
+
+def number_from_0_to(highest):
+    return number(
+        float,
+        lambda value: 0 <= value <= highest,
+        f"a number from 0 to {highest}",
+    )
+
+
+positive_int = number(int, lambda value: value >= 1, "a positive integer")
+positive_float = number(
+    float, lambda value: 0 < value < float("inf"), "a positive number"
+)
+share = number_from_0_to(1)
+positive_share = number(
+    float, lambda value: 0 < value <= 1, "more than 0 and at most 1"
+)

@@ -1,0 +1,72 @@
+"""python -m keras_convmixer.weights model.safetensors out.keras
+
+turns a timm checkpoint, of any size, into a Keras model.
+"""
+
+from pathlib import Path
+
+from keras_convmixer.utils.commands import (
+    Parser,
+    one_line_errors,
+    positive_int,
+    quiet_tensorflow,
+)
+from keras_convmixer.utils.files import replacing
+from keras_convmixer.weights.load import find_file
+from keras_convmixer.weights.timm_names import (
+    read_architecture,
+    read_safetensors,
+)
+
+
+def main(arguments=None):
+    parser = Parser(
+        prog="python -m keras_convmixer.weights.load",
+        description="Converts a timm ConvMixer checkpoint to a Keras model, "
+        "which takes pixels from 0 to 255.",
+    )
+    add = parser.add_argument
+    add("checkpoint", type=Path, help="a .safetensors file")
+    add("output", type=Path, help="the .keras file to write")
+    add("--activation", default="gelu", help="not in the file (default: gelu)")
+    add("--image-size", type=positive_int, help="pixels (default: any)")
+    args = parser.parse_args(arguments)
+    with one_line_errors():
+        convert(args)
+
+
+def convert(args):
+    for path, suffix in (
+        (args.checkpoint, ".safetensors"),
+        (args.output, ".keras"),
+    ):
+        if path.suffix != suffix:
+            raise ValueError(f"{path} must be a {suffix} file")
+    if not args.output.parent.is_dir():
+        raise ValueError(f"there is no folder {args.output.parent}")
+    found = read_architecture(
+        read_safetensors(find_file(args.checkpoint, None)), args.checkpoint
+    )
+    quiet_tensorflow()
+
+    from keras_convmixer.convmixer import ConvMixer
+
+    channels, classes = found.pop("channels"), found.pop("classes")
+    top = {"include_top": False} if classes is None else {"classes": classes}
+    model = ConvMixer(
+        **found,
+        **top,
+        activation=args.activation,
+        input_shape=(args.image_size, args.image_size, channels),
+        weights=args.checkpoint,
+    )
+    with replacing(args.output) as temporary:
+        model.save(temporary)
+    print(
+        f"{args.output}: {found}, channels={channels}, classes={classes}, "
+        f"{model.count_params():,} parameters"
+    )
+
+
+if __name__ == "__main__":
+    main()

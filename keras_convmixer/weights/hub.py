@@ -1,0 +1,71 @@
+"""ImageNet's released weights: a file by hand, cached, or from the hub."""
+
+import os
+from pathlib import Path
+
+from keras_convmixer.utils.timeouts import call_with_timeout
+
+IMAGENET_REPOSITORIES = {
+    "convmixer_1536_20": "timm/convmixer_1536_20.in1k",
+    "convmixer_768_32": "timm/convmixer_768_32.in1k",
+    "convmixer_1024_20": "timm/convmixer_1024_20_ks9_p14.in1k",
+}
+# How long the hub may take to answer before it counts as out of reach.
+HUB_SECONDS = 10
+
+
+def imagenet_file(network):
+    """The released checkpoint of a network: by hand, cached, or downloaded."""
+    from huggingface_hub import hf_hub_download
+
+    repository = imagenet_repository(network)
+    # The folder of `keras.utils.get_file`, for files that come by hand.
+    keras_home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    by_hand = keras_home / "models" / "keras_convmixer"
+    by_hand /= f"{repository.split('/')[1]}.safetensors"
+    if by_hand.is_file():
+        return by_hand
+
+    file = {"repo_id": repository, "filename": "model.safetensors"}
+    try:
+        try:
+            return Path(hf_hub_download(**file, local_files_only=True))
+        except FileNotFoundError:
+            check_hub(**file)
+            return Path(hf_hub_download(**file))
+    # The hub's errors have no base of their own, and change with its version.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ConnectionError(
+            f"weights='imagenet': can't download model.safetensors of "
+            f"{repository} from the Hugging Face hub ({reason}). Download it "
+            f"by hand and save it as {by_hand}, or give its path as weights="
+        ) from error
+
+
+def imagenet_repository(network):
+    from keras_convmixer.variants import VARIANTS
+
+    for name, repository in IMAGENET_REPOSITORIES.items():
+        if VARIANTS[name].arguments == network:
+            return repository
+    known = "; ".join(
+        f"{name} ({VARIANTS[name].arguments})" for name in IMAGENET_REPOSITORIES
+    )
+    raise ValueError(
+        f"weights='imagenet' exist for {known}. Received: {network}"
+    )
+
+
+def check_hub(repo_id, filename):
+    """Asks the hub for a file once; an error within `HUB_SECONDS`.
+
+    A download asks again and again for longer than that.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    def ask():
+        url = hf_hub_url(repo_id, filename)
+        get_hf_file_metadata(url, timeout=HUB_SECONDS)
+
+    call_with_timeout(HUB_SECONDS, ask)

@@ -1,0 +1,225 @@
+"""Every mistake of a user is one line, exit status 2, and nothing is written.
+
+Each row is a real command. `{name}` stands for a path: `here` is an empty
+folder, the others are made by `stage`.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tests.helpers import ROOT, timm_checkpoint
+
+TRAIN = str(ROOT / "train.py")
+EXPORT = "-m export"
+CLUSTER = (
+    '{"cluster": {"worker": ["a:1", "b:1"]}, '
+    '"task": {"type": "worker", "index": 1}}'
+)
+SMALL = "--epochs 1 --limit-steps 1 --model 8/1/k3/p2@8"
+
+
+@pytest.fixture(scope="module")
+def stage(digits_run, tmp_path_factory):
+    """What the commands are given: runs, files and folders, some of them bad.
+
+    Returns:
+        Paths by name.
+    """
+    stage = tmp_path_factory.mktemp("stage")
+    (stage / "file").write_text("contents")
+    (stage / "holds_something").mkdir()
+    (stage / "holds_something" / "kept").write_text("kept")
+    for name in ("older", "torn", "odd", "untrained", "bare"):
+        (stage / name).mkdir()
+        for file in ("config.json", "labels.txt", "history.csv"):
+            shutil.copy(digits_run / file, stage / name)
+    change_config(stage / "older", lambda config: config.pop("classes"))
+    change_config(stage / "odd", lambda config: config["recipe"].update(dim=""))
+    (stage / "torn" / "config.json").write_text("{")
+    (stage / "bare" / "best.keras").write_bytes(b"no archive")
+
+    (stage / "model.tflite").write_bytes(b"no such thing")
+    (stage / "model.keras").write_bytes(b"no such thing")
+    (stage / "model.safetensors").write_bytes(b"no such thing")
+    (stage / "model.weights.h5").write_bytes(b"no such thing")
+    save_file(timm_checkpoint(dim=16), stage / "other.safetensors")
+    torn = timm_checkpoint()
+    del torn["blocks.0.0.fn.0.weight"]
+    save_file(torn, stage / "torn.safetensors")
+    save_file({"x": np.zeros(3)}, stage / "foreign.safetensors")
+    paths = {path.name.replace(".", "_"): path for path in stage.iterdir()}
+    return paths | {"stage": stage, "finished": digits_run}
+
+
+def change_config(run, change):
+    config = json.loads((run / "config.json").read_text())
+    change(config)
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def refused(command, words, here, environment=()):
+    """Runs a command in an empty folder, and asserts how it refuses."""
+    done = subprocess.run(
+        [sys.executable, *shlex.split(command)],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **dict(environment)},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert words in line
+    assert not list(here.iterdir())
+
+
+def listing(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--epochs 0", "--epochs: must be a positive integer, not '0'"),
+        ("--epochs three", "--epochs: must be a positive integer, not 'three'"),
+        ("--epoch 3", "Did you mean '--epochs'?"),
+        ("surplus", "unknown argument 'surplus'"),
+        ("--image-folder ''", "after '--image-folder' must not be empty"),
+        ("--run ''", "after '--run' must not be empty"),
+        ("--batch-size 1.5", "--batch-size: must be a positive integer"),
+        ("--batch-size 65 --replicas 2", "must divide by the number of"),
+        ("--batch-size 2000", "batch size must be at most 1437"),
+        ("--learning-rate -1", "--learning-rate: must be a positive number"),
+        ("--learning-rate nan", "--learning-rate: must be a positive number"),
+        ("--weight-decay 2", "--weight-decay: must be a number from 0 to 1"),
+        ("--label-smoothing 2", "--label-smoothing: must be a number from 0"),
+        ("--ema 1.5", "--ema: must be a number from 0 to 1"),
+        ("--accumulation 0", "--accumulation: must be a positive integer"),
+        ("--accumulation 2 --replicas 2", "with one replica only"),
+        ("--shift -0.1", "--shift: must be a number from 0 to 1"),
+        ("--crop 0", "--crop: must be more than 0 and at most 1"),
+        ("--rand-augment 11", "--rand-augment: must be a number from 0 to 10"),
+        ("--erasing 2", "--erasing: must be a number from 0 to 1"),
+        ("--mixup -1", "--mixup: must be a number from 0 to 1"),
+        ("--cutmix some", "--cutmix: must be a number from 0 to 1"),
+        ("--freeze 1", "--freeze needs --weights"),
+        ("--freeze -1", "--freeze: must be an integer from 0"),
+        ("--mixed-precision int8", "'float16', 'bfloat16'"),
+        ("--seed -1", "--seed: must be an integer from 0 to 4294967295"),
+        ("--limit-steps 0", "--limit-steps: must be a positive integer"),
+        ("--replicas 99 --batch-size 99", "replicas must be at most 64"),
+        ("--replicas 0", "--replicas: must be a positive integer"),
+        ("--image-size 0", "--image-size: must be an integer from 1 to 4096"),
+        ("--image-size 9 --model 8/1/k3/p2", "multiples of patch_size=2"),
+        ("--model convmixer_768_23", "Did you mean 'convmixer_768_32'?"),
+        ("--model 64/4/k7", "'DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]"),
+        ("--model 0/4/k7/p1", "dim must be a positive integer"),
+        ("--model 9999/999/k7/p1", "at most 1,073,741,824 parameters"),
+        ("--model 8/1/k3/p1/gelo", "gelo"),
+        ("--recipe cifar100", "Did you mean 'cifar10'?"),
+        ("--broken-images keep", "'skip', 'error'"),
+        ("--dataset digits --image-folder {here}", "not both"),
+        ("--dataset digits --data-dir {here}", "data_dir is for the data sets"),
+        ("--dataset cifar01", "Did you mean 'cifar10'?"),
+        ("--dataset cifar10/none", "--dataset cifar10/none"),
+        ("--dataset coco", "is not an image classification set"),
+        ("--resume {here}", "is not the folder of a training"),
+        ("--resume {stage}/missing", "is not the folder of a training"),
+        ("--resume {finished}", "is finished: it has a metrics.json"),
+        ("--resume {finished} --epochs 9", "takes no other option"),
+        ("--resume {older}", "Missing: ['classes']"),
+        ("--resume {torn}", "config.json can't be read"),
+        ("--resume {odd}", "dim of its recipe must be <class 'int'>"),
+        ("--run {file}", "must be a new or empty folder"),
+        ("--run {holds_something}", "must be a new or empty folder"),
+        (f"{SMALL} --run {{file}}/run", "Not a directory"),
+        (f"{SMALL} --run /proc/run", "/proc"),
+        ("--weights imagnet", "Did you mean 'imagenet'?"),
+        ("--weights imagenet", "weights='imagenet' exist for"),
+        ("--weights {stage}/missing.keras", "there is no file"),
+        ("--weights {model_keras}", "is not a Keras model that can be read"),
+        ("--weights {other_safetensors}", "does not fit the network"),
+        ("--weights {finished}/best.keras --freeze 9", "from 0 to 4"),
+    ],
+)
+def test_train(arguments, words, stage, tmp_path):
+    before = listing(stage["stage"])
+    arguments = arguments.format(here=tmp_path, **stage)
+    refused(f"{TRAIN} {arguments}", words, tmp_path)
+    assert listing(stage["stage"]) == before
+
+
+@pytest.mark.parametrize(
+    ("cluster", "words"),
+    [
+        ("{", "TF_CONFIG must be"),
+        ('{"cluster": {"ps": ["a:1"]}}', "TF_CONFIG must be"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "TF_CONFIG must be"),
+        (CLUSTER.replace("1}", "2}"), "TF_CONFIG must be"),
+        (CLUSTER, "need --run, the same on each"),
+    ],
+)
+def test_train_on_a_cluster(cluster, words, tmp_path):
+    refused(TRAIN, words, tmp_path, {"TF_CONFIG": cluster})
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (f"{EXPORT} {{here}}", "is not the folder of a training"),
+        (f"{EXPORT} {{untrained}}", "it has no best.keras"),
+        (f"{EXPORT} {{bare}}", "is not a Keras model that can be read"),
+        (f"{EXPORT} {{older}}", "was written by another version"),
+        (f"{EXPORT} {{finished}} --formats int9", "Did you mean 'int8'?"),
+        (f"{EXPORT} {{finished}} --format int8", "Did you mean '--formats'?"),
+        (f"{EXPORT} {{finished}} --min-agreement 2", "a number from 0 to 1"),
+        (f"{EXPORT} {{finished}} --images 0", "a positive integer"),
+        (f"{EXPORT} {{finished}} --epochs 2", "needs --formats int8_qat"),
+        (f"{EXPORT} {{finished}} --io int8", "--io int8 needs --formats int8"),
+        (f"{EXPORT} {{finished}} --io int4", "'uint8', 'int8'"),
+        (f"{EXPORT}.classify {{file}} x.png", "ends in .tflite or .keras"),
+        (f"{EXPORT}.classify none.tflite x.png", "FILE must be a file"),
+        (f"{EXPORT}.classify {{model_tflite}} x.png", "model.tflite can't be"),
+        (f"{EXPORT}.classify {{model_keras}} x.png", "not the folder of a"),
+        (f"{EXPORT}.classify {{finished}}/best.keras x.png", "x.png can't be"),
+        (f"{EXPORT}.classify {{model_tflite}}", "required: IMAGE"),
+        (f"{EXPORT}.classify {{model_tflite}} x --top 0", "--top: must be"),
+        (f"{EXPORT}.benchmark none.tflite", "none.tflite"),
+        (f"{EXPORT}.benchmark {{model_tflite}}", "model.tflite can't be run"),
+        (f"{EXPORT}.demo {{finished}} --port 70000", "from 0 to 65535"),
+        (f"{EXPORT}.demo {{bare}}", "is not exported"),
+    ],
+)
+def test_export(command, words, stage, tmp_path):
+    before = listing(stage["stage"])
+    refused(command.format(here=tmp_path, **stage), words, tmp_path)
+    assert listing(stage["stage"]) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("{file} out.keras", "must be a .safetensors file"),
+        ("{model_safetensors} out.h5", "must be a .keras file"),
+        ("none.safetensors out.keras", "there is no file"),
+        ("{model_safetensors} out.keras", "is not a safetensors file"),
+        ("{foreign_safetensors} out.keras", "is not a timm ConvMixer"),
+        ("{torn_safetensors} out.keras", "it lacks 'blocks.0.0.fn.0.weight'"),
+        ("{other_safetensors}", "required: output"),
+        ("{other_safetensors} none/out.keras", "there is no folder none"),
+        ("{other_safetensors} out.keras --image-size 9", "multiples of"),
+        ("{other_safetensors} out.keras --activation gelo", "gelo"),
+    ],
+)
+def test_conversion_of_weights(arguments, words, stage, tmp_path):
+    arguments = arguments.format(**stage)
+    refused(f"-m keras_convmixer.weights {arguments}", words, tmp_path)

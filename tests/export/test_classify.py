@@ -1,0 +1,105 @@
+"""`python -m export.classify`: photographs of every kind, or one clear line."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_convmixer.data.decode import read_image
+from keras_convmixer.data.image_data import as_arrays
+from keras_convmixer.data.source import Source
+from tests.helpers import run_command
+
+
+@pytest.fixture(scope="module")
+def picture():
+    """A held-out digit, enlarged: grey levels, uint8 `[64, 64]`."""
+    images, labels = as_arrays(Source("digits").load(8).held_out, 1)
+    return np.kron(images[0, ..., 0], np.ones((8, 8), "uint8")), labels[0]
+
+
+def write_odd_images(folder, grey):
+    """The same picture in files of many kinds."""
+    image = Image.fromarray(grey)
+    colour = image.convert("RGB")
+    levels = grey.astype("uint16") * 257
+    Image.fromarray(levels).save(folder / "16_bit.png")
+    colour.convert("CMYK").save(folder / "cmyk.jpg", quality=100)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # The camera was held on its side.
+    colour.rotate(90).save(folder / "turned.jpg", quality=100, exif=turned)
+    image.save(folder / "grey.gif")
+    colour.save(folder / "lossless.webp", lossless=True)
+    colour.quantize(256).save(folder / "palette.png")
+    colour.convert("RGBA").save(folder / "alpha.png")
+    image.resize((8000, 6000)).save(folder / "huge.png")
+    Image.fromarray(grey[:1, :1]).save(folder / "one pixel.png")
+    return sorted(folder.iterdir())
+
+
+def test_odd_images_are_right_or_one_clear_error(
+    digits_export, picture, tmp_path
+):
+    grey, label = picture
+    paths = write_odd_images(tmp_path, grey)
+    contents = (tmp_path / "alpha.png").read_bytes()
+    truncated = tmp_path / "truncated.png"
+    truncated.write_bytes(contents[: len(contents) // 2])
+    file = digits_export / "digits_dynamic.tflite"
+    done = run_command(
+        *("-m", "export.classify", file, *paths, truncated, "--top", 1),
+        check=False,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: \S+truncated\.png can't .*\n", done.stderr)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2 * len(paths)
+    answers = dict(zip(lines[::2], lines[1::2], strict=True))
+    for heading, answer in answers.items():
+        if "one pixel" not in heading and "huge" not in heading:
+            assert answer.split()[-1] == str(label), heading
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [
+        ("16_bit.png", 0),
+        ("grey.gif", 0),
+        ("lossless.webp", 0),
+        ("palette.png", 0),
+        ("alpha.png", 0),
+        ("turned.jpg", 4),
+        ("cmyk.jpg", 4),
+    ],
+)
+def test_every_kind_reads_as_the_same_pixels(
+    picture, tmp_path, name, tolerance
+):
+    grey, _ = picture
+    write_odd_images(tmp_path, grey)
+    pixels = read_image(tmp_path / name)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (64, 64, 3)
+    difference = np.abs(np.int16(pixels) - grey[..., None])
+    assert difference.max() <= tolerance
+
+
+def test_what_is_transparent_is_white(tmp_path):
+    Image.new("RGBA", (4, 4), (200, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert (read_image(tmp_path / "clear.png") == 255).all()
+
+
+def test_a_trained_model_classifies_as_its_file(
+    digits_export, picture, tmp_path
+):
+    grey, label = picture
+    Image.fromarray(grey).save(tmp_path / "digit.png")
+    done = run_command(
+        *("-m", "export.classify", digits_export.parent / "best.keras"),
+        *(tmp_path / "digit.png", "--top", 3),
+    )
+    heading, first, *others = done.stdout.splitlines()
+    assert heading.endswith(" ms")
+    assert first.split()[-1] == str(label)
+    assert len(others) == 2

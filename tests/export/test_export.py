@@ -1,0 +1,222 @@
+"""`python -m export RUN`: files are proved before they are handed over."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.tools import flatbuffer_utils
+
+from export import FORMATS, TFLITE_FORMATS
+from export.flatbuffer import unpack
+from export.tflite import convert
+from keras_convmixer import ConvMixer
+from keras_convmixer.data.image_data import as_arrays
+from keras_convmixer.data.source import Source
+from tests.helpers import (
+    TFLITE_FILES,
+    interpreter,
+    operators,
+    outputs,
+    randomize_norms,
+    run_command,
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = ConvMixer(16, 2, 7, 2, input_shape=(16, 16, 3), classes=5)
+    randomize_norms(model)
+    return model
+
+
+def test_export_writes_what_the_design_names(digits_export):
+    names = {path.name for path in digits_export.iterdir()}
+    assert names == {
+        "saved_model",
+        *(f"digits_{format}.tflite" for format in TFLITE_FILES),
+        "labels.txt",
+        "report.json",
+        "MODEL_CARD.md",
+    }
+    assert [p.name for p in digits_export.parent.glob(".*")] == []
+
+
+def test_report_holds_the_proof_of_every_file(digits_export):
+    report = json.loads((digits_export / "report.json").read_text())
+    assert report["images"] == 360
+    results = {result["format"]: result for result in report["files"]}
+    assert tuple(results) == FORMATS
+    for format, result in results.items():
+        assert (digits_export / result["file"]).exists()
+        assert result["bytes"] > 10_000
+        assert result["latency_ms"]["all"] > 0
+        assert (result["latency_ms"]["1"] is None) == (format == "saved_model")
+        assert (result["aware_agreement"] is None) == (format != "int8_qat")
+    assert results["int8_qat"]["aware_agreement"] > 0.985
+    assert results["saved_model"]["agreement"] == 1
+    assert results["float32"]["agreement"] == 1
+    assert results["float32"]["max_abs_diff"] < 1e-4
+    assert results["dynamic"]["agreement"] > 0.99
+    for format in ("int8", "int8_qat"):
+        assert abs(results[format]["top1"] - report["keras"]["top1"]) < 0.01
+
+
+def test_report_is_true(digits_export):
+    """Measures once more, without the code under test."""
+    report = json.loads((digits_export / "report.json").read_text())
+    model = keras.saving.load_model(digits_export.parent / "best.keras")
+    pixels, labels = as_arrays(Source("digits").load(8).held_out)
+    expected = model.predict(pixels, verbose=0)
+    assert report["keras"]["top1"] == (expected.argmax(-1) == labels).mean()
+    for result in report["files"]:
+        if result["format"] == "saved_model":
+            continue
+        file = digits_export / result["file"]
+        measured = outputs(file.read_bytes(), pixels)
+        assert result["bytes"] == file.stat().st_size
+        assert result["top1"] == (measured.argmax(-1) == labels).mean()
+        assert result["agreement"] == pytest.approx(
+            (measured.argmax(-1) == expected.argmax(-1)).mean()
+        )
+        assert result["max_abs_diff"] == pytest.approx(
+            np.abs(measured - expected).max(), abs=1e-5
+        )
+
+
+def test_model_card_holds_the_table(digits_export):
+    card = (digits_export / "MODEL_CARD.md").read_text()
+    for format in TFLITE_FORMATS:
+        assert f"| digits_{format}.tflite" in card
+    assert "360 of 1797, stratified" in card
+
+
+def test_saved_model_loads_with_nothing_but_tensorflow(digits_export, tmp_path):
+    done = run_command(
+        "-c",
+        "import sys, numpy as np, tensorflow as tf\n"
+        f"model = tf.saved_model.load({str(digits_export / 'saved_model')!r})\n"
+        "serve = model.signatures['serving_default']\n"
+        "image = tf.zeros((3, 8, 8, 3), tf.uint8)\n"
+        "print(serve(image=image)['probabilities'].shape)\n"
+        "assert 'keras_convmixer' not in sys.modules",
+        cwd=tmp_path,
+    )
+    assert "(3, 10)" in done.stdout
+
+
+def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("best.keras", "config.json", "labels.txt"):
+        (run / name).write_bytes((digits_run / name).read_bytes())
+    # Classes that hardly differ, so that eight bits confuse some.
+    model = keras.saving.load_model(run / "best.keras")
+    kernel, bias = model.get_layer("head").get_weights()
+    kernel[:] = kernel[:, :1] + 1e-5 * kernel
+    model.get_layer("head").set_weights([kernel, 0 * bias])
+    model.save(run / "best.keras")
+
+    done = run_command(
+        *("-m", "export", run, "--formats", "int8", "--images", 200),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "run_int8.tflite agrees with Keras on" in done.stderr
+    assert not (run / "export").exists()
+    assert not list(run.glob(".*"))
+
+
+@pytest.mark.parametrize("format", TFLITE_FORMATS)
+def test_every_format_has_the_same_interface(model, images, format):
+    signature = interpreter(convert(model, format, images))
+    runner = signature.get_signature_runner()
+    (image,) = runner.get_input_details().values()
+    (probabilities,) = runner.get_output_details().values()
+    assert list(runner.get_input_details()) == ["image"]
+    assert list(runner.get_output_details()) == ["probabilities"]
+    assert image["dtype"] == np.uint8
+    assert image["shape"].tolist() == [1, 16, 16, 3]
+    assert probabilities["dtype"] == np.float32
+    assert probabilities["shape"].tolist() == [1, 5]
+
+
+@pytest.mark.parametrize(
+    ("format", "tolerance"),
+    [("float32", 1e-5), ("float16", 5e-3), ("dynamic", 0.05), ("int8", 0.2)],
+)
+def test_every_format_computes_the_same(model, images, format, tolerance):
+    measured = outputs(convert(model, format, images), images)
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(measured, expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("format", TFLITE_FORMATS)
+def test_only_builtin_operators_occur(model, images, format):
+    for name in operators(convert(model, format, images)):
+        assert not name.startswith(("Flex", "CUSTOM"))
+
+
+def test_dynamic_holds_int8_pointwise_and_float16_depthwise(model):
+    tensors = interpreter(convert(model, "dynamic")).get_tensor_details()
+    kinds = {(*tensor["shape"], tensor["dtype"]) for tensor in tensors}
+    assert (16, 1, 1, 16, np.int8) in kinds
+    assert (1, 3, 7, 16, np.float16) in kinds
+
+
+def test_equal_vectors_are_written_once(model, images):
+    contents = convert(model, "int8", images)
+    repeated = flatbuffer_utils.convert_object_to_bytearray(unpack(contents))
+    assert len(contents) < 0.9 * len(repeated)
+    np.testing.assert_array_equal(
+        outputs(contents, images), outputs(bytes(repeated), images)
+    )
+
+
+@pytest.mark.parametrize("format", ["float32", "dynamic"])
+def test_runs_as_one_delegate(model, images, format):
+    """No operator in the middle of the graph is left to slower kernels."""
+    details = interpreter(convert(model, format))._get_ops_details()
+    delegates = [row for row in details if row["op_name"] == "DELEGATE"]
+    assert len(delegates) == 1
+
+
+def test_logits_features_and_normalised_images_have_their_names(images):
+    logits = ConvMixer(
+        *(8, 1, 3, 4), input_shape=(16, 16, 3), classifier_activation=None
+    )
+    features = ConvMixer(
+        *(8, 1, 3, 4),
+        include_top=False,
+        include_preprocessing=False,
+        input_shape=(16, 16, 3),
+    )
+    for network, name, dtype in (
+        (logits, "logits", np.uint8),
+        (features, "features", np.float32),
+    ):
+        for format in TFLITE_FORMATS:
+            contents = convert(network, format, images.astype(dtype))
+            runner = interpreter(contents).get_signature_runner()
+            assert list(runner.get_output_details()) == [name]
+            assert runner.get_input_details()["image"]["dtype"] == dtype
+
+
+@pytest.mark.parametrize(
+    ("format", "representative", "words"),
+    [
+        ("int4", None, "format must be one of 'float32', 'float16'"),
+        ("int8", None, "representative_images must be real images"),
+        ("int8", np.zeros((2, 8, 8, 3)), "Received: (2, 8, 8, 3)"),
+    ],
+)
+def test_bad_arguments_of_convert(model, format, representative, words):
+    with pytest.raises(ValueError, match="Received") as error:
+        convert(model, format, representative)
+    assert words in str(error.value)
+
+
+def test_a_model_of_any_size_must_be_given_one():
+    model = ConvMixer(8, 1, 3, 4, input_shape=(None, None, 3))
+    with pytest.raises(ValueError, match="fixed height and width"):
+        convert(model, "float32")

@@ -1,0 +1,256 @@
+"""int8 files: which operators, which ranges, and training for them."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from export.int8.calibrate import output_ranges
+from export.int8.fit import without_flat_ends
+from export.int8.qat import convert_qat
+from export.int8.quantize import quantize_int8
+from export.tflite import calibrated_file, convert, fitted_file
+from keras_convmixer import ConvMixer, reparameterize
+from keras_convmixer.data.batches import (
+    held_out_batches,
+    steps_in_epoch,
+    training_batches,
+)
+from keras_convmixer.data.image_data import as_arrays, sample
+from keras_convmixer.data.source import Source
+from tests.helpers import (
+    interpreter,
+    operators,
+    outputs,
+    randomize_norms,
+    run_command,
+)
+
+
+@pytest.fixture(scope="module", params=["gelu", "relu", "hard_swish"])
+def model(request):
+    return random_network(request.param)
+
+
+def random_network(activation, seed=0):
+    keras.utils.set_random_seed(seed)
+    model = ConvMixer(
+        *(16, 1, 9, 2, activation), input_shape=(16, 16, 3), classes=5
+    )
+    randomize_norms(model)
+    return model
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A network for digits, trained, then trained for int8; and its file."""
+    keras.utils.set_random_seed(0)
+    data = Source("digits").load(8)
+    steps = steps_in_epoch(data, 64)
+    batches = training_batches(data, 64, steps, seed=0)
+    model = ConvMixer(24, 2, 7, 1, input_shape=(8, 8, 3), classes=10)
+    model.compile(keras.optimizers.AdamW(0.01), "categorical_crossentropy")
+    options = {"steps_per_epoch": steps, "shuffle": False, "verbose": 0}
+    model.fit(batches, epochs=6, **options)
+    contents, aware = convert_qat(
+        model,
+        sample(data.train, 50),
+        batches,
+        steps,
+        held_out_batches(data, 64),
+        epochs=3,
+    )
+    return model, contents, aware, as_arrays(data.held_out)
+
+
+def test_int8_is_all_integer_up_to_the_last_feature_map(model, images):
+    names = operators(convert(model, "int8", images))
+    assert names[:2] == ["CAST", "QUANTIZE"]
+    assert names[-4:] == ["DEQUANTIZE", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
+    assert "DEQUANTIZE" not in names[:-4]
+    assert "QUANTIZE" not in names[2:]
+
+
+def test_pixels_go_into_int8_files_unchanged(model, images):
+    dark = images // 4
+    tensors = interpreter(convert(model, "int8", dark)).get_tensor_details()
+    (pixels,) = {
+        tensor["quantization"]
+        for tensor in tensors
+        if "patch_rows" in tensor["name"]
+    }
+    assert pixels == (1.0, -128)
+
+
+def test_int8_in_and_out_is_all_integer(model, images):
+    contents = convert(model, "int8", images, io="int8")
+    assert not {"CAST", "QUANTIZE", "DEQUANTIZE"} & set(operators(contents))
+    runner = interpreter(contents).get_signature_runner()
+    image = runner.get_input_details()["image"]
+    output = runner.get_output_details()["probabilities"]
+    assert image["dtype"] == output["dtype"] == np.int8
+    assert image["quantization"] == (1.0, -128)
+    scale, zero_point = output["quantization"]
+    integers = outputs(contents, np.int8(np.int16(images) - 128))
+    measured = scale * (np.float32(integers) - zero_point)
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(measured, expected, atol=0.2)
+
+
+@pytest.mark.parametrize("format", ["float32", "float16", "dynamic"])
+def test_only_int8_files_are_integer_in_and_out(model, format):
+    with pytest.raises(ValueError, match="needs the format int8"):
+        convert(model, format, io="int8")
+
+
+def test_aware_model_rounds_as_the_file_does(model, images):
+    """But for activations of several operators, which files round inside."""
+    from export.int8.quantization_aware import quantization_aware
+
+    inference = reparameterize(model, channel_groups=1)
+    _, ranges = fitted_file(inference, images)
+    limits = output_ranges(ranges, inference)
+    aware = quantization_aware(inference, model, limits)
+    file = outputs(convert(model, "int8", images), images)
+    rounded = aware.predict(np.float32(images), verbose=0)
+    unrounded = inference.predict(np.float32(images), verbose=0)
+    error = np.abs(rounded - file).mean()
+    assert error < 0.5 * np.abs(unrounded - file).mean()
+
+
+@pytest.mark.parametrize(
+    ("activation", "networks"), [("gelu", 3), ("relu", 1), ("hard_swish", 1)]
+)
+def test_fitted_ranges_and_biases_are_closer(images, activation, networks):
+    """Than ranges of all values; of GELU over some networks, by chance."""
+    error = {"simple": 0, "fitted": 0}
+    for seed in range(networks):
+        model = random_network(activation, seed)
+        inference = reparameterize(model, channel_groups=1)
+        file = quantize_int8(*calibrated_file(inference, images))
+        fitted = convert(model, "int8", images)
+        exact = model.predict(images, verbose=0)
+        error["simple"] += np.abs(outputs(file, images) - exact).mean()
+        error["fitted"] += np.abs(outputs(fitted, images) - exact).mean()
+    assert error["fitted"] < 0.8 * error["simple"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gelu", (-3.4, 12)),
+        ("relu", (0, 12)),
+        ("relu6", (0, 6)),
+        ("tanh", (-4.6, 4.6)),
+        ("linear", (-8, 12)),
+        ("leaky_relu", (-8, 12)),
+    ],
+)
+def test_ranges_end_where_the_activation_is_constant(name, expected):
+    limits = without_flat_ends(keras.layers.Activation(name), -8.0, 12.0)
+    np.testing.assert_allclose(limits, expected, atol=0.05)
+
+
+def test_a_range_where_the_activation_is_constant_is_kept():
+    relu = keras.layers.Activation("relu")
+    assert without_flat_ends(relu, -8.0, 0.0) == (-8.0, 0.0)
+
+
+def test_aware_model_without_ranges_rounds_kernels_only(model, images):
+    from export.int8.quantization_aware import (
+        quantization_aware,
+        trained_inference_model,
+    )
+
+    inference = reparameterize(model, channel_groups=1)
+    aware = quantization_aware(inference, model, {})
+    expected = model.predict(images, verbose=0)
+    rounded = aware.predict(np.float32(images), verbose=0)
+    assert 1e-6 < np.abs(rounded - expected).max() < 0.05
+    back = trained_inference_model(aware, model)
+    unrounded = back.predict(np.float32(images), verbose=0)
+    np.testing.assert_allclose(unrounded, expected, atol=1e-5)
+
+
+def test_file_agrees_with_the_model_that_was_trained(trained):
+    _, contents, aware, (images, _) = trained
+    file = outputs(contents, images)
+    rounded = aware.predict(np.float32(images), verbose=0)
+    differ = file.argmax(-1) != rounded.argmax(-1)
+    assert differ.mean() <= 0.015
+    assert np.abs(file - rounded).mean() < 2e-3
+    # Where they differ, the two leading scores are within two of 255 steps.
+    scores = np.log(rounded)
+    scores -= scores.mean(-1, keepdims=True)
+    leading = np.sort(scores[differ])[:, -2:]
+    assert (np.ptp(leading, axis=-1) <= 2 * np.ptp(scores) / 255).all()
+
+
+def test_training_for_int8_loses_nothing(trained):
+    model, contents, _, (images, labels) = trained
+    expected = model.predict(images, verbose=0).argmax(-1)
+    predicted = outputs(contents, images).argmax(-1)
+    assert (predicted == expected).mean() > 0.98
+    loss = (expected == labels).mean() - (predicted == labels).mean()
+    assert loss < 0.006
+
+
+def test_training_for_int8_keeps_the_operators(trained):
+    model, contents, _, (images, _) = trained
+    assert operators(contents) == operators(convert(model, "int8", images[:5]))
+
+
+def test_training_for_int8_changes_weights(trained):
+    model, contents, _, (images, _) = trained
+    before = convert(model, "int8", images[:50])
+    assert len(contents) == pytest.approx(len(before), rel=0.01)
+    assert contents != before
+
+
+def test_a_model_that_gives_logits_is_not_trained_for_int8(images):
+    model = ConvMixer(
+        *(8, 1, 3, 4), input_shape=(16, 16, 3), classifier_activation=None
+    )
+    with pytest.raises(ValueError, match="Received: one that gives logits"):
+        convert_qat(model, images, None, 1, None, 1)
+
+
+def test_command_writes_integers_in_and_out(digits_run, tmp_path):
+    run = shutil.copytree(digits_run, tmp_path / "digits")
+    run_command("-m", "export", run, "--formats", "int8", "--io", "int8")
+    folder = run / "export"
+    report = json.loads((folder / "report.json").read_text())
+    result = report["files"][-1]
+    assert result["file"] == "digits_int8_io_int8.tflite"
+    assert (folder / result["file"]).is_file()
+    assert result["agreement"] >= 0.9
+
+
+def test_keras_2_stays_out_of_the_way(tmp_path):
+    done = run_command(
+        "-c",
+        "import os, subprocess, sys\n"
+        "from keras_convmixer import quantize\n"
+        "import tensorflow as tf\n"
+        "ask = 'import tensorflow as tf; print(tf.keras.version())'\n"
+        "child = subprocess.run([sys.executable, '-c', ask], text=True,\n"
+        "                       capture_output=True).stdout.strip()\n"
+        "print(tf.keras.version(), child, os.environ.get("
+        "'TF_USE_LEGACY_KERAS'))\n",
+        cwd=tmp_path,
+    )
+    ours, child, switch = done.stdout.split()
+    assert ours == child == keras.__version__
+    assert switch == "None"
+
+
+def test_exporting_other_formats_does_not_load_keras_2(tmp_path):
+    done = run_command(
+        "-c",
+        "import sys, export.__main__, export.tflite, export.qat\n"
+        "print('tf_keras' in sys.modules)",
+        cwd=tmp_path,
+    )
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,153 @@
+"""What several tests need: commands, checkpoints, interpreters."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from safetensors.numpy import save_file
+
+from export import FORMATS
+from keras_convmixer import ConvMixer
+
+TFLITE_FILES = tuple(format for format in FORMATS if format != "saved_model")
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def run_command(*arguments, cwd=ROOT, check=True):
+    """Runs Python with those arguments, from the repository's top."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    if check:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def start(*arguments):
+    """A command that runs on, with what it prints in one pipe."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def shared(*parts):
+    """A path in the shared test data; skips the test where there is none."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"needs {'/'.join(parts)}, which is not on this machine")
+    return path
+
+
+def randomize_norms(model, seed=0, extreme=False):
+    """Gives every norm random weights and statistics.
+
+    With `extreme` some scales are zero, nearly zero, negative or large.
+    """
+    random = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            size = layer.gamma.shape[0]
+            gamma = random.uniform(0.5, 1.5, size)
+            if extreme:
+                factors = [0, 1e-8, 1e-3, -1, 20]
+                chosen = random.random(size) < 0.3
+                gamma[chosen] *= random.choice(factors, chosen.sum())
+            layer.set_weights(
+                [
+                    gamma,
+                    random.normal(0, 0.3, size),
+                    random.normal(0, 0.3, size),
+                    random.uniform(0.05, 1, size),
+                ]
+            )
+
+
+def interpreter(contents):
+    """A LiteRT interpreter of the contents of a file."""
+    interpreter = Interpreter(model_content=contents)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def operators(contents):
+    """The operators of a file, without the delegates that run them."""
+    details = interpreter(contents)._get_ops_details()
+    return [row["op_name"] for row in details if row["op_name"] != "DELEGATE"]
+
+
+def outputs(contents, images):
+    """The outputs of a file for images that are run one by one."""
+    runner = interpreter(contents).get_signature_runner()
+    (name,) = runner.get_output_details()
+    return np.concatenate([runner(image=i[None])[name] for i in images])
+
+
+def timm_checkpoint(
+    dim=8, depth=2, kernel=3, patch=4, channels=3, classes=5, seed=0
+):
+    """Random tensors with timm's names and shapes."""
+    random = np.random.default_rng(seed)
+
+    def conv(name, *shape):
+        bound = np.prod(shape[1:]) ** -0.5
+        return {
+            f"{name}.weight": random.uniform(-bound, bound, shape),
+            f"{name}.bias": random.uniform(-bound, bound, shape[0]),
+        }
+
+    def norm(name):
+        return {
+            f"{name}.weight": random.uniform(0.5, 1.5, dim),
+            f"{name}.bias": random.normal(0, 0.3, dim),
+            f"{name}.running_mean": random.normal(0, 0.3, dim),
+            f"{name}.running_var": random.uniform(0.1, 1, dim),
+            f"{name}.num_batches_tracked": np.array(7),
+        }
+
+    tensors = conv("stem.0", dim, channels, patch, patch) | norm("stem.2")
+    for i in range(depth):
+        tensors |= conv(f"blocks.{i}.0.fn.0", dim, 1, kernel, kernel)
+        tensors |= norm(f"blocks.{i}.0.fn.2")
+        tensors |= conv(f"blocks.{i}.1", dim, dim, 1, 1)
+        tensors |= norm(f"blocks.{i}.3")
+    if classes:
+        tensors |= conv("head", classes, dim)
+    return {
+        name: value.astype("float32") if value.ndim else value
+        for name, value in tensors.items()
+    }
+
+
+def small(**options):
+    """The network of `timm_checkpoint()`."""
+    defaults = {"input_shape": (16, 16, 3), "classes": 5}
+    return ConvMixer(8, 2, 3, 4, **{**defaults, **options})
+
+
+def source_file(tmp_path, suffix):
+    """The same weights in each format."""
+    path = tmp_path / f"source{suffix}"
+    timm = tmp_path / "source.safetensors"
+    save_file(timm_checkpoint(), timm)
+    if suffix == ".keras":
+        small(weights=timm).save(path)
+    if suffix == ".weights.h5":
+        small(weights=timm).save_weights(path)
+    return path

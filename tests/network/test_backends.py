@@ -1,0 +1,88 @@
+"""The network builds, trains and computes the same without TensorFlow."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+from tests.helpers import ROOT, run_command
+
+GOLDEN = ROOT / "tests" / "fixtures" / "timm_golden"
+
+PROGRAM = f"""
+import sys
+import keras, numpy as np
+from keras_convmixer import ConvMixer, feature_model
+
+golden = {str(GOLDEN)!r}
+x = np.load(golden + "/gelu_k9_p7.npz")["x"]
+model = ConvMixer(
+    24, 2, 9, 7, classes=7, input_shape=(63, 63, 3), dropout=0.1,
+    include_preprocessing=False, weights=golden + "/gelu_k9_p7.safetensors",
+)
+logits = model.predict(x, verbose=0)
+features = feature_model(model).predict(x, verbose=0)["block_1"]
+pixels = ConvMixer(
+    24, 2, 9, 7, classes=7, input_shape=(63, 63, 3),
+    weights=golden + "/gelu_k9_p7.safetensors",
+).predict(np.clip(64 * x + 128, 0, 255), verbose=0)
+
+before = model.get_weights()
+model.compile("sgd", "sparse_categorical_crossentropy")
+loss = model.train_on_batch(x, np.arange(4))
+moved = sum((a != b).any() for a, b in zip(before, model.get_weights()))
+model.save(sys.argv[1] + ".keras")
+np.savez(
+    sys.argv[1], logits=logits, features=features, pixels=pixels,
+    loss=float(loss), moved=moved, variables=len(before),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What each backend computes, in a process of its own."""
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("needs jax, which is not installed")
+    folder = tmp_path_factory.mktemp("backends")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("tensorflow", "jax"):
+            patch.setenv("KERAS_BACKEND", name)
+            run_command("-c", PROGRAM, folder / f"{name}.npz")
+    return folder
+
+
+@pytest.mark.parametrize("output", ["logits", "features", "pixels"])
+def test_jax_computes_what_tensorflow_computes(results, output):
+    expected = np.load(results / "tensorflow.npz")[output]
+    difference = np.abs(np.load(results / "jax.npz")[output] - expected).max()
+    print(f"{output}: {difference / np.abs(expected).max():.2e} of the largest")
+    assert difference <= 1e-5 * np.abs(expected).max()
+
+
+def test_jax_trains_every_weight(results):
+    jax = np.load(results / "jax.npz")
+    assert np.isfinite(jax["loss"])
+    assert jax["moved"] == jax["variables"]
+
+
+def test_tensorflow_reads_what_jax_saved(results):
+    import keras
+
+    model = keras.models.load_model(results / "jax.npz.keras")
+    assert model.count_params() > 0
+
+
+def test_jax_trains_on_two_devices_what_tensorflow_exports(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("jax")
+    run = tmp_path / "digits"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    done = run_command("train.py", "--replicas", 2, "--run", run)
+    assert "cpu:0, cpu:1" in done.stdout
+    assert json.loads((run / "metrics.json").read_text())["top1"] >= 0.98
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    run_command("-m", "export", run, "--formats", "float32")
+    assert (run / "export" / "digits_float32.tflite").is_file()

@@ -1,0 +1,134 @@
+"""The inference form computes what the trained model computes."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_convmixer import ConvMixer, reparameterize
+from keras_convmixer.inference.depthwise_parts import MAX_TAPS, depthwise_parts
+from tests.helpers import randomize_norms
+
+
+def random_case(seed):
+    """A network anywhere in the space of options, and images for it."""
+    keras.utils.set_random_seed(seed)
+    random = np.random.default_rng(seed)
+    patch_size = int(random.integers(1, 8))
+    height, width = patch_size * random.integers(1, 8, 2)
+    channels = int(random.choice([1, 3, 4]))
+    pixels = bool(random.random() < 0.5)
+    top = bool(random.random() < 0.6)
+    fixed = bool(random.random() < 0.7)
+    model = ConvMixer(
+        dim=int(random.choice([1, 3, 8, 16])),
+        depth=int(random.integers(1, 4)),
+        kernel_size=seed % 17 + 1,
+        patch_size=patch_size,
+        activation=str(random.choice(["gelu", "relu", "silu"])),
+        include_top=top,
+        include_preprocessing=pixels,
+        input_shape=(height, width, channels)
+        if fixed
+        else (None, None, channels),
+        pooling=[None, "avg", "max"][seed % 3],
+        classes=5,
+        classifier_activation=[None, "softmax"][seed % 2],
+    )
+    randomize_norms(model, seed, extreme=True)
+    images = random.uniform(0, 255, (2, height, width, channels))
+    return model, images if pixels else images / 64 - 2
+
+
+@pytest.mark.parametrize("start", range(0, 200, 20))
+def test_equals_the_trained_model_on_random_networks(start):
+    for seed in range(start, start + 20):
+        model, images = random_case(seed)
+        expected = model(images).numpy()
+        outputs = reparameterize(model)(images).numpy()
+        assert outputs.shape == expected.shape
+        difference = np.abs(outputs - expected).max()
+        assert difference <= 1e-5 * np.abs(expected).max(), f"seed {seed}"
+    keras.backend.clear_session()
+
+
+@pytest.mark.parametrize(
+    ("channel_groups", "whole_pointwise", "splits"),
+    [(1, False, 0), (2, False, 1), (4, False, 1), (4, True, 2)],
+)
+def test_groups_of_channels_change_nothing(
+    channel_groups, whole_pointwise, splits
+):
+    model = ConvMixer(16, 2, 7, 2, input_shape=(8, 8, 3), classes=5)
+    randomize_norms(model)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3))
+    inference = reparameterize(model, channel_groups, whole_pointwise)
+    kinds = [type(operation).__name__ for operation in inference.operations]
+    assert kinds.count("Split") == splits
+    np.testing.assert_allclose(
+        inference(images), model(images), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_leaves_no_norm_and_no_large_depthwise_kernel():
+    model = ConvMixer(8, 2, 9, 2, input_shape=(8, 8, 3), classes=5)
+    for layer in reparameterize(model).layers:
+        assert not isinstance(
+            layer,
+            keras.layers.BatchNormalization | keras.layers.Normalization,
+        )
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            assert np.prod(layer.kernel_size) <= MAX_TAPS
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_model_of_mixed_precision_becomes_float32(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        mixed = ConvMixer(8, 2, 7, 2, input_shape=(8, 8, 3), classes=5)
+        randomize_norms(mixed)
+        inference = reparameterize(mixed)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    full = ConvMixer(8, 2, 7, 2, input_shape=(8, 8, 3), classes=5)
+    full.set_weights(mixed.get_weights())
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3))
+    assert {layer.output.dtype for layer in inference.layers} == {"float32"}
+    np.testing.assert_allclose(
+        inference(images), full(images), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("dim", "groups"), [(256, 1), (513, 1), (516, 4), (1536, 8), (1540, 4)]
+)
+def test_groups_are_the_most_that_divide_the_channels(dim, groups):
+    model = ConvMixer(dim, 1, 3, 4, input_shape=(8, 8, 3), include_top=False)
+    names = [layer.name for layer in reparameterize(model).layers]
+    assert sum(name.endswith("_pointwise") for name in names) == groups
+
+
+def test_is_saved_and_loaded_like_any_model(tmp_path):
+    model = ConvMixer(16, 1, 7, 2, input_shape=(8, 8, 3), classes=5)
+    inference = reparameterize(model, channel_groups=2)
+    inference.save(tmp_path / "inference.keras")
+    loaded = keras.saving.load_model(tmp_path / "inference.keras")
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3))
+    np.testing.assert_allclose(loaded(images), inference(images), rtol=1e-6)
+
+
+def test_refuses_a_model_with_other_layers():
+    image = keras.Input((8, 8, 3))
+    brighter = keras.layers.Rescaling(2, name="brighter")(image)
+    model = ConvMixer(8, 1, 3, 2, input_tensor=brighter)
+    with pytest.raises(ValueError, match="brighter"):
+        reparameterize(model)
+
+
+@pytest.mark.parametrize("kernel_size", range(1, 24))
+def test_parts_cover_every_tap_once(kernel_size):
+    parts = depthwise_parts(kernel_size)
+    taps = [(i, j) for part in parts for i in part.rows for j in part.columns]
+    every = [(i, j) for i in range(kernel_size) for j in range(kernel_size)]
+    assert sorted(taps) == every
+    for part in parts:
+        assert len(part.rows) * len(part.columns) <= MAX_TAPS

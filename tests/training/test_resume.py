@@ -1,0 +1,98 @@
+"""A training that is stopped and goes on ends as if it had not been."""
+
+import random
+import signal
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from tests.helpers import run_command, start
+
+
+def stop(process, run, epochs, signal):
+    """Sends a signal soon after the first `epochs`, anywhere in the next."""
+    history = run / "history.csv"
+    while not history.exists() or history.read_text().count("\n") <= epochs:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+    time.sleep(random.uniform(0, 0.3))
+    process.send_signal(signal)
+    return process.communicate()[0]
+
+
+def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
+    run = tmp_path / "run"
+    with start("train.py", "--epochs", 6, "--run", run) as process:
+        stop(process, run, 1, signal.SIGKILL)
+    with start("train.py", "--resume", run) as process:
+        # Not SIGINT, which what a shell starts in the background ignores.
+        printed = stop(process, run, 3, signal.SIGTERM)
+    assert process.returncode == 130
+    assert f"to go on: python train.py --resume {run}" in printed
+    assert not list(run.glob(".*"))
+    run_command("train.py", "--resume", run)
+
+    weights, expected = (
+        keras.saving.load_model(folder / "best.keras").get_weights()
+        for folder in (run, digits_run)
+    )
+    for ours, theirs in zip(weights, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for name in ("history.csv", "metrics.json", "labels.txt"):
+        assert (run / name).read_bytes() == (digits_run / name).read_bytes()
+    assert {path.name for path in run.iterdir()} == {
+        *("best.keras", "config.json", "history.csv", "labels.txt"),
+        *("metrics.json", "plots"),
+    }
+
+
+def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
+    run = tmp_path / "run"
+    with start(
+        "train.py", "--epochs", 1, "--limit-steps", 2, "--run", run
+    ) as process:
+        while not (run / "backup.weights.h5").exists():
+            time.sleep(0.02)
+        process.kill()
+    if (run / "metrics.json").exists():
+        pytest.skip("the evaluation was too fast to be interrupted")
+    run_command("train.py", "--resume", run)
+    assert (run / "metrics.json").is_file()
+    assert not (run / "backup.weights.h5").exists()
+
+
+def test_a_backup_goes_on_where_it_was(tmp_path):
+    from keras_convmixer.training.callbacks import Backup
+    from keras_convmixer.training.compile import compile_for_training
+    from keras_convmixer.training.recipes import DIGITS
+
+    def model():
+        model = DIGITS.replace(depth=1, dim=8).build(10)
+        compile_for_training(model, DIGITS, total_steps=40)
+        return model
+
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3))
+    labels = np.eye(10)[np.arange(64) % 10]
+    backup = Backup(tmp_path / "backup.weights.h5")
+    assert backup.restore(model()) == 0
+    first, second = model(), model()
+    options = {"batch_size": 16, "verbose": 0, "shuffle": False}
+    first.fit(pixels, labels, epochs=3, callbacks=[backup], **options)
+    assert backup.restore(second) == 3
+    for m in (first, second):
+        m.fit(pixels, labels, initial_epoch=3, epochs=4, **options)
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
+    run = tmp_path / "run"
+    done = run_command(
+        *("train.py", "--run", run, "--learning-rate", "1e30"), check=False
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "Try a lower --learning-rate" in line
+    assert not (run / "best.keras").exists()

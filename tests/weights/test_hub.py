@@ -1,0 +1,124 @@
+"""ImageNet weights come from the hub once, and then from its cache."""
+
+import functools
+import http.server
+import os
+import re
+import socket
+import threading
+
+import pytest
+from safetensors.numpy import save_file
+
+from tests.helpers import run_command, timm_checkpoint
+
+RELEASED = {"dim": 768, "depth": 32, "kernel": 7, "patch": 7, "classes": 1000}
+REPOSITORY = "timm/convmixer_768_32.in1k"
+
+LOAD = """
+import time
+from keras_convmixer import ConvMixer_768_32
+start = time.monotonic()
+try:
+    model = ConvMixer_768_32(weights="imagenet")
+    print(float(model.get_layer("head").bias[0]))
+except OSError as error:
+    print(time.monotonic() - start, error)
+"""
+
+# The same without the network, which takes seconds to build.
+FIND = """
+import time
+from keras_convmixer.weights.hub import imagenet_file
+from keras_convmixer.variants import VARIANTS
+start = time.monotonic()
+try:
+    print(imagenet_file(VARIANTS["convmixer_768_32"].arguments))
+except OSError as error:
+    print(time.monotonic() - start, error)
+"""
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A file like the released one of 768/32, with random weights."""
+    path = tmp_path_factory.mktemp("released") / "model.safetensors"
+    tensors = timm_checkpoint(**RELEASED)
+    save_file(tensors, path)
+    return path, float(tensors["head.bias"][0])
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Empty homes for Keras and the hub; nothing answers at the hub."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    return tmp_path
+
+
+def test_without_a_network_the_error_says_where_to_put_the_file(home, released):
+    path, bias = released
+    seconds, error = run_command("-c", FIND).stdout.strip().split(" ", 1)
+    print(f"offline: {float(seconds):.1f} s")
+    assert float(seconds) < 30
+    assert REPOSITORY in error
+    assert "model.safetensors" in error
+
+    place = re.search(r"save it as (\S+\.safetensors)", error)[1]
+    assert place.startswith(str(home / "keras"))
+    os.makedirs(os.path.dirname(place))
+    os.symlink(path, place)
+    assert float(run_command("-c", LOAD).stdout) == pytest.approx(bias)
+
+
+def test_a_hub_that_never_answers_is_given_up_in_time(home, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+        seconds, error = run_command("-c", FIND).stdout.strip().split(" ", 1)
+    print(f"silent hub: {float(seconds):.1f} s")
+    assert float(seconds) < 30
+    assert REPOSITORY in error
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """What the Hugging Face hub answers for one file."""
+
+    def __init__(self, path, *arguments):
+        self.contents = path.read_bytes()
+        super().__init__(*arguments)
+
+    def do_HEAD(self):
+        found = self.path == f"/{REPOSITORY}/resolve/main/model.safetensors"
+        self.send_response(200 if found else 404)
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("ETag", '"etag"')
+        self.send_header("Content-Length", str(len(self.contents)))
+        self.end_headers()
+
+    def do_GET(self):
+        self.do_HEAD()
+        self.wfile.write(self.contents)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_the_hub_is_asked_once_and_then_its_cache(home, released, monkeypatch):
+    path, bias = released
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Hub, path)
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    try:
+        assert float(run_command("-c", LOAD).stdout) == pytest.approx(bias)
+    finally:
+        server.shutdown()
+        server.server_close()
+    cached = run_command("-c", FIND).stdout.strip()
+    assert cached.startswith(str(home / "hub"))

@@ -1,0 +1,91 @@
+"""The weights in the package."""
+
+import csv
+import re
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_convmixer import ConvMixer
+from keras_convmixer.data.image_data import as_arrays
+from keras_convmixer.data.source import Source
+from keras_convmixer.training.recipes import RECIPES
+from keras_convmixer.variants import parse_variant, short_form
+from keras_convmixer.weights.shipped import FOLDER, files
+from tests.helpers import shared
+
+SHIPPED = [path.name.split(".")[0] for path in files()]
+
+
+def build(stem, **options):
+    """The network of a file's name, with the weights of its data set."""
+    data, *network = stem.split("-")
+    options = {"input_shape": (32, 32, 3), "classes": 10} | options
+    arguments = parse_variant("/".join(network)).arguments
+    return ConvMixer(**arguments, weights=data, **options)
+
+
+def card_top1(stem):
+    (percent,) = re.findall(
+        r"^\*\*([\d.]+)%\*\*", (FOLDER / f"{stem}.md").read_text(), re.M
+    )
+    return float(percent) / 100
+
+
+def test_the_network_of_the_recipe_is_there():
+    network = short_form(**RECIPES["cifar10_cpu"].network)
+    assert "-".join(["cifar10", *network.split("/")]) in SHIPPED
+
+
+@pytest.mark.parametrize("stem", SHIPPED)
+def test_card_says_what_the_log_says(stem):
+    with (FOLDER / f"{stem}.csv").open(newline="") as file:
+        best = max(float(row["val_accuracy"]) for row in csv.DictReader(file))
+    assert card_top1(stem) == pytest.approx(best, abs=5e-4)
+
+
+@pytest.mark.parametrize("stem", SHIPPED)
+def test_held_out_accuracy_is_that_of_the_card(stem):
+    data = Source("cifar10", data_dir=str(shared("tfds"))).load(32)
+    images, labels = as_arrays(data.held_out, 1000)
+    predicted = build(stem).predict(images, verbose=0).argmax(-1)
+    # Three deviations of a thousand draws.
+    assert (predicted == labels).mean() > card_top1(stem) - 0.035
+
+
+def test_another_network_has_none():
+    with pytest.raises(ValueError, match=r"exist for 128/8/k7/p2.*'dim': 64"):
+        ConvMixer(64, 8, 7, 2, classes=10, weights="cifar10")
+
+
+def test_another_number_of_classes_gets_a_new_head():
+    stem = SHIPPED[0]
+    with pytest.warns(UserWarning, match="head is new"):
+        new = build(stem, classes=3)
+    old = build(stem)
+    for layer in new.layers:
+        if layer.name != "head":
+            for ours, theirs in zip(
+                layer.get_weights(),
+                old.get_layer(layer.name).get_weights(),
+                strict=True,
+            ):
+                np.testing.assert_array_equal(ours, theirs)
+
+
+def test_features_are_those_behind_the_classifier():
+    stem = SHIPPED[0]
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        features = build(stem, include_top=False, pooling="avg")
+    model = build(stem)
+    inner = keras.Model(model.input, model.get_layer("pool").output)
+    np.testing.assert_allclose(
+        features.predict(images, verbose=0),
+        inner.predict(images, verbose=0),
+        rtol=1e-5,
+        atol=1e-6,
+    )

@@ -1,0 +1,285 @@
+"""Weights come from files and the hub, whole or not at all."""
+
+import re
+import struct
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from keras_convmixer import ConvMixer
+from keras_convmixer.weights.load import load_weights
+from tests.helpers import (
+    ROOT,
+    randomize_norms,
+    small,
+    source_file,
+    timm_checkpoint,
+)
+
+GOLDEN = ROOT / "tests" / "fixtures" / "timm_golden"
+GOLDEN_NETWORKS = {
+    "gelu_k8_p2": (16, 2, 8, 2),
+    "gelu_k9_p7": (24, 2, 9, 7),
+    "relu_k7_p14": (20, 3, 7, 14),
+}
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A checkpoint that fits `small()`, and where it is."""
+    tensors = timm_checkpoint()
+    save_file(tensors, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors", tensors
+
+
+def images(channels=3):
+    random = np.random.default_rng(1)
+    return random.uniform(0, 255, (2, 16, 16, channels)).astype("float32")
+
+
+def outputs(model, x):
+    return keras.ops.convert_to_numpy(model(x))
+
+
+def golden(name, **options):
+    dim, depth, kernel_size, patch_size = GOLDEN_NETWORKS[name]
+    pair = np.load(GOLDEN / f"{name}.npz")
+    model = ConvMixer(
+        dim,
+        depth,
+        kernel_size,
+        patch_size,
+        activation=name[:4],
+        include_preprocessing=False,
+        weights=GOLDEN / f"{name}.safetensors",
+        input_shape=pair["x"].shape[1:],
+        classes=pair["logits"].shape[1],
+        classifier_activation=None,
+        **options,
+    )
+    return model, pair
+
+
+@pytest.mark.parametrize("name", GOLDEN_NETWORKS)
+def test_equals_timm(name):
+    for options, output in (
+        ({}, "logits"),
+        ({"include_top": False}, "features"),
+    ):
+        model, pair = golden(name, **options)
+        difference = np.abs(outputs(model, pair["x"]) - pair[output]).max()
+        relative = difference / np.abs(pair[output]).max()
+        print(f"{name} {output}: {relative:.1e} of the largest")
+        assert relative <= 1e-5
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_checkpoints_load_as_float32(tmp_path, precision):
+    path = tmp_path / "half.safetensors"
+    values = timm_checkpoint()
+    if precision == "float16":
+        save_file({k: v.astype("float16") for k, v in values.items()}, path)
+    else:
+        write_bfloat16(values, path)
+    kernel = small(weights=path).get_layer("stem_conv").kernel
+    expected = values["stem.0.weight"].transpose(2, 3, 1, 0)
+    assert kernel.dtype == "float32"
+    np.testing.assert_allclose(kernel, expected, rtol=1e-2)
+
+
+def write_bfloat16(tensors, path):
+    """safetensors writes bfloat16 from PyTorch only, so by hand."""
+    header, data = {}, b""
+    for name, value in tensors.items():
+        top_half = np.ascontiguousarray(
+            np.atleast_1d(value).astype("float32").view("uint16")[..., 1::2]
+        ).tobytes()
+        header[name] = {
+            "dtype": "BF16",
+            "shape": list(value.shape),
+            "data_offsets": [len(data), len(data) + len(top_half)],
+        }
+        data += top_half
+    text = repr(header).replace("'", '"').encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_files_of_keras_load(tmp_path, suffix):
+    source = small()
+    randomize_norms(source)
+    source.compile("adam", "sparse_categorical_crossentropy")
+    source.fit(images(), np.array([0, 1]), verbose=0)
+    path = tmp_path / f"model{suffix}"
+    source.save(path) if suffix == ".keras" else source.save_weights(path)
+    np.testing.assert_array_equal(
+        outputs(small(weights=path), images()), outputs(source, images())
+    )
+
+
+FORMATS = pytest.mark.parametrize(
+    "suffix", [".safetensors", ".keras", ".weights.h5"]
+)
+
+
+@FORMATS
+def test_other_classes_load_the_trunk_and_say_so(tmp_path, suffix):
+    path = source_file(tmp_path, suffix)
+    with pytest.warns(UserWarning, match="head is new.*5 classes.*model 7"):
+        model = small(weights=path, classes=7)
+    assert model.output_shape == (None, 7)
+    whole = small(weights=path)
+    for layer in whole.layers[:-1]:
+        for old, new in zip(
+            layer.get_weights(),
+            model.get_layer(layer.name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(old, new)
+
+
+@FORMATS
+def test_without_the_top_the_trunk_loads(tmp_path, suffix):
+    path = source_file(tmp_path, suffix)
+    whole = small(weights=path)
+    trunk = small(weights=path, include_top=False, pooling="avg")
+    head = whole.get_layer("head")
+    np.testing.assert_allclose(
+        outputs(head, outputs(trunk, images())),
+        outputs(whole, images()),
+        atol=1e-6,
+    )
+
+
+def test_a_checkpoint_without_a_head_says_that_the_head_is_new(tmp_path):
+    save_file(timm_checkpoint(classes=0), tmp_path / "trunk.safetensors")
+    with pytest.warns(UserWarning, match="head is new.*has none"):
+        small(weights=tmp_path / "trunk.safetensors")
+
+
+@FORMATS
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_the_stem_adapts_to_the_channels(tmp_path, suffix, channels):
+    path = source_file(tmp_path, suffix)
+    model = small(weights=path, input_shape=(16, 16, channels))
+    kernel = keras.ops.convert_to_numpy(model.get_layer("stem_conv").kernel)
+    given = timm_checkpoint()["stem.0.weight"].transpose(2, 3, 1, 0)
+    if channels == 1:
+        expected = given.sum(2, keepdims=True)
+    else:
+        chosen = [i % 3 for i in range(channels)]
+        expected = given[:, :, chosen] * 3 / channels
+    np.testing.assert_allclose(kernel, expected, atol=1e-6)
+
+
+def test_a_checkpoint_of_other_channels_adapts_to_three(tmp_path):
+    tensors = timm_checkpoint(channels=1)
+    save_file(tensors, tmp_path / "grey.safetensors")
+    kernel = small(weights=tmp_path / "grey.safetensors").get_weights()[0]
+    given = tensors["stem.0.weight"].transpose(2, 3, 1, 0)
+    np.testing.assert_allclose(kernel, np.repeat(given, 3, 2) / 3, atol=1e-6)
+
+
+def wrong_shape(tensors):
+    tensors["blocks.1.1.weight"] = np.zeros((8, 7, 1, 1), "float32")
+
+
+def wrong_rank(tensors):
+    tensors["blocks.1.1.weight"] = np.zeros((8, 8), "float32")
+
+
+def integers(tensors):
+    tensors["blocks.1.1.weight"] = np.zeros((8, 8, 1, 1), "int8")
+
+
+def missing(tensors):
+    del tensors["blocks.1.1.weight"]
+
+
+def extra(tensors):
+    tensors["blocks.1.1.weight.extra"] = np.zeros(3, "float32")
+
+
+def half_a_head(tensors):
+    del tensors["head.bias"]
+
+
+def broken_head(tensors):
+    tensors["head.bias"] = np.zeros(4, "float32")
+
+
+def no_channels(tensors):
+    tensors["stem.0.weight"] = np.zeros((8, 0, 4, 4), "float32")
+
+
+def no_number(tensors):
+    tensors["blocks.1.1.weight"][3, 2] = np.nan
+
+
+def no_variance(tensors):
+    tensors["blocks.1.3.running_var"][1] = -0.5
+
+
+@pytest.mark.parametrize(
+    ("damage", "tensor"),
+    [
+        (wrong_shape, "blocks.1.1.weight"),
+        (wrong_rank, "blocks.1.1.weight"),
+        (integers, "blocks.1.1.weight"),
+        (missing, "blocks.1.1.weight"),
+        (extra, "blocks.1.1.weight.extra"),
+        (half_a_head, "head.bias"),
+        (broken_head, "head.weight"),
+        (no_channels, "stem.0.weight"),
+        (no_number, "blocks.1.1.weight"),
+        (no_variance, "blocks.1.3.running_var"),
+    ],
+)
+def test_a_tensor_that_does_not_fit_is_named(checkpoint, damage, tensor):
+    path, tensors = checkpoint
+    damage(tensors)
+    save_file(tensors, path)
+    model = small()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=re.escape(tensor)) as error:
+        load_weights(model, path)
+    assert str(path) in str(error.value)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(
+    "option", [{"dim": 16}, {"depth": 3}, {"kernel_size": 5}, {"patch_size": 2}]
+)
+@FORMATS
+def test_weights_of_another_network_are_an_error(tmp_path, suffix, option):
+    path = source_file(tmp_path, suffix)
+    network = {"dim": 8, "depth": 2, "kernel_size": 3, "patch_size": 4}
+    with pytest.raises(ValueError, match="does not fit the network") as error:
+        ConvMixer(**network | option, input_shape=(16, 16, 3), weights=path)
+    assert str(path) in str(error.value)
+
+
+def test_weights_for_another_activation_are_an_error(tmp_path):
+    path = source_file(tmp_path, ".keras")
+    with pytest.raises(ValueError, match="'gelu', the model has 'relu'"):
+        small(weights=path, activation="relu")
+
+
+@pytest.mark.parametrize("weights", ["imagnet", "model.pth", 5])
+def test_unknown_weights_say_what_exists(weights):
+    with pytest.raises(ValueError, match=r"'imagenet'.*safetensors") as error:
+        small(weights=weights)
+    assert repr(weights) in str(error.value)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ValueError, match=r"no file /no/model\.safetensors"):
+        small(weights="/no/model.safetensors")
+
+
+def test_networks_without_imagenet_weights_hear_which_have_them():
+    with pytest.raises(ValueError, match=r"convmixer_1536_20.*Received.*8"):
+        small(weights="imagenet")
