@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
     in_new_process,
@@ -41,7 +42,7 @@ def main(arguments=None):
 
         for path in args.files:
             if not path.is_file():
-                raise ValueError(f"FILE must be a file. Received: {path}")
+                raise UserError(f"FILE must be a file. Received: {path}")
         rows = [
             in_new_process(benchmark, path, threads, args.seconds)
             for path in args.files

@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
@@ -61,7 +62,7 @@ def load(path, threads=None):
         ValueError: If it is something else, or its images are not square.
     """
     if path.suffix not in SUFFIXES or not path.is_file():
-        raise ValueError(
+        raise UserError(
             f"FILE must be a file that ends in {' or '.join(SUFFIXES)}. "
             f"Received: {path}"
         )
@@ -82,12 +83,12 @@ def load(path, threads=None):
         run = TFLiteFile(path, threads)
         labels = read_labels(path)
         if len(labels) != run.classes:
-            raise ValueError(
+            raise UserError(
                 f"{path} has {run.classes} classes and {len(labels)} labels"
             )
         sides = run.image_size
     if None in sides or sides[0] != sides[1]:
-        raise ValueError(f"{path} must take square images. Found: {sides}")
+        raise UserError(f"{path} must take square images. Found: {sides}")
     return sides[0], run, labels
 
 

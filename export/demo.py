@@ -5,6 +5,7 @@ import http.server
 import shutil
 from pathlib import Path
 
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
     integer_from,
@@ -64,9 +65,9 @@ def write_demo(run):
     """
     models = exported_models(run)
     if not models:
-        raise ValueError(f"{run.path} is not exported: it has no .tflite file")
+        raise UserError(f"{run.path} is not exported: it has no .tflite file")
     if not PACKAGE.is_dir():
-        raise ValueError(
+        raise UserError(
             f"the page's packages are missing: run `npm ci --prefix {PAGE}`"
         )
     with replacing(run.path / "demo") as folder:

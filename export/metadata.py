@@ -13,6 +13,7 @@ import flatbuffers
 import numpy as np
 
 from keras_convmixer import __version__
+from keras_convmixer.utils.checks import UserError
 
 from .flatbuffer import pack, unpack
 
@@ -104,11 +105,11 @@ def read_labels(path):
     try:
         with zipfile.ZipFile(path) as files:
             if files.getinfo(LABELS).file_size > MAX_LABEL_BYTES:
-                raise ValueError("it is too long")
+                raise UserError("it is too long")
             return files.read(LABELS).decode().splitlines()
     # Zip and its compressions each have their own for a bad file.
     except Exception as error:
-        raise ValueError(f"{path} holds no {LABELS}: {error}") from None
+        raise UserError(f"{path} holds no {LABELS}: {error}") from None
 
 
 def write(builder, value):

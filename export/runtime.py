@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
 
 
@@ -33,12 +34,12 @@ class TFLiteFile:
                 self.interpreter.allocate_tensors()
                 self.runner = self.interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
-            raise ValueError(f"{path} can't be run: {error}") from None
+            raise UserError(f"{path} can't be run: {error}") from None
         image = self.runner.get_input_details().get("image")
         self.output = self.runner.get_output_details().get("probabilities")
         found = [d["dtype"] for d in (image, self.output) if d]
         if found not in ([np.uint8, np.float32], [np.int8, np.int8]):
-            raise ValueError(
+            raise UserError(
                 f"{path} must take uint8 `image` and give float32 "
                 f"`probabilities`, or both int8. Found: {found}"
             )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_convmixer.inference.reparameterize import reparameterize
-from keras_convmixer.utils.checks import check_choice
+from keras_convmixer.utils.checks import UserError, check_choice
 
 from . import IO, TFLITE_FORMATS
 from .converter import run_converter
@@ -49,7 +49,7 @@ def convert(model, format, representative_images=None, io="uint8"):
         inference = reparameterize(model, channel_groups=1)
         return quantize_int8(*fitted_file(inference, images, io), io)
     if io == "int8":
-        raise ValueError(f"io 'int8' needs the format int8. Received: {format}")
+        raise UserError(f"io 'int8' needs the format int8. Received: {format}")
     is_dynamic = format == "dynamic"
     inference = reparameterize(model, whole_pointwise=is_dynamic)
     inference = device_model(inference, input_type(model))
@@ -92,12 +92,12 @@ def check_model(model):
     """The size of its images must be fixed, its weights finite."""
     for variable in model.weights:
         if not np.isfinite(variable.numpy()).all():
-            raise ValueError(
+            raise UserError(
                 f"model must have finite weights. {variable.path} has not"
             )
     shape = model.input_shape[1:]
     if None in shape:
-        raise ValueError(
+        raise UserError(
             "model must have a fixed height and width to be converted. "
             f"Received: {shape}"
         )
@@ -108,7 +108,7 @@ def check_images(images, model):
     shape = model.input_shape[1:]
     images = np.asarray([] if images is None else images)
     if len(images) == 0 or images.shape[1:] != tuple(shape):
-        raise ValueError(
+        raise UserError(
             "representative_images must be real images of shape "
             f"{('N', *shape)} for an int8 file. Received: "
             f"{images.shape if len(images) else None}"

@@ -2,6 +2,8 @@
 
 import re
 
+from keras_convmixer.utils.checks import UserError
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -17,7 +19,7 @@ def architecture(model):
     """
     found = {layer.name: layer for layer in model.layers}
     if not {"stem_conv", "stem_activation", "block_0_depthwise"} <= set(found):
-        raise ValueError(
+        raise UserError(
             "model must be one that keras_convmixer.ConvMixer built. "
             f"Received: {model.name!r} with the layers {list(found)[:5]}..."
         )

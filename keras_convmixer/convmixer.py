@@ -16,7 +16,7 @@ import keras
 from keras import layers
 
 from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
-from keras_convmixer.utils.checks import check_choice, check_positive
+from keras_convmixer.utils.checks import UserError, check_choice, check_positive
 
 MAX_PARAMETERS = 2**30  # 20 times those of the paper's largest network.
 MAX_DEPTH = 1000
@@ -92,10 +92,12 @@ def ConvMixer(
         classes=classes,
     )
     if not 0 <= dropout < 1:
-        raise ValueError(
+        raise UserError(
             f"dropout must be at least 0 and less than 1. Received: {dropout!r}"
         )
     check_choice("pooling", pooling, (None, "avg", "max"))
+    check_activation("activation", activation)
+    check_activation("classifier_activation", classifier_activation)
     image = image_input(input_tensor, input_shape, include_top, patch_size)
     check_parameters(dim, depth, kernel_size, patch_size, image.shape[-1])
 
@@ -221,13 +223,13 @@ def image_input(input_tensor, input_shape, include_top, patch_size):
     else:
         shape = (224, 224, 3) if include_top else (None, None, 3)
     if len(shape) != 3 or not shape[-1] or shape[-1] < 1:
-        raise ValueError(
+        raise UserError(
             "input_shape must be (height, width, channels) with at least one "
             f"channel. Received: {shape}"
         )
     for side in shape[:2]:
         if side is not None and (side < patch_size or side % patch_size):
-            raise ValueError(
+            raise UserError(
                 "height and width must be multiples of "
                 f"patch_size={patch_size}, or None. Received: {shape}"
             )
@@ -236,11 +238,21 @@ def image_input(input_tensor, input_shape, include_top, patch_size):
     return keras.Input(shape, name="image")
 
 
+def check_activation(argument, value):
+    try:
+        keras.activations.get(value)
+    except (ValueError, TypeError):
+        raise UserError(
+            f"{argument} must be a function, or a name that Keras knows. "
+            f"Received: {value!r}"
+        ) from None
+
+
 def check_parameters(dim, depth, kernel_size, patch_size, channels):
     """An error in place of a machine that runs out of memory."""
     body = depth * (kernel_size**2 + dim) + channels * patch_size**2
     if dim * body > MAX_PARAMETERS or depth > MAX_DEPTH:
-        raise ValueError(
+        raise UserError(
             f"the network may have at most {MAX_PARAMETERS:,} parameters and "
             f"{MAX_DEPTH:,} blocks. Received: {dim * body:,} and {depth:,}"
         )

@@ -3,6 +3,7 @@
 import keras
 
 from keras_convmixer.architecture import architecture
+from keras_convmixer.utils.checks import UserError
 
 
 def feature_model(model):
@@ -45,7 +46,7 @@ def freeze(model, blocks):
     """
     depth = architecture(model)["depth"]
     if blocks not in range(depth + 1):
-        raise ValueError(
+        raise UserError(
             f"blocks must be from 0 to {depth}, the depth of the network. "
             f"Received: {blocks!r}"
         )

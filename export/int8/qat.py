@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 from keras_convmixer.inference.reparameterize import reparameterize
+from keras_convmixer.utils.checks import UserError
 
 from ..int8.calibrate import output_ranges, set_output_ranges
 from ..int8.quantize import quantize_int8
@@ -55,7 +56,7 @@ def convert_qat(
 
     check_model(model)
     if output_name(model) != "probabilities":
-        raise ValueError(
+        raise UserError(
             "model must give probabilities to be trained for int8. Received: "
             f"one that gives {output_name(model)}"
         )

@@ -8,6 +8,7 @@ import math
 
 from keras_convmixer.data.image_data import images_in_memory
 from keras_convmixer.data.seeds import fold_in
+from keras_convmixer.utils.checks import UserError
 
 GROUP = 16  # Images at most that have RandAugment's operations in common.
 
@@ -24,7 +25,7 @@ def steps_in_epoch(data, batch_size, limit_steps=None):
         ValueError: If there are fewer images than make a batch.
     """
     if batch_size > data.num_train:
-        raise ValueError(
+        raise UserError(
             f"batch size must be at most {data.num_train}, the number of "
             f"training images. Received: {batch_size}"
         )

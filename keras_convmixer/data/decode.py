@@ -6,6 +6,8 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
+from keras_convmixer.utils.checks import UserError
+
 Image.init()  # Threads that open their first image together would disturb it.
 
 # What PIL reads by itself: for others, it runs other programs.
@@ -40,10 +42,10 @@ def read_image(path):
     try:
         with Image.open(path, formats=KINDS) as file:
             if max(file.size) > LONGEST * min(file.size):
-                raise ValueError(f"its sides are {file.size} pixels")
+                raise UserError(f"its sides are {file.size} pixels")
             return as_rgb(ImageOps.exif_transpose(file))
     except (*broken, *too_large) as error:
-        raise ValueError(f"{path} can't be read as an image: {error}") from None
+        raise UserError(f"{path} can't be read as an image: {error}") from None
 
 
 def as_rgb(image):

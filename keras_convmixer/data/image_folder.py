@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_convmixer.data.decode import SUFFIXES, read_image
 from keras_convmixer.data.image_data import ImageData, cropped, split_indices
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
 
 NAMED = 10  # Broken images that are named; of more, their number is given.
@@ -38,7 +39,7 @@ def load_image_folder(source, image_size):
     for label, name in enumerate(classes):
         found = int((labels == label).sum())
         if found < 2:
-            raise ValueError(
+            raise UserError(
                 f"each class needs two images or more. {root / name} has "
                 f"{found}"
             )
@@ -63,21 +64,21 @@ def load_image_folder(source, image_size):
 def list_images(root):
     """Names of the classes, paths and labels of all images, in order."""
     if not root.is_dir():
-        raise ValueError(f"--image-folder {root} is not a folder")
+        raise UserError(f"--image-folder {root} is not a folder")
     classes = sorted(
         path.name
         for path in root.iterdir()
         if path.is_dir() and not path.name.startswith(".")
     )
     if len(classes) < 2:
-        raise ValueError(
+        raise UserError(
             f"--image-folder {root} must have a folder of images for each of "
             f"two classes or more. Found: {classes}"
         )
     paths, labels = [], []
     for label, name in enumerate(classes):
         if not name.isprintable():
-            raise ValueError(f"{name!r} can't be the name of a class")
+            raise UserError(f"{name!r} can't be the name of a class")
         for path in sorted((root / name).iterdir()):
             hidden = path.name.startswith(".")
             if path.suffix.lower() in SUFFIXES and not hidden:
@@ -100,7 +101,7 @@ def drop_unreadable(paths, labels, broken_images):
     broken = [text for text in complaints if text]
     share = f"{len(broken)} of {len(paths)} images"
     if broken and broken_images == "error":
-        raise ValueError(f"{share} are broken. The first: {broken[0]}")
+        raise UserError(f"{share} are broken. The first: {broken[0]}")
     if broken:
         print(f"left out {share}:", file=sys.stderr)
     for text in broken[:NAMED]:

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_convmixer.utils.checks import check_choice
+from keras_convmixer.utils.checks import UserError, check_choice
 
 BROKEN_IMAGES = ("skip", "error")
 
@@ -31,12 +31,12 @@ class Source:
     def __post_init__(self):
         check_choice("broken_images", self.broken_images, BROKEN_IMAGES)
         if bool(self.dataset) == bool(self.image_folder):
-            raise ValueError(
+            raise UserError(
                 "give a data set or an image folder, not both. Received: "
                 f"{self.dataset!r} and {self.image_folder!r}"
             )
         if self.data_dir and self.dataset in (None, "digits"):
-            raise ValueError(
+            raise UserError(
                 "data_dir is for the data sets of tensorflow-datasets. "
                 f"Received: {self.data_dir!r}"
             )

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from keras_convmixer.data.image_data import ImageData, cropped
-from keras_convmixer.utils.checks import did_you_mean
+from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.timeouts import call_with_timeout
 
@@ -83,24 +83,24 @@ def image_builder(source):
             builder = tfds.builder(name, data_dir=source.data_dir)
     except tfds.core.DatasetNotFoundError:
         known = ["digits", *tfds.list_builders()]
-        raise ValueError(
+        raise UserError(
             f"--dataset must be digits or a name of tensorflow-datasets. "
             f"Received: {name!r}.{did_you_mean(name, known)}"
         ) from None
     # Those of versions, configurations and hosts have no base of their own.
     except Exception as error:
-        raise ValueError(f"--dataset {name}: {error}") from error
+        raise UserError(f"--dataset {name}: {error}") from error
     features = builder.info.features
     expected = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
     for feature, kind in expected.items():
         if feature not in features or not isinstance(features[feature], kind):
-            raise ValueError(
+            raise UserError(
                 f"--dataset {name} is not an image classification set: it has "
                 f"{', '.join(features)}, not an image and a label"
             )
     levels = np.dtype(features["image"].np_dtype)
     if levels != np.uint8:
-        raise ValueError(
+        raise UserError(
             f"--dataset {name}: its images must be uint8. Found: {levels}"
         )
     return builder

@@ -26,6 +26,7 @@ import numpy as np
 
 from keras_convmixer.architecture import architecture
 from keras_convmixer.inference.layers import InferenceLayers
+from keras_convmixer.utils.checks import UserError
 
 # How many groups are fastest, from so many channels on.
 GROUPS = {1: 1, 512: 4, 1536: 8}
@@ -123,7 +124,7 @@ class TrainedConvMixer:
             and not known.fullmatch(layer.name)
         ]
         if foreign:
-            raise ValueError(
+            raise UserError(
                 "model must be one that keras_convmixer.ConvMixer built, from "
                 f"its input to its output. Received: {model.name!r} with the "
                 f"layers {foreign}"

@@ -10,6 +10,7 @@ import dataclasses
 from argparse import BooleanOptionalAction
 from pathlib import Path
 
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
     integer_from,
@@ -114,7 +115,7 @@ def new_plan(args):
     variant = args.model and parse_variant(args.model)
     workers = worker_addresses()
     if workers and not args.run:
-        raise ValueError("several machines need --run, the same on each")
+        raise UserError("several machines need --run, the same on each")
     if args.run and not workers:
         check_empty(args.run)
     if source.dataset not in (None, "digits"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_convmixer.training.workers import patch_fit, worker_addresses
+from keras_convmixer.utils.checks import UserError
 
 MAX_LOGICAL_CPUS = 64
 
@@ -93,7 +94,7 @@ def strategy(replicas, batch_size, accumulation):
     gpus = tf.config.list_physical_devices("GPU")
     count = checked_count(replicas, len(gpus), batch_size, workers)
     if accumulation > 1 and workers * count > 1:
-        raise ValueError(
+        raise UserError(
             "TensorFlow accumulates gradients with one replica only. "
             f"Received: {workers * count} replicas"
         )
@@ -102,7 +103,7 @@ def strategy(replicas, batch_size, accumulation):
     one_cpu = names == ["CPU:0"] and workers == 1
     if workers > 1:
         if count > 1 and not gpus:
-            raise ValueError(
+            raise UserError(
                 "each of several machines without a GPU has one replica. "
                 f"Received: {count} replicas"
             )
@@ -147,11 +148,11 @@ def checked_count(replicas, gpus, batch_size, workers=1):
     most = gpus or MAX_LOGICAL_CPUS
     if count > most:
         kind = "as there are GPUs" if gpus else "on CPUs"
-        raise ValueError(
+        raise UserError(
             f"replicas must be at most {most}, {kind}. Received: {replicas}"
         )
     if batch_size % (workers * count):
-        raise ValueError(
+        raise UserError(
             "batch size must divide by the number of replicas, "
             f"{workers * count}. Received: {batch_size}"
         )

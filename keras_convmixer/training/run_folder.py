@@ -10,7 +10,7 @@ from pathlib import Path
 
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import Recipe
-from keras_convmixer.utils.checks import record
+from keras_convmixer.utils.checks import UserError, record
 from keras_convmixer.utils.files import (
     temporary_folder,
     write_bytes,
@@ -130,7 +130,7 @@ class RunFolder:
                 another version.
         """
         if not self._config.is_file():
-            raise ValueError(
+            raise UserError(
                 f"{self.path} is not the folder of a training: it has no "
                 f"{self._config.name}"
             )
@@ -144,7 +144,7 @@ class RunFolder:
             values["plan"] = record(Plan, plan, "it")
             return record(Config, values, "it")
         except (ValueError, AttributeError) as error:
-            raise ValueError(f"{self._config} can't be read: {error}") from None
+            raise UserError(f"{self._config} can't be read: {error}") from None
 
     def reopen(self):
         """The plan of a training that stopped.
@@ -155,7 +155,7 @@ class RunFolder:
             ValueError: If the training came to its end.
         """
         if self.metrics.is_file():
-            raise ValueError(
+            raise UserError(
                 f"{self.path} is finished: it has a {self.metrics.name}"
             )
         plan = self.read_config().plan
@@ -191,7 +191,7 @@ class RunFolder:
         """
         config, path = self.read_config(), path or self.model
         if not path.is_file():
-            raise ValueError(
+            raise UserError(
                 f"{self.path} holds no trained model yet: it has no {path.name}"
             )
         model = config.plan.recipe.build(len(config.classes))
@@ -225,7 +225,7 @@ class RunFolder:
         now = data.held_out_split, data.classes
         for was, found in zip(before, now, strict=True):
             if was != found:
-                raise ValueError(
+                raise UserError(
                     f"{data.name} has changed since {self.path} was trained, "
                     f"so what was held out is unknown. Then: {was}. Now: "
                     f"{found}"
@@ -245,4 +245,4 @@ def free_path(name):
 def check_empty(path):
     """A ValueError if something is at `path` already."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"--run must be a new or empty folder, not {path}")
+        raise UserError(f"--run must be a new or empty folder, not {path}")

@@ -4,6 +4,7 @@ import sys
 from contextlib import nullcontext
 from functools import partial
 
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import STOPPED
 
 LOST = 1  # Exit status of a machine that others have left.
@@ -107,7 +108,7 @@ def fit(model, plan, data, steps, epoch, callbacks, devices):
     except RuntimeError as error:
         if "NaN" not in str(error):
             raise
-        raise ValueError(
+        raise UserError(
             f"{error} Try a lower --learning-rate. What the run folder holds "
             "is from before."
         ) from None

@@ -12,6 +12,8 @@ training goes on after a stop, so it has to be on a disk that all of them see.
 import json
 import os
 
+from keras_convmixer.utils.checks import UserError
+
 
 def worker_addresses():
     """Those of all workers; empty outside of a cluster.
@@ -32,7 +34,7 @@ def worker_addresses():
             return addresses
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
-    raise ValueError(
+    raise UserError(
         'TF_CONFIG must be {"cluster": {"worker": [ADDRESS, ...]}, "task": '
         f'{{"type": "worker", "index": NUMBER}}}}. Received: {given}'
     )

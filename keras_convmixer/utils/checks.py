@@ -4,12 +4,19 @@ import dataclasses
 import difflib
 
 
+class UserError(ValueError):
+    """What the caller gave can't be used; a command says it in one line.
+
+    Any other `ValueError` is a bug and keeps its traceback.
+    """
+
+
 def check_choice(argument, value, allowed):
     """Returns `value`; a ValueError if it is not among those allowed."""
     if value in allowed:
         return value
     names = ", ".join(map(repr, allowed))
-    raise ValueError(
+    raise UserError(
         f"{argument} must be one of {names}. Received: {value!r}."
         f"{did_you_mean(value, allowed)}"
     )
@@ -26,7 +33,7 @@ def check_positive(**arguments):
     for name, value in arguments.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or value < 1:
-            raise ValueError(
+            raise UserError(
                 f"{name} must be a positive integer. Received: {value!r}"
             )
 
@@ -43,7 +50,7 @@ def record(kind, values, where):
         ValueError: If a value is missing, unknown or of another type.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"{where} must be a dict. Found: {values!r}")
+        raise UserError(f"{where} must be a dict. Found: {values!r}")
     fields = {field.name: field for field in dataclasses.fields(kind)}
     missing = [
         name
@@ -52,7 +59,7 @@ def record(kind, values, where):
     ]
     unknown = [name for name in values if name not in fields]
     if missing or unknown:
-        raise ValueError(
+        raise UserError(
             f"{where} was written by another version. Missing: {missing}. "
             f"Unknown: {unknown}"
         )
@@ -60,7 +67,7 @@ def record(kind, values, where):
         allowed = fields[name].type
         whole_is_fine = allowed is float and type(value) is int
         if not isinstance(value, allowed) and not whole_is_fine:
-            raise ValueError(
+            raise UserError(
                 f"{name} of {where} must be {allowed}. Found: {value!r}"
             )
     return kind(**values)

@@ -10,7 +10,7 @@ import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
-from keras_convmixer.utils.checks import did_you_mean
+from keras_convmixer.utils.checks import UserError, did_you_mean
 
 STOPPED = 128 + signal.SIGINT  # As a shell says it.
 
@@ -44,13 +44,14 @@ def silent_libraries():
 def one_line_errors():
     """Turns what a user or a machine can cause into one line.
 
-    A bad argument or file ends with exit status 2, Ctrl-C and SIGTERM with
-    that of Ctrl-C.
+    A bad argument or file (`UserError`, `OSError`) ends with exit status 2,
+    Ctrl-C and SIGTERM with that of Ctrl-C. All else is a bug and keeps its
+    traceback.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
-    except (ValueError, OSError, MemoryError) as error:
+    except (UserError, OSError, MemoryError) as error:
         fail(str(error) or "out of memory")
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -60,7 +61,10 @@ def one_line_errors():
         tensorflow = sys.modules.get("tensorflow")
         if not (tensorflow and isinstance(error, tensorflow.errors.OpError)):
             raise
-        fail(own_words(error.message))
+        cause = user_error_in(error.message)
+        if cause is None:
+            raise
+        fail(cause)
 
 
 def fail(message):
@@ -68,12 +72,16 @@ def fail(message):
     sys.exit(2)
 
 
-def own_words(message):
-    """Of what TensorFlow says of an error, what its cause said."""
+def user_error_in(message):
+    """The message of the `UserError` or assertion in one of TensorFlow.
+
+    Returns:
+        None if neither caused it.
+    """
     for line in message.splitlines():
-        if match := re.search(r"(?:ValueError|assertion failed): (.*)", line):
+        if match := re.search(r"(?:UserError|assertion failed): (.*)", line):
             return match[1]
-    return message
+    return None
 
 
 def in_new_process(function, *arguments):

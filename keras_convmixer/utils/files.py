@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from keras_convmixer.utils.checks import UserError
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -76,7 +78,7 @@ def sole_use(folder):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"another process uses {folder}") from None
+            raise UserError(f"another process uses {folder}") from None
         except OSError:
             pass  # A file system, of a network for instance, without locks.
         for path in Path(folder).glob(".*"):

@@ -5,6 +5,7 @@ turns a timm checkpoint, of any size, into a Keras model.
 
 from pathlib import Path
 
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
@@ -41,9 +42,9 @@ def convert(args):
         (args.output, ".keras"),
     ):
         if path.suffix != suffix:
-            raise ValueError(f"{path} must be a {suffix} file")
+            raise UserError(f"{path} must be a {suffix} file")
     if not args.output.parent.is_dir():
-        raise ValueError(f"there is no folder {args.output.parent}")
+        raise UserError(f"there is no folder {args.output.parent}")
     found = read_architecture(
         read_safetensors(find_file(args.checkpoint, None)), args.checkpoint
     )

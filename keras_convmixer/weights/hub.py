@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.timeouts import call_with_timeout
 
 IMAGENET_REPOSITORIES = {
@@ -52,7 +53,7 @@ def imagenet_repository(network):
     known = "; ".join(
         f"{name} ({VARIANTS[name].arguments})" for name in IMAGENET_REPOSITORIES
     )
-    raise ValueError(
+    raise UserError(
         f"weights='imagenet' exist for {known}. Received: {network}"
     )
 

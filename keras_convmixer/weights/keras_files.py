@@ -10,6 +10,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from keras_convmixer.utils.checks import UserError
+
 READER = Path(__file__).with_name("read_hdf5.py")
 # Weights hardly compress. A file that says it holds more than these times its
 # size, and these bytes for what is not weights, is made to fill the memory.
@@ -31,16 +33,16 @@ def read_keras(path, activation):
         with zipfile.ZipFile(path) as archive:
             size = sum(archive.getinfo(name).file_size for name in names)
             if size > max_bytes(path):
-                raise ValueError(f"it would unpack to {size:,} bytes")
+                raise UserError(f"it would unpack to {size:,} bytes")
             config, weights = map(archive.read, names)
         found = stem_activation(json.loads(config))
     # Zip, its compressions and JSON each have their own for a bad file.
     except Exception as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is not a Keras model that can be read: {error}"
         ) from error
     if found != activation:
-        raise ValueError(
+        raise UserError(
             f"{path} is a network with activation={found!r}, the model has "
             f"{activation!r}"
         )
@@ -52,7 +54,7 @@ def stem_activation(config):
     for layer in config["config"]["layers"]:
         if layer["config"]["name"] == "stem_activation":
             return layer["config"]["activation"]
-    raise ValueError("it is not one that keras_convmixer.ConvMixer built")
+    raise UserError("it is not one that keras_convmixer.ConvMixer built")
 
 
 def read_weights_h5(path):
@@ -72,7 +74,7 @@ def read_weights(contents, path):
     )
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
-        raise ValueError(
+        raise UserError(
             f"{path} is not a weights file that can be read: "
             f"{said or 'HDF5 crashed, or did not end'}"
         )

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 from keras_convmixer.architecture import architecture
-from keras_convmixer.utils.checks import did_you_mean
+from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.weights.hub import imagenet_file
 from keras_convmixer.weights.keras_files import read_keras, read_weights_h5
 from keras_convmixer.weights.match import Matching
@@ -65,12 +65,12 @@ def find_file(weights, network):
         return pretrained_file(weights, network)
     if not str(weights).endswith(SUFFIXES):
         names = ["imagenet", *pretrained_names()]
-        raise ValueError(
+        raise UserError(
             f"weights must be None, {', '.join(map(repr, names))}, or the path "
             f"of a file that ends in {', '.join(SUFFIXES)}. "
             f"Received: {weights!r}.{did_you_mean(weights, names)}"
         )
     path = Path(weights).expanduser()
     if not path.is_file():
-        raise ValueError(f"weights: there is no file {path}")
+        raise UserError(f"weights: there is no file {path}")
     return path

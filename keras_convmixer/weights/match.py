@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.weights.timm_names import kernel_axes, timm_name
 
 
@@ -101,7 +102,7 @@ class Matching:
             rest = len(self.problems) - 3
             more = f"; and {rest} more tensors" if rest > 0 else ""
             described = ", ".join(f"{k}={v!r}" for k, v in network.items())
-            raise ValueError(
+            raise UserError(
                 f"{self.path} does not fit the network ({described}): "
                 f"{listed}{more}"
             )

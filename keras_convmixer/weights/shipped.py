@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from keras_convmixer.utils.checks import UserError
+
 FOLDER = Path(__file__).with_name("shipped_files")
 SUFFIX = ".weights.h5"
 
@@ -30,7 +32,7 @@ def pretrained_file(name, network):
             known.append("/".join(form))
             if parse_variant(known[-1]).arguments == network:
                 return path
-    raise ValueError(
+    raise UserError(
         f"weights={name!r} exist for {', '.join(known)}. Received: {network}"
     )
 

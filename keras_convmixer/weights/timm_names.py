@@ -5,6 +5,8 @@ Read with numpy alone: no PyTorch, no pickle.
 
 import re
 
+from keras_convmixer.utils.checks import UserError
+
 # Keras layer, timm module, and timm's axes in the order of Keras' kernel.
 MODULES = (
     (r"stem_conv", "stem.0", (2, 3, 1, 0)),
@@ -53,7 +55,7 @@ def read_safetensors(path):
         tensors = load_file(path)
     # The others are what it raises for types that numpy doesn't have.
     except (SafetensorError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is not a safetensors file that can be read: {error}"
         ) from error
     return {
@@ -81,11 +83,11 @@ def read_architecture(tensors, path):
 
     def shape(name, rank):
         if name not in tensors:
-            raise ValueError(
+            raise UserError(
                 f"{path} is not a timm ConvMixer: it lacks {name!r}"
             )
         if tensors[name].ndim != rank:
-            raise ValueError(
+            raise UserError(
                 f"{path} is not a timm ConvMixer: {name!r} has the shape "
                 f"{tensors[name].shape}, not {rank} axes"
             )
