@@ -80,12 +80,17 @@ def one_line_errors():
     """Turns what a user or a machine can cause into one line.
 
     A bad argument or file (`UserError`, `OSError`) ends with exit status 2,
-    Ctrl-C and SIGTERM with that of Ctrl-C. All else is a bug and keeps its
-    traceback.
+    Ctrl-C and SIGTERM with that of Ctrl-C, and a reader that wants no more,
+    such as `head`, without a word. All else is a bug and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (UserError, OSError, MemoryError) as error:
         fail(str(error) or "out of memory")
     except KeyboardInterrupt:
