@@ -8,7 +8,7 @@ python train.py --resume runs/digits       goes on after a stop
 The training itself is in keras_convmixer/training/train.py.
 """
 
-from keras_convmixer.training.__main__ import main
+from keras_convmixer.command_line.train import main
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
-"""`python -m keras_convmixer` prints the table of the named networks."""
+"""`python -m keras_convmixer` is the command `convmixer`, in a checkout."""
 
-from keras_convmixer.utils.tables import markdown_table
-from keras_convmixer.variants import list_variants
+from keras_convmixer.command_line.convmixer import main
 
-print(markdown_table(list_variants()))
+if __name__ == "__main__":
+    main(prog="python -m keras_convmixer")

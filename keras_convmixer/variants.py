@@ -1,6 +1,6 @@
 """The networks that have a name: the paper's, and one for CIFAR-10.
 
-`python -m keras_convmixer` prints them as a table.
+`convmixer list` prints them as a table.
 """
 
 import re

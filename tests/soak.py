@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from export.__main__ import main as export
-from keras_convmixer.training import __main__ as train
+from keras_convmixer.command_line import train
 from keras_convmixer.utils.commands import quiet_tensorflow
 
 TRAINING = (

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.commands import STOPPED
+from keras_convmixer.utils.commands import STOPPED, command
 
 LOST = 1  # Exit status of a machine that others have left.
 
@@ -72,16 +72,16 @@ def train(plan, path, run=None):
             if devices.is_chief:
                 evaluate(run, data, batches_of(plan, data, steps))
                 run.backup.unlink()
-                print(f"next: python -m export {run.path}")
+                print(f"next: {command('export')} {run.path}")
     except KeyboardInterrupt:
-        print(f"\nstopped; to go on: python train.py --resume {run.path}")
+        print(f"\nstopped; to go on: {command('train')} --resume {run.path}")
         sys.exit(STOPPED)
     except tf.errors.OpError as error:
         if not devices.workers:
             raise
         print(
             f"\nlost a machine ({type(error).__name__}); to go on, start all "
-            f"of them again: python train.py --resume {run.path}"
+            f"of them again: {command('train')} --resume {run.path}"
         )
         sys.exit(LOST)
 

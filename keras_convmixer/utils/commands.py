@@ -10,10 +10,45 @@ import re
 import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextvars import ContextVar
 
 from keras_convmixer.utils.checks import UserError, did_you_mean
 
 STOPPED = 128 + signal.SIGINT  # As a shell says it.
+IN_A_CHECKOUT = {"train": "python train.py", "export": "python -m export"}
+
+_called_as = ContextVar("called_as", default=None)
+
+
+@contextlib.contextmanager
+def called_as(name):
+    """Within it a program's parser and messages call it as the user did.
+
+    Args:
+        name: The words of the shell, "convmixer train" for instance.
+    """
+    token = _called_as.set(name)
+    try:
+        yield
+    finally:
+        _called_as.reset(token)
+
+
+def command(name):
+    """How the user of this program calls another one, for messages.
+
+    Example:
+
+    >>> with called_as("convmixer train"):
+    ...     command("export")
+    'convmixer export'
+    >>> command("export")
+    'python -m export'
+    """
+    caller = _called_as.get()
+    if caller is None:
+        return IN_A_CHECKOUT[name]
+    return f"{caller.rpartition(' ')[0]} {name}"
 
 
 def quiet_tensorflow():
@@ -98,10 +133,16 @@ def in_new_process(function, *arguments):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line, without usage."""
+    """An argument parser whose complaints are one line, without usage.
 
-    def __init__(self, **options):
-        super().__init__(**options, allow_abbrev=False)
+    Args:
+        prog: The program's name where `called_as` gives none.
+        options: As for `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, prog=None, **options):
+        prog = _called_as.get() or prog
+        super().__init__(prog=prog, **options, allow_abbrev=False)
 
     def parse_args(self, arguments=None, namespace=None):
         arguments = sys.argv[1:] if arguments is None else arguments

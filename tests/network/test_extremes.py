@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from export.__main__ import parse_arguments as export_arguments
 from export.tflite import convert
 from keras_convmixer import ConvMixer, reparameterize
-from keras_convmixer.training import __main__ as train
+from keras_convmixer.command_line import train
 from tests.helpers import outputs, randomize_norms
 
 FORMATS = ("float32", "float16", "dynamic", "int8")

@@ -1,4 +1,4 @@
-"""`python -m keras_convmixer.weights`: a timm checkpoint as a Keras file."""
+"""`convmixer convert-weights`: a timm checkpoint as a Keras file."""
 
 import keras
 import numpy as np
@@ -9,7 +9,8 @@ from tests.helpers import run_command, timm_checkpoint
 
 
 def convert(*arguments):
-    return run_command("-m", "keras_convmixer.weights", *arguments, check=False)
+    program = ("-m", "keras_convmixer", "convert-weights")
+    return run_command(*program, *arguments, check=False)
 
 
 def test_the_command_reads_the_network_off_the_tensors(tmp_path):

@@ -1,7 +1,4 @@
-"""python -m keras_convmixer.weights model.safetensors out.keras
-
-turns a timm checkpoint, of any size, into a Keras model.
-"""
+"""`convmixer convert-weights CHECKPOINT OUTPUT`: timm's weights for Keras."""
 
 from pathlib import Path
 
@@ -22,7 +19,6 @@ from keras_convmixer.weights.timm_names import (
 
 def main(arguments=None):
     parser = Parser(
-        prog="python -m keras_convmixer.weights.load",
         description="Converts a timm ConvMixer checkpoint to a Keras model, "
         "which takes pixels from 0 to 255.",
     )
@@ -67,7 +63,3 @@ def convert(args):
         f"{args.output}: {found}, channels={channels}, classes={classes}, "
         f"{model.count_params():,} parameters"
     )
-
-
-if __name__ == "__main__":
-    main()

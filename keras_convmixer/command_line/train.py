@@ -1,10 +1,4 @@
-"""Trains a ConvMixer: data -> network -> `model.fit` -> run folder.
-
-python train.py                            bundled digits
-python train.py --dataset cifar10          any tensorflow-datasets name
-python train.py --image-folder photos/     photos/CLASS/*.jpg
-python train.py --resume runs/digits       goes on after a stop
-"""
+"""`convmixer train`, and `python train.py`: from images to a run folder."""
 
 import dataclasses
 from argparse import BooleanOptionalAction
@@ -134,7 +128,3 @@ def options_of(record, args):
     """The arguments that are fields of a dataclass."""
     names = {field.name for field in dataclasses.fields(record)}
     return {k: v for k, v in vars(args).items() if k in names}
-
-
-if __name__ == "__main__":
-    main()

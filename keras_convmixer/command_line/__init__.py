@@ -1,0 +1,1 @@
+"""The command `convmixer` and its programs, each a module with a `main`."""
