@@ -10,7 +10,7 @@ from pathlib import Path
 
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import Recipe
-from keras_convmixer.utils.checks import UserError, record
+from keras_convmixer.utils.checks import UserError, dataclass_from_json
 from keras_convmixer.utils.files import (
     temporary_folder,
     write_bytes,
@@ -138,11 +138,11 @@ class RunFolder:
             values = json.loads(self.config_path.read_text())
             for name, kind in (("recipe", Recipe), ("source", Source)):
                 part = values.get(name)
-                values[name] = record(kind, part, f"its {name}")
+                values[name] = dataclass_from_json(kind, part, f"its {name}")
             names = {field.name for field in dataclasses.fields(Plan)}
             plan = {name: values.pop(name) for name in names & set(values)}
-            values["plan"] = record(Plan, plan, "it")
-            return record(Config, values, "it")
+            values["plan"] = dataclass_from_json(Plan, plan, "it")
+            return dataclass_from_json(Config, values, "it")
         except (ValueError, AttributeError) as error:
             raise UserError(
                 f"{self.config_path} can't be read: {error}"

@@ -38,7 +38,7 @@ def check_positive(**arguments):
             )
 
 
-def record(kind, values, where):
+def dataclass_from_json(kind, values, where):
     """A dataclass from the values of a JSON file, names and types checked.
 
     Args:

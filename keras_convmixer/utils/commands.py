@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import itertools
 import multiprocessing
 import os
@@ -115,9 +116,14 @@ def fail(message):
 def user_error_in(message):
     """The message of the `UserError` or assertion in one of TensorFlow.
 
+    A full disk's is all of it: TensorFlow's writers pass on what the system
+    says, but not as an `OSError`.
+
     Returns:
-        None if neither caused it.
+        None if none of them caused it.
     """
+    if os.strerror(errno.ENOSPC) in message:
+        return message
     for line in message.splitlines():
         if match := re.search(r"(?:UserError|assertion failed): (.*)", line):
             return match[1]
