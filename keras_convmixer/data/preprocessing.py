@@ -1,5 +1,7 @@
 """What is done to an image before the model sees it."""
 
+import tensorflow as tf
+
 
 def center_crop(image, size, crop_fraction=1.0):
     """The middle square of a picture, as evaluation sees it.
@@ -16,7 +18,6 @@ def center_crop(image, size, crop_fraction=1.0):
     Returns:
         uint8 tensor `(size, size, channels)`.
     """
-    import tensorflow as tf
 
     def resize(image, height, width):
         resized = tf.image.resize(
