@@ -98,7 +98,9 @@ def ship(args):
     pictures = []
     for name, title in PICTURES.items():
         picture = f"{stem}-{name}.png"
-        shutil.copyfile(run.plots_folder / f"{name}.png", SHIPPED_FOLDER / picture)
+        shutil.copyfile(
+            run.plots_folder / f"{name}.png", SHIPPED_FOLDER / picture
+        )
         pictures.append(f"![{title}]({picture})")
     card = CARD.format(
         network=f"ConvMixer-{network}",
