@@ -1,5 +1,6 @@
 """A ConvMixer inside a network of the user's own is understood, or refused."""
 
+import functools
 import warnings
 
 import keras
@@ -431,3 +432,45 @@ def test_what_is_not_understood_is_refused(network):
     build, message = REFUSED[network]
     with pytest.raises(ValueError, match=message):
         inference_model(build())
+
+
+def test_two_networks_on_one_tensor_are_an_error_that_says_how():
+    image = keras.Input(SHAPE)
+    backbone(input_tensor=image)
+    with pytest.raises(ValueError, match=r"Average\(\)\(\[first\(image\)"):
+        backbone(input_tensor=image / 2)
+    first = backbone(input_shape=(2, 2, 8))
+    with pytest.raises(ValueError, match="ConvMixer on it already"):
+        backbone(input_tensor=first.output, patch_size=1)
+
+
+def test_two_networks_are_called_in_one_model():
+    model = two_networks()
+    images = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE))
+    mean = (model.layers[1](images) + model.layers[2](images)) / 2
+    np.testing.assert_allclose(model(images), mean, rtol=1e-6)
+
+
+def test_a_layer_with_the_name_of_the_normalisation_is_an_error():
+    with pytest.raises(ValueError, match="another name"):
+        in_front(layers.Normalization(mean=0, variance=1, name="normalization"))
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("options", [{"include_top": True}, {"pooling": "max"}])
+def test_images_are_nhwc_whatever_keras_setting_is(channels_first, options):
+    build = functools.partial(backbone, **options, kernel_size=7)
+    model = randomized(build)
+    inference = reparameterize(model)
+    features = feature_model(model)
+    keras.config.set_image_data_format("channels_last")
+    expected = randomized(build)
+    check_equal(expected, model)
+    check_equal(expected, inference)
+    assert features.output["block_1"].shape == (None, 4, 4, 8)
