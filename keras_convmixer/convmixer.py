@@ -88,6 +88,15 @@ def ConvMixer(
         ValueError: If an argument is out of range, or the weights are not
             those of this network.
         OSError: If the hub that has the ImageNet weights is out of reach.
+
+    Example:
+
+    >>> from keras_convmixer import ConvMixer
+    >>> model = ConvMixer(
+    ...     dim=8, depth=2, kernel_size=3, patch_size=4, input_shape=(32, 32, 3)
+    ... )
+    >>> model.output_shape
+    (None, 1000)
     """
     check_arguments(
         dim=dim,
