@@ -17,6 +17,14 @@ def center_crop(image, size, crop_fraction=1.0):
 
     Returns:
         uint8 tensor `(size, size, channels)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_convmixer import center_crop
+    >>> photograph = np.zeros((333, 500, 3), "uint8")
+    >>> center_crop(photograph, 224, crop_fraction=0.96).shape
+    TensorShape([224, 224, 3])
     """
 
     def resize(image, height, width):
