@@ -25,7 +25,7 @@ WEIGHTS_SUFFIXES = (".keras", ".weights.h5", ".safetensors")
 
 
 def load_weights(model, weights, new_head=True):
-    """Loads weights into a model that `ConvMixer` built.
+    """Loads weights into the ConvMixer that a model is, or has inside.
 
     Everything is checked first: after an error the model is as it was.
 
@@ -35,7 +35,8 @@ def load_weights(model, weights, new_head=True):
     that the file doesn't have, stays as it is, with a warning.
 
     Args:
-        model: A model that `ConvMixer` built, with or without the top.
+        model: A model that `ConvMixer` built, with or without the top, or one
+            that has it inside, a `keras.Sequential` for instance.
         weights: "imagenet", "cifar10", or the path of a `.keras`,
             `.weights.h5` or `.safetensors` file, the last one timm's or from
             `save_weights`.

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_convmixer.weights.timm_names import TIMM_NAMES
+from keras_convmixer.architecture import trunk_layers
+from keras_convmixer.utils.graph import leaf_layers
 
 
 @dataclass
@@ -27,7 +28,7 @@ def match(model, tensors, naming):
     """Finds the value of each variable that `ConvMixer` made.
 
     Args:
-        model: A model that `ConvMixer` built.
+        model: A model that `ConvMixer` built, or one that has it inside.
         tensors: Name to array, of a file.
         naming: How the file calls the variables: `KERAS_NAMES` or
             `TIMM_NAMES`.
@@ -39,12 +40,12 @@ def match(model, tensors, naming):
     left = dict(tensors)
     layers = own_layers(model)
     head = layers.pop("head", None)
-    for layer in layers.values():
+    for role, layer in layers.items():
         for variable in layer.weights:
             shape = tuple(variable.shape)
-            value = take(found, left, naming, layer.name, variable.name, shape)
+            value = take(found, left, naming, role, variable.name, shape)
             if value is not None:
-                if is_stem_kernel(layer.name, variable.name):
+                if is_stem_kernel(role, variable.name):
                     value = adapt_channels(value, shape[2])
                 found.assignments.append((variable, value))
     match_head(found, left, naming, head)
@@ -117,15 +118,24 @@ def take(found, left, naming, layer, variable, shape):
 
 
 def own_layers(model):
-    """The layers with weights that `ConvMixer` made, by name.
+    """The layers with weights that `ConvMixer` made, however deeply nested.
 
-    A model that was built on an `input_tensor` can have others as well.
+    Returns:
+        `{role: layer}`; the role is the name that `ConvMixer` gives a layer,
+        as for `trunk_layers`. A head is among them if it is right behind the
+        pooled features.
     """
-    return {
-        layer.name: layer
-        for layer in model.layers
-        if TIMM_NAMES.name(layer.name, "bias") and layer.weights
+    layers = {
+        role: layer
+        for role, layer in trunk_layers(model).items()
+        if layer.weights
     }
+    dim = layers["stem_conv"].filters
+    for layer in leaf_layers(model):
+        is_dense = layer.name == "head" and hasattr(layer, "units")
+        if is_dense and layer.kernel.shape[0] == dim:
+            layers["head"] = layer
+    return layers
 
 
 def is_stem_kernel(layer, variable):

@@ -17,7 +17,8 @@ def save_weights(model, path, description=""):
     left out. `load_weights` and `weights=` take the file.
 
     Args:
-        model: A model that `ConvMixer` built, with or without the top.
+        model: A model that `ConvMixer` built, with or without the top, or one
+            that has it inside.
         path: The `.safetensors` file to write; it is whole or not there.
         description: What the metadata of the file say besides the network's
             arguments.
@@ -41,10 +42,8 @@ def save_weights(model, path, description=""):
     if description:
         metadata["description"] = description
     tensors = {
-        KERAS_NAMES.name(layer.name, variable.name): ops.convert_to_numpy(
-            variable
-        )
-        for layer in own_layers(model).values()
+        KERAS_NAMES.name(role, variable.name): ops.convert_to_numpy(variable)
+        for role, layer in own_layers(model).items()
         for variable in layer.weights
     }
     with replacing(path) as temporary:

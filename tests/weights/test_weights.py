@@ -289,6 +289,26 @@ def test_saved_weights_are_those_of_the_network_alone(tmp_path):
         save_weights(source, tmp_path / "network.h5")
 
 
+@WEIGHTS_FILES
+def test_a_network_inside_another_model_gets_its_weights(tmp_path, suffix):
+    path = source_file(tmp_path, suffix)
+    trunk = small(include_top=False, pooling="avg")
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), trunk, keras.layers.Dense(3)]
+    )
+    own = model.layers[-1].get_weights()
+    load_weights(model, path)
+    expected = small(weights=path, include_top=False).get_weights()
+    for ours, theirs in zip(trunk.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(model.layers[-1].get_weights()[0], own[0])
+
+    save_weights(model, tmp_path / "saved.safetensors")
+    loaded = small(weights=tmp_path / "saved.safetensors", include_top=False)
+    for ours, theirs in zip(loaded.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_names_of_keras_and_timm_in_one_file_are_an_error(tmp_path):
     tensors = timm_checkpoint()
     tensors["stem_conv/kernel"] = np.zeros((4, 4, 3, 8), "float32")
