@@ -122,6 +122,11 @@ ACCEPTED = {
         layers.Conv2D(4, 3, name="patch_rows"),
         layers.Flatten(name="features_norm"),
     ),
+    "augmentation of features": lambda: on_output(
+        layers.Pipeline([layers.RandomFlip(), layers.Dropout(0.5)]),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(3),
+    ),
     "a head that branches": branches,
     "a prefix of a network": lambda: (
         lambda model: keras.Model(
@@ -193,7 +198,7 @@ def inference_model(model):
 def check_equal(model, inference):
     images = np.random.default_rng(1).uniform(0, 255, (2, *SHAPE))
     expected = model(images, training=False).numpy()
-    result = inference(images, training=False).numpy()
+    result = inference(images).numpy()
     assert result.shape == expected.shape
     assert np.abs(expected).max() > 1e-3
     difference = np.abs(result - expected).max()
@@ -378,6 +383,14 @@ class Doubled(layers.Dropout):
         return 2 * inputs
 
 
+@keras.saving.register_keras_serializable()
+class Subtracted(layers.Add):
+    """A sum that isn't one."""
+
+    def _merge_function(self, inputs):
+        return inputs[0] - inputs[1]
+
+
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()
@@ -501,6 +514,15 @@ REFUSED = {
     "an inserted layer": (with_inserted_layer, "'block_1_depthwise'.*inserted"),
     "a skip connection": (skip_connection, "'skip'"),
     "a skip connection from the input": (from_the_input, "'beside'"),
+    "a class of the user's in the trunk": (
+        lambda: keras.models.clone_model(
+            backbone(),
+            clone_function=lambda layer: {layers.Add: Subtracted}.get(
+                type(layer), type(layer)
+            ).from_config(layer.get_config()),
+        ),
+        "'block_0_add' must be a keras.layers.Add",
+    ),
     "another dilation": (
         lambda: changed(block_1_depthwise={"dilation_rate": 2}),
         "'block_1_depthwise' must have dilation_rate",
