@@ -351,6 +351,42 @@ def test_the_names_of_an_own_head_are_kept():
     assert "features_norm" not in names  # It is a part of the dense layer.
 
 
+@pytest.fixture(scope="module")
+def tf_keras():
+    from export.int8.legacy_keras import tf_keras
+
+    return tf_keras
+
+
+@pytest.mark.parametrize(
+    "network", ["a head of several layers", "a head on a flat map"]
+)
+def test_tf_keras_has_the_same_layers(tf_keras, network):
+    model = randomized(ACCEPTED[network])
+    legacy = reparameterize(model, channel_groups=1, backend=tf_keras)
+    check_equal(model, legacy)
+    names = [layer.name for layer in legacy.layers]
+    ours = reparameterize(model, channel_groups=1)
+    assert names == [layer.name for layer in ours.layers]
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda x: keras.ops.tanh(x), "'tanh'.*no layer that tf_keras has"),
+        (layers.RMSNormalization(name="rms"), "'rms'.*no layer"),
+        (
+            layers.LeakyReLU(negative_slope=0.1, name="leaky"),
+            "'leaky' has negative_slope=0.1, which tf_keras does not have",
+        ),
+    ],
+)
+def test_what_tf_keras_lacks_is_refused(tf_keras, layer, message):
+    model = on_output(layer)
+    with pytest.raises(ValueError, match=message):
+        reparameterize(model, channel_groups=1, backend=tf_keras)
+
+
 @pytest.mark.parametrize(
     ("scale", "normalised_inside", "expected"),
     [
