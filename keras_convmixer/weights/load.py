@@ -3,7 +3,6 @@
 import warnings
 from pathlib import Path
 
-from keras_convmixer.architecture import architecture
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.weights.hub import imagenet_file
 from keras_convmixer.weights.keras_files import read_keras, read_weights_h5
@@ -35,6 +34,9 @@ def load_weights(model, weights, new_head=True):
             this network. It names the file and the tensors.
         OSError: If the hub is out of reach. It says where to put the file.
     """
+    # Here, as it takes Keras: commands find a file and its faults without.
+    from keras_convmixer.architecture import architecture
+
     network = architecture(model)
     path = find_file(weights, network)
     if path.name.endswith(".safetensors"):
