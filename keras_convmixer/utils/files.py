@@ -20,6 +20,10 @@ def replacing(path):
 
     Args:
         path: The file to write; its name's end is kept, as writers look at it.
+
+    Example:
+        >>> with replacing("runs/digits/model.keras") as temporary:
+        ...     model.save(temporary)
     """
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
