@@ -50,8 +50,8 @@ def measure(run):
     """The rows of one run: Keras, the stock files, ours."""
     from benchmarks.measure import interleaved, spread, tflite_run
     from benchmarks.stock import convert_stock
-    from export.__main__ import REPRESENTATIVE_IMAGES
     from export.reference import Reference
+    from export.writers import REPRESENTATIVE_IMAGES
     from keras_convmixer.data.image_data import as_arrays, sample
     from keras_convmixer.variants import short_form
 
@@ -72,7 +72,7 @@ def measure(run):
         if result["format"] != "saved_model":
             key = "ours", result["format"]
             results[key] = result
-            contents[key] = (run.export / result["file"]).read_bytes()
+            contents[key] = (run.export_folder / result["file"]).read_bytes()
     times = interleaved(
         {key: tflite_run(file, 1) for key, file in contents.items()}, 1, ROUNDS
     )
@@ -94,7 +94,7 @@ def exported(run):
     """The report of a run's export."""
     from export.report import REPORT
 
-    path = run.export / REPORT
+    path = run.export_folder / REPORT
     if not path.is_file():
         raise ValueError(f"{run.path} is not exported: it has no {path.name}")
     return json.loads(path.read_text())

@@ -68,7 +68,7 @@ def ship(args):
     run = RunFolder(args.run)
     config = run.read_config()
     plan = config.plan
-    metrics = json.loads(run.metrics.read_text())
+    metrics = json.loads(run.metrics_path.read_text())
     model = run.trained_model()
     recipe = plan.recipe
     network = short_form(**recipe.network)
@@ -76,8 +76,8 @@ def ship(args):
     FOLDER.mkdir(exist_ok=True)
     model.save_weights(FOLDER / f"{stem}{SUFFIX}")
     log = FOLDER / f"{stem}.csv"
-    shutil.copyfile(run.history, log)
-    with open(run.history, newline="") as file:
+    shutil.copyfile(run.history_path, log)
+    with open(run.history_path, newline="") as file:
         rows = [
             {
                 "epoch": 1 + int(row["epoch"]),
@@ -92,7 +92,7 @@ def ship(args):
     pictures = []
     for name, title in PICTURES.items():
         picture = f"{stem}-{name}.png"
-        shutil.copyfile(run.plots / f"{name}.png", FOLDER / picture)
+        shutil.copyfile(run.plots_folder / f"{name}.png", FOLDER / picture)
         pictures.append(f"![{title}]({picture})")
     card = CARD.format(
         network=f"ConvMixer-{network}",

@@ -21,13 +21,13 @@ def callbacks_of(run, plan, plain, epoch, is_chief):
     callbacks = [keras.callbacks.TerminateOnNaN(raise_error=True)]
     if is_chief:
         callbacks += [
-            SaveBest(run.model, plain, run.keep_history(epoch)),
-            keras.callbacks.CSVLogger(run.history, append=True),
+            SaveBest(run.model_path, plain, run.keep_history(epoch)),
+            keras.callbacks.CSVLogger(run.history_path, append=True),
         ]
     if plan.recipe.ema:
         callbacks.append(AveragedWeights())
     if plan.tensorboard and is_chief:
-        callbacks.append(keras.callbacks.TensorBoard(run.tensorboard))
+        callbacks.append(keras.callbacks.TensorBoard(run.tensorboard_folder))
     return callbacks
 
 

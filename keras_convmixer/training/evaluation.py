@@ -28,20 +28,20 @@ def evaluate(run, data, batches):
     probabilities = model.predict(images, verbose=0)
     predictions = probabilities.argmax(-1)
     top1 = float((predictions == labels).mean())
-    plot_history(run.history, run.plots / "history.png")
+    plot_history(run.history_path, run.plots_folder / "history.png")
     plot_confusion(
-        labels, predictions, data.classes, run.plots / "confusion.png"
+        labels, predictions, data.classes, run.plots_folder / "confusion.png"
     )
     plot_mistakes(
         *(images, labels, probabilities, data.classes),
-        run.plots / "mistakes.png",
+        run.plots_folder / "mistakes.png",
     )
-    plot_augmented(batches, run.plots / "augmented.png")
-    plot_patches(model, run.plots / "patches.png")
-    plot_kernels(model, run.plots / "kernels.png")
+    plot_augmented(batches, run.plots_folder / "augmented.png")
+    plot_patches(model, run.plots_folder / "patches.png")
+    plot_kernels(model, run.plots_folder / "kernels.png")
     # Last, since a training that has it is finished.
     write_json(
-        run.metrics,
+        run.metrics_path,
         {"top1": top1, "images": len(labels), "held_out": data.held_out_split},
     )
     print(f"held-out top-1 {top1:.4f} on {len(labels):,} images")

@@ -78,15 +78,15 @@ class RunFolder:
     def __init__(self, path):
         self.path = Path(path)
         self.name = self.path.resolve().name
-        self.model = self.path / "best.keras"
-        self.backup = self.path / "backup.weights.h5"
-        self.history = self.path / "history.csv"
-        self.metrics = self.path / "metrics.json"
-        self.labels = self.path / "labels.txt"
-        self.plots = self.path / "plots"
-        self.tensorboard = self.path / "tensorboard"
-        self.export = self.path / "export"
-        self._config = self.path / "config.json"
+        self.model_path = self.path / "best.keras"
+        self.backup_path = self.path / "backup.weights.h5"
+        self.history_path = self.path / "history.csv"
+        self.metrics_path = self.path / "metrics.json"
+        self.labels_path = self.path / "labels.txt"
+        self.plots_folder = self.path / "plots"
+        self.tensorboard_folder = self.path / "tensorboard"
+        self.export_folder = self.path / "export"
+        self.config_path = self.path / "config.json"
 
     @classmethod
     def new(cls, path, plan, data, replicas):
@@ -112,9 +112,9 @@ class RunFolder:
         values = dataclasses.asdict(config)
         with temporary_folder(path) as folder:
             run = cls(folder)
-            write_json(run._config, values.pop("plan") | values)
+            write_json(run.config_path, values.pop("plan") | values)
             labels = "".join(f"{name}\n" for name in data.classes)
-            write_text(run.labels, labels)
+            write_text(run.labels_path, labels)
             try:
                 folder.rename(path)
             except OSError:
@@ -129,13 +129,13 @@ class RunFolder:
             ValueError: If the folder is not that of a training, or that of
                 another version.
         """
-        if not self._config.is_file():
+        if not self.config_path.is_file():
             raise UserError(
                 f"{self.path} is not the folder of a training: it has no "
-                f"{self._config.name}"
+                f"{self.config_path.name}"
             )
         try:
-            values = json.loads(self._config.read_text())
+            values = json.loads(self.config_path.read_text())
             for name, kind in (("recipe", Recipe), ("source", Source)):
                 part = values.get(name)
                 values[name] = record(kind, part, f"its {name}")
@@ -144,7 +144,9 @@ class RunFolder:
             values["plan"] = record(Plan, plan, "it")
             return record(Config, values, "it")
         except (ValueError, AttributeError) as error:
-            raise UserError(f"{self._config} can't be read: {error}") from None
+            raise UserError(
+                f"{self.config_path} can't be read: {error}"
+            ) from None
 
     def reopen(self):
         """The plan of a training that stopped.
@@ -154,12 +156,12 @@ class RunFolder:
         Raises:
             ValueError: If the training came to its end.
         """
-        if self.metrics.is_file():
+        if self.metrics_path.is_file():
             raise UserError(
-                f"{self.path} is finished: it has a {self.metrics.name}"
+                f"{self.path} is finished: it has a {self.metrics_path.name}"
             )
         plan = self.read_config().plan
-        if self.backup.is_file():
+        if self.backup_path.is_file():
             plan = dataclasses.replace(plan, weights=None)
         return plan
 
@@ -170,11 +172,11 @@ class RunFolder:
             The best held-out accuracy of these epochs; None for no epoch.
         """
         if epochs == 0:
-            self.history.unlink(missing_ok=True)
+            self.history_path.unlink(missing_ok=True)
             return None
-        contents = self.history.read_bytes().splitlines(keepends=True)
+        contents = self.history_path.read_bytes().splitlines(keepends=True)
         contents = b"".join(contents[: 1 + epochs])
-        write_bytes(self.history, contents)
+        write_bytes(self.history_path, contents)
         lines = contents.decode().splitlines()
         return max(float(row["val_accuracy"]) for row in csv.DictReader(lines))
 
@@ -189,7 +191,7 @@ class RunFolder:
         Raises:
             ValueError: If there is none, or its weights don't fit.
         """
-        config, path = self.read_config(), path or self.model
+        config, path = self.read_config(), path or self.model_path
         if not path.is_file():
             raise UserError(
                 f"{self.path} holds no trained model yet: it has no {path.name}"

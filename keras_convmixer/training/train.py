@@ -61,7 +61,7 @@ def train(plan, path, run=None):
         with sole_use(run.path) if devices.is_chief else nullcontext():
             if devices.is_chief:
                 run.reopen()  # Another process may have finished it.
-            backup = Backup(run.backup)
+            backup = Backup(run.backup_path)
             with devices.scope():
                 epoch = backup.restore(model)
             callbacks = callbacks_of(run, plan, plain, epoch, devices.is_chief)
@@ -71,7 +71,7 @@ def train(plan, path, run=None):
             fit(model, plan, data, steps, epoch, callbacks, devices)
             if devices.is_chief:
                 evaluate(run, data, batches_of(plan, data, steps))
-                run.backup.unlink()
+                run.backup_path.unlink()
                 print(f"next: python -m export {run.path}")
     except KeyboardInterrupt:
         print(f"\nstopped; to go on: python train.py --resume {run.path}")

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.exchange import exchange
 
 
 @contextlib.contextmanager
@@ -41,27 +42,17 @@ def temporary_folder(path):
         remove(temporary)
 
 
-def move_into(folder, source, last):
-    """Moves all that `source` holds to `folder`, replacing what is there.
-
-    Args:
-        folder, source: Folders on one disk; the first need not exist.
-        last: Name of the file that is moved when all others are there.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(source.iterdir(), key=lambda path: path.name == last):
-        put(path, folder / path.name)
-
-
 def put(new, path):
-    """Moves a file or folder to `path`, which is whole or absent meanwhile."""
-    if not path.is_dir():
+    """Moves a file or folder to `path`, which is whole meanwhile.
+
+    Only where `exchange` can't work as one step, a folder that is replaced is
+    away for a moment; `sole_use` puts it back if a kill fell into it.
+    """
+    if path.is_dir():
+        exchange(new, path)
+        remove(new)
+    else:
         new.replace(path)
-        return
-    old = new.with_name(f"{new.name}.old")
-    path.rename(old)
-    new.rename(path)
-    shutil.rmtree(old)
 
 
 @contextlib.contextmanager
@@ -82,10 +73,19 @@ def sole_use(folder):
         except OSError:
             pass  # A file system, of a network for instance, without locks.
         for path in Path(folder).glob(".*"):
+            put_back(path)
             remove(path)
         yield
     finally:
         os.close(descriptor)
+
+
+def put_back(path):
+    """Moves what `exchange` had put away where it was, if it is not there."""
+    # .PROCESS.NAME.old
+    name = path.name.split(".", 2)[-1].removesuffix(".old")
+    if path.suffix == ".old" and not path.with_name(name).exists():
+        path.rename(path.with_name(name))
 
 
 def write_bytes(path, contents):
