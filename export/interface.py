@@ -29,5 +29,8 @@ def output_name(model):
     head = model.layers[-1]
     if head.name != "head":
         return "features"
-    softmax = head.activation is keras.activations.softmax
-    return "probabilities" if softmax else "logits"
+    is_probability = head.activation in (
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    )
+    return "probabilities" if is_probability else "logits"

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-import export
 from export import AgreementError, export_tflite
 from export.metadata import read_labels
 from keras_convmixer import ConvMixer
+from keras_convmixer.utils.checks import UserError
 from tests.helpers import interpreter, outputs, run_command
 
 NAMES = ["daisy", "poppy", "rose", "tulip", "violet"]
@@ -169,7 +169,7 @@ def test_what_is_wrong_is_said_before_any_work(
     }
     if "verification" in change and change["verification"] is None:
         arguments["representative_images"] = None
-    with pytest.raises(export.tflite_export.UserError) as error:
+    with pytest.raises(UserError) as error:
         export_tflite(model, **{**arguments, **change})
     assert words in str(error.value)
     assert not list(tmp_path.iterdir())
