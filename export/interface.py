@@ -1,6 +1,9 @@
 """The interface that every exported file has, so that apps can swap them."""
 
 import keras
+import numpy as np
+
+from keras_convmixer.utils.checks import UserError
 
 
 def device_model(model, pixels):
@@ -31,3 +34,31 @@ def output_name(model):
         return "features"
     softmax = head.activation is keras.activations.softmax
     return "probabilities" if softmax else "logits"
+
+
+def check_model(model):
+    """The size of its images must be fixed, its weights finite."""
+    for variable in model.weights:
+        if not np.isfinite(variable.numpy()).all():
+            raise UserError(
+                f"model must have finite weights. {variable.path} has not"
+            )
+    shape = model.input_shape[1:]
+    if None in shape:
+        raise UserError(
+            "model must have a fixed height and width to be converted. "
+            f"Received: {shape}"
+        )
+
+
+def check_images(images, model):
+    """Representative images in the type that the model's files take."""
+    shape = model.input_shape[1:]
+    images = np.asarray([] if images is None else images)
+    if len(images) == 0 or images.shape[1:] != tuple(shape):
+        raise UserError(
+            "representative_images must be real images of shape "
+            f"{('N', *shape)} for an int8 file. Received: "
+            f"{images.shape if len(images) else None}"
+        )
+    return images.astype(input_type(model))

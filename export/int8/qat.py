@@ -6,15 +6,8 @@ from pathlib import Path
 from keras_convmixer.inference.reparameterize import reparameterize
 from keras_convmixer.utils.checks import UserError
 
-from ..int8.calibrate import output_ranges, set_output_ranges
-from ..int8.quantize import quantize_int8
-from ..interface import output_name
-from ..tflite import (
-    calibrated_file,
-    check_images,
-    check_model,
-    fitted_file,
-)
+from ..interface import check_images, check_model, output_name
+from .post_training import fitted_ranges, int8_file
 
 # Without their norms' statistics, barely trained networks bear no more.
 LEARNING_RATE = 1e-5
@@ -49,7 +42,7 @@ def convert_qat(
     Raises:
         ValueError: If an argument is not as above.
     """
-    from ..int8.quantization_aware import (
+    from .quantization_aware import (
         quantization_aware,
         trained_inference_model,
     )
@@ -62,20 +55,17 @@ def convert_qat(
         )
     images = check_images(representative_images, model)
     inference = reparameterize(model, channel_groups=1)
-    _, ranges = fitted_file(inference, images)
-    limits = output_ranges(ranges, inference)
-    aware = quantization_aware(inference, model, limits)
+    layer_ranges = fitted_ranges(inference, images)
+    aware = quantization_aware(inference, model, layer_ranges)
     fine_tune(aware, model, batches, steps, held_out, epochs)
 
     inference = trained_inference_model(aware, model)
-    float32, ranges = calibrated_file(inference, images, io)
-    set_output_ranges(ranges, inference, limits)
-    return quantize_int8(float32, ranges, io), aware
+    return int8_file(inference, images, layer_ranges, io), aware
 
 
 def fine_tune(aware, teacher, batches, steps, held_out, epochs):
     """Trains the quantisation-aware model to do as its teacher does."""
-    from ..int8.legacy_keras import tf_keras
+    from .legacy_keras import tf_keras
 
     def lessons(batches):
         for images, _ in batches:

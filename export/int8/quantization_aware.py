@@ -1,21 +1,17 @@
 """Quantisation-aware training: the inference model, rounded as int8 files are.
 
 Fake quantisation (Jacob et al., arXiv:1712.05877) rounds a tensor to the
-values that eight bits can hold and lets the gradient through:
-
-    kernels       255 values, symmetric, a range for each output channel
-    activations   256 values that include zero, one range, which stays as it
-                  was calibrated
+values that eight bits can hold (see `rounding`) and lets the gradient through.
+The ranges of the activations stay as they were calibrated.
 
 tensorflow-model-optimization's own scheme knows neither GELU nor a norm behind
 an activation; here every layer is wrapped with a configuration of ours.
 """
 
-import tensorflow as tf
-
 from keras_convmixer.inference.reparameterize import reparameterize
 
-from ..int8.legacy_keras import tf_keras, tfmot
+from .legacy_keras import tf_keras, tfmot
+from .rounding import round_activation, round_kernel
 
 PREFIX = "quant_"
 
@@ -125,9 +121,7 @@ class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
         return {}
 
     def __call__(self, inputs, training, weights, **kwargs):
-        return tf.quantization.fake_quant_with_min_max_args(
-            inputs, self.minimum, self.maximum
-        )
+        return round_activation(inputs, self.minimum, self.maximum)
 
     def get_config(self):
         return {"minimum": self.minimum, "maximum": self.maximum}
@@ -147,12 +141,7 @@ class RangePerChannel(tfmot.quantization.keras.quantizers.Quantizer):
         return {}
 
     def __call__(self, inputs, training, weights, **kwargs):
-        kernel = tf.reshape(inputs, (-1, self.channels))
-        limit = tf.stop_gradient(tf.reduce_max(tf.abs(kernel), axis=0))
-        rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            kernel, -limit, limit, narrow_range=True
-        )
-        return tf.reshape(rounded, inputs.shape)
+        return round_kernel(inputs, self.channels)
 
     def get_config(self):
         return {"channels": self.channels}
