@@ -5,6 +5,8 @@ import numpy as np
 
 from keras_convmixer.utils.checks import UserError
 
+from keras_convmixer.inference import takes_pixels
+
 
 def device_model(model, pixels):
     """The model with a named input and a named output.
@@ -22,9 +24,8 @@ def device_model(model, pixels):
 
 
 def input_type(model):
-    """ "uint8" for a model that normalises pixels itself, else "float32"."""
-    names = {layer.name for layer in model.layers}
-    return "uint8" if "normalization" in names else "float32"
+    """ "uint8" for a model that takes pixels, 0 to 255, else "float32"."""
+    return "uint8" if takes_pixels(model) else "float32"
 
 
 def output_name(model):
