@@ -3,16 +3,24 @@
 import keras
 import numpy as np
 
-from keras_convmixer.utils.checks import UserError
-
+from keras_convmixer.architecture import read_network
 from keras_convmixer.inference import takes_pixels
+from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.graph import flatten
+
+OUTPUT_NAMES = {
+    "softmax": "probabilities",
+    "sigmoid": "probabilities",
+    "linear": "logits",
+    None: "features",
+}
 
 
 def device_model(model, pixels):
     """The model with a named input and a named output.
 
     Args:
-        model: A model that `ConvMixer` built, or its inference form.
+        model: A model that has a ConvMixer in it, or its inference form.
         pixels: Type of the input `image`.
 
     Returns:
@@ -20,6 +28,8 @@ def device_model(model, pixels):
     """
     image = keras.Input(model.input_shape[1:], dtype=pixels, name="image")
     output = model(keras.ops.cast(image, "float32"))
+    if output.dtype != "float32":  # After training in mixed precision.
+        output = keras.ops.cast(output, "float32")
     return keras.Model(image, {output_name(model): output}, name=model.name)
 
 
@@ -29,16 +39,49 @@ def input_type(model):
 
 
 def output_name(model):
-    """What the model's output is."""
-    head = model.layers[-1]
-    if head.name != "head":
-        return "features"
-    softmax = head.activation is keras.activations.softmax
-    return "probabilities" if softmax else "logits"
+    """ "probabilities", "logits" or "features"."""
+    return OUTPUT_NAMES[output_activation(model)]
+
+
+def output_activation(model):
+    """The activation of the classifier that a model ends in.
+
+    Args:
+        model: A functional or sequential model, with models nested in it.
+
+    Returns:
+        "softmax" or "sigmoid"; "linear" for a dense layer without an
+        activation; None for a model that ends in anything else.
+    """
+    _, step = flatten(model)
+    while is_nothing(step.operation):
+        (step,) = step.sources
+    layer = step.operation
+    activation = getattr(layer, "activation", None)
+    for name in ("softmax", "sigmoid"):
+        is_it = activation is getattr(keras.activations, name)
+        # The layer Softmax, and the operators of `keras.ops`.
+        if is_it or type(layer).__name__ == name.capitalize():
+            return name
+    is_dense = isinstance(layer, keras.layers.Dense)
+    is_linear = activation is keras.activations.linear
+    return "linear" if is_dense and is_linear else None
+
+
+def is_nothing(layer):
+    """Whether the layer only gives its input, perhaps in another precision."""
+    if isinstance(layer, keras.layers.Activation):
+        return layer.activation is keras.activations.linear
+    return isinstance(layer, keras.layers.Dropout | keras.layers.Identity)
 
 
 def check_model(model):
-    """The size of its images must be fixed, its weights finite."""
+    """An error for a model that can't be converted.
+
+    It must have a ConvMixer in it and no layer in front that is not
+    understood, a fixed size of its images, and finite weights.
+    """
+    read_network(model)
     for variable in model.weights:
         if not np.isfinite(variable.numpy()).all():
             raise UserError(

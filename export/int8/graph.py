@@ -22,6 +22,7 @@ class Graph:
         kinds = {
             value: name for name, value in vars(schema.BuiltinOperator).items()
         }
+        self.float32 = schema.TensorType.FLOAT32
         self.kinds = [kinds[code.builtinCode] for code in model.operatorCodes]
         self.names = [tensor.name.decode() for tensor in self.graph.tensors]
         self.computed = [self.names[i] for i in self.graph.inputs]
@@ -40,6 +41,16 @@ class Graph:
 
     def rank(self, tensor):
         return len(self.graph.tensors[self.names.index(tensor)].shape)
+
+    def float_operators(self):
+        """Kinds of the operators that give float32, sorted."""
+        kinds = {
+            self.kind(operator)
+            for operator in self.graph.operators
+            for index in operator.outputs
+            if self.graph.tensors[index].type == self.float32
+        }
+        return sorted(kinds - {"DEQUANTIZE"})
 
     def behind(self, tensor, until=()):
         """The operators that a tensor reaches.

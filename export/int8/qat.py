@@ -3,20 +3,31 @@
 import tempfile
 from pathlib import Path
 
+import keras
+
 from keras_convmixer.inference.reparameterize import reparameterize
 from keras_convmixer.utils.checks import UserError
 
-from ..interface import check_images, check_model, output_name
+from ..interface import (
+    check_images,
+    check_model,
+    output_activation,
+    output_name,
+)
 from .post_training import fitted_ranges, int8_file
 
 # Without their norms' statistics, barely trained networks bear no more.
 LEARNING_RATE = 1e-5
+LOSSES = {
+    "softmax": "categorical_crossentropy",
+    "sigmoid": "binary_crossentropy",
+}
 
 
 def convert_qat(
     model, representative_images, batches, steps, held_out, epochs, io="uint8"
 ):
-    """Trains a ConvMixer on under int8 rounding, and converts it.
+    """Fine-tunes a model with fake quantisation, and converts it.
 
     The float model is the teacher: the loss is the cross-entropy to the
     probabilities that it gives the same images. Training begins where the
@@ -26,8 +37,9 @@ def convert_qat(
     is looked at.
 
     Args:
-        model: A model that `ConvMixer` built, trained, with a fixed input
-            size, that gives probabilities.
+        model: A model that has a ConvMixer in it, trained, with a fixed input
+            size, that gives probabilities. Behind the ConvMixer it may have
+            layers that `tf_keras` has too.
         representative_images, io: As for `export.tflite.convert`.
         batches: `tf.data.Dataset` of (images, one-hot labels), without end.
         steps: How many of `batches` make an epoch.
@@ -48,7 +60,7 @@ def convert_qat(
     )
 
     check_model(model)
-    if output_name(model) != "probabilities":
+    if output_activation(model) not in LOSSES:
         raise UserError(
             "model must give probabilities to be trained for int8. Received: "
             f"one that gives {output_name(model)}"
@@ -69,7 +81,8 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
 
     def lessons(batches):
         for images, _ in batches:
-            yield images, teacher(images, training=False)
+            expected = teacher(images, training=False)
+            yield images, keras.ops.cast(expected, "float32")
 
     warmup = epochs * steps // 10
     rate = tf_keras.optimizers.schedules.CosineDecay(
@@ -80,16 +93,16 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
     )
     aware.compile(
         tf_keras.optimizers.Adam(rate),
-        "categorical_crossentropy",
-        metrics=[tf_keras.metrics.CategoricalAccuracy("agreement")],
+        LOSSES[output_activation(teacher)],
+        metrics=[agreement],
     )
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder, "best")
         aware.save_weights(best)
-        loss, agreement = aware.evaluate(
+        loss, agreed = aware.evaluate(
             lessons(held_out), steps=len(held_out), verbose=0
         )
-        print(f"Before: val_loss: {loss:.4f} - val_agreement: {agreement:.4f}")
+        print(f"Before: val_loss: {loss:.4f} - val_agreement: {agreed:.4f}")
         aware.fit(
             lessons(batches),
             steps_per_epoch=steps,
@@ -106,3 +119,12 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
             ],
         )
         aware.load_weights(best).expect_partial()
+
+
+def agreement(expected, found):
+    """Whether the first class is the same; of sigmoids, the share of them."""
+    if expected.shape[-1] == 1:
+        return keras.ops.equal(expected > 0.5, found > 0.5)
+    return keras.ops.equal(
+        keras.ops.argmax(expected, -1), keras.ops.argmax(found, -1)
+    )

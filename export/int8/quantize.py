@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 
+from keras_convmixer.utils.checks import UserError
+
 from ..flatbuffer import with_short_names
 from .graph import Graph
 
@@ -40,7 +42,7 @@ def quantize_int8(calibrated, io="uint8"):
 
     Behind it float32 comes in, unless `io` is "int8": eight bits can't tell
     the scores of an uncertain image apart. Pooling and softmax cost nothing
-    there, and the classifier keeps its int8 weights.
+    there, and dense layers keep int8 weights.
 
     Args:
         calibrated: A `CalibratedFile`.
@@ -48,6 +50,9 @@ def quantize_int8(calibrated, io="uint8"):
 
     Returns:
         The contents of the file.
+
+    Raises:
+        ValueError: If `io` is "int8" and some operator stayed in float32.
     """
     recipe = new_recipe(calibrated.contents)
     recipe.add_static_config(
@@ -74,7 +79,21 @@ def quantize_int8(calibrated, io="uint8"):
         for tensor, (least, largest) in calibrated.ranges.items()
     }
     with all_tensors_kept():
-        return with_short_names(recipe.quantize(ranges).quantized_model)
+        contents = with_short_names(recipe.quantize(ranges).quantized_model)
+    if io == "int8":
+        check_all_integer(contents)
+    return contents
+
+
+def check_all_integer(contents):
+    """An error for a file with operators that stayed in float32."""
+    in_float = Graph(contents).float_operators()
+    if in_float:
+        raise UserError(
+            "io must be 'uint8' for a model with layers behind the ConvMixer "
+            "that have no integer form. Received: 'int8' for one with the "
+            f"operators {', '.join(in_float)}"
+        )
 
 
 def keep_float(recipe, name, operator):
