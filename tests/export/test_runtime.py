@@ -6,7 +6,7 @@ import pytest
 from export.runtime import TFLiteFile
 from export.tflite import convert
 from keras_convmixer import ConvMixer
-from tests.helpers import run_command
+from tests.helpers import run_command, run_example
 
 
 def test_a_file_tells_its_size(digits_export):
@@ -36,6 +36,11 @@ def test_a_file_tells_what_it_takes_and_gives(
     image = np.ones((1, 16, 16, 3), image_type)
     expected = network.predict(image, verbose=0)
     np.testing.assert_allclose(file(image), expected, atol=1e-5)
+
+
+def test_the_example_runs(digits_export, monkeypatch):
+    monkeypatch.chdir(digits_export)
+    run_example(TFLiteFile, image=np.zeros((8, 8, 3), "uint8"))
 
 
 def test_cost_is_that_of_the_file_alone(digits_export):
