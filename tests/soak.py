@@ -96,7 +96,7 @@ def check(run):
         elif path.name == "saved_model":
             tf.saved_model.load(str(path))
     report = run / "export" / "report.json"
-    if report.exists():
+    if report.parent.exists():
         for row in json.loads(report.read_text())["files"]:
             file = run / "export" / row["file"]
             assert file.is_dir() or file.stat().st_size == row["bytes"]
