@@ -122,7 +122,7 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
 
 
 def agreement(expected, found):
-    """Whether the first class is the same; of sigmoids, the share of them."""
+    """Whether the first class is the same; of one class, if it is there."""
     if expected.shape[-1] == 1:
         return keras.ops.equal(expected > 0.5, found > 0.5)
     return keras.ops.equal(
