@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from export import FORMATS
 from keras_convmixer import ConvMixer
+from keras_convmixer.utils.graph import leaf_layers
 
 TFLITE_FILES = tuple(format for format in FORMATS if format != "saved_model")
 ROOT = Path(__file__).parent.parent
@@ -61,7 +62,7 @@ def randomize_norms(model, seed=0, extreme=False):
     With `extreme` some scales are zero, nearly zero, negative or large.
     """
     random = np.random.default_rng(seed)
-    for layer in model.layers:
+    for layer in leaf_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             size = layer.gamma.shape[0]
             gamma = random.uniform(0.5, 1.5, size)

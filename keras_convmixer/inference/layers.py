@@ -16,6 +16,7 @@ class InferenceLayers:
 
     def __init__(self, backend, activation):
         self.backend = backend
+        self.names = {"image"}
         # The function, as Keras 2 has other names.
         self.activation = keras.activations.get(activation)
 
@@ -125,22 +126,8 @@ class InferenceLayers:
             name=name,
         )
 
-    def head(self, x, kernel, bias, activation):
-        return self.apply(
-            "Dense",
-            x,
-            kernel,
-            bias,
-            units=kernel.shape[-1],
-            activation=activation,
-            name="head",
-        )
-
     def activate(self, x, name):
         return self.layer("Activation", self.activation, name=name)(x)
-
-    def pool(self, x, kind="GlobalAveragePooling2D"):
-        return self.layer(kind, name="pool")(x)
 
     def split(self, outputs, count):
         """Groups of channels, of as many or of one."""
@@ -164,4 +151,6 @@ class InferenceLayers:
     def layer(self, kind, *arguments, **options):
         """A layer in float32, whatever the precision of the training."""
         make = getattr(self.backend.layers, kind)
-        return make(*arguments, dtype="float32", **options)
+        layer = make(*arguments, dtype="float32", **options)
+        self.names.add(layer.name)
+        return layer

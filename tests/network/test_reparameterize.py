@@ -116,14 +116,6 @@ def test_is_saved_and_loaded_like_any_model(tmp_path):
     np.testing.assert_allclose(loaded(images), inference(images), rtol=1e-6)
 
 
-def test_refuses_a_model_with_other_layers():
-    image = keras.Input((8, 8, 3))
-    brighter = keras.layers.Rescaling(2, name="brighter")(image)
-    model = ConvMixer(8, 1, 3, 2, input_tensor=brighter)
-    with pytest.raises(ValueError, match="brighter"):
-        reparameterize(model)
-
-
 @pytest.mark.parametrize("kernel_size", range(1, 24))
 def test_parts_cover_every_tap_once(kernel_size):
     parts = depthwise_parts(kernel_size)
