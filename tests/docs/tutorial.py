@@ -15,7 +15,7 @@ from tests.docs.installed import lay_out_installed
 from tests.helpers import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
-PICTURE = ROOT / "docs" / "images" / "heat_maps.png"
+PICTURE = ROOT / "docs" / "images" / "heat_maps.jpg"
 
 
 def execute_tutorial(folder):
@@ -43,7 +43,7 @@ def execute_tutorial(folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         notebook, work = execute_tutorial(Path(folder))
-        shutil.copy(work / "heat_maps.png", PICTURE)
+        shutil.copy(work / "heat_maps.jpg", PICTURE)
     for cell in notebook.cells:
         cell.metadata = {}  # When it was run.
         if cell.cell_type == "code":
