@@ -5,6 +5,7 @@ import warnings
 import keras
 import numpy as np
 
+from keras_convmixer.architecture import read_network
 from keras_convmixer.utils.checks import UserError
 
 # They leave an image as it is when the model does not train.
@@ -81,14 +82,17 @@ def fold_front(network):
     return scale, shift
 
 
-def takes_pixels(network):
+def takes_pixels(model):
     """Whether the images are pixels, 0 to 255, which the front scales down.
 
     Args:
-        network: A `keras_convmixer.architecture.Network`.
+        model: As for `reparameterize`.
+
+    Raises:
+        UserError: As `reparameterize`.
     """
     with warnings.catch_warnings(action="ignore"):
-        scale, _ = fold_front(network)
+        scale, _ = fold_front(read_network(model))
     return bool(np.abs(scale).max() < SHRINKS_PIXELS)
 
 

@@ -9,6 +9,7 @@ from keras import layers
 
 from keras_convmixer import ConvMixer, feature_model, freeze, reparameterize
 from keras_convmixer.architecture import architecture
+from keras_convmixer.inference import takes_pixels
 from keras_convmixer.utils.graph import leaf_layers
 from tests.helpers import randomize_norms
 
@@ -247,6 +248,24 @@ def test_the_names_of_an_own_head_are_kept():
     names = [layer.name for layer in reparameterize(model).layers]
     assert names[-1] == "classes"
     assert "features_norm" not in names  # It is a part of the dense layer.
+
+
+@pytest.mark.parametrize(
+    ("scale", "normalised_inside", "expected"),
+    [
+        (None, True, True),
+        (None, False, False),
+        (1 / 255, False, True),
+        (1 / 127.5, False, True),
+        (255, True, False),  # It takes images from 0 to 1.
+    ],
+)
+def test_models_that_scale_pixels_down_take_pixels(
+    scale, normalised_inside, expected
+):
+    front = [] if scale is None else [layers.Rescaling(scale)]
+    model = in_front(*front, include_preprocessing=normalised_inside)
+    assert takes_pixels(model) is expected
 
 
 def test_a_warning_names_the_augmentation_that_is_left_out():
