@@ -72,7 +72,7 @@ def measure(run):
         if result["format"] != "saved_model":
             key = "ours", result["format"]
             results[key] = result
-            contents[key] = (run.export / result["file"]).read_bytes()
+            contents[key] = (run.export_folder / result["file"]).read_bytes()
     times = interleaved(
         {key: tflite_run(file, 1) for key, file in contents.items()}, 1, ROUNDS
     )
@@ -94,7 +94,7 @@ def exported(run):
     """The report of a run's export."""
     from export.report import REPORT
 
-    path = run.export / REPORT
+    path = run.export_folder / REPORT
     if not path.is_file():
         raise ValueError(f"{run.path} is not exported: it has no {path.name}")
     return json.loads(path.read_text())

@@ -100,7 +100,7 @@ def export(
     epochs=QAT_EPOCHS,
     io="uint8",
 ):
-    """Writes `run.export` if all files agree with the Keras model.
+    """Writes `run.export_folder` if all files agree with the Keras model.
 
     Args:
         run: The `RunFolder` of a training.
@@ -128,7 +128,7 @@ def export(
     reference = Reference.of_dataset(model, held_out)
     keras_top1 = reference.top1(reference.outputs)
 
-    with temporary_folder(run.export) as folder:
+    with temporary_folder(run.export_folder) as folder:
         results = []
         for format in formats:
             print(format, flush=True)
@@ -140,7 +140,7 @@ def export(
             results.append(result)
         failed = [r for r in results if r.agreement < min_agreement]
         if not failed:
-            results = with_earlier(results, run.export, len(reference))
+            results = with_earlier(results, run.export_folder, len(reference))
         proof = table(keras_top1, results)
         print(f"{len(reference):,} held-out images\n{proof}")
 
@@ -149,10 +149,10 @@ def export(
             write_model_card(
                 folder, run.name, recipe, data, results, proof, len(reference)
             )
-            shutil.copy(run.labels, folder)
+            shutil.copy(run.labels_path, folder)
             # First and last, so that no report is there beside other files.
-            (run.export / REPORT).unlink(missing_ok=True)
-            move_into(run.export, folder, last=REPORT)
+            (run.export_folder / REPORT).unlink(missing_ok=True)
+            move_into(run.export_folder, folder, last=REPORT)
     return failed
 
 

@@ -5,6 +5,29 @@ mistake without the seconds that Keras takes to import.
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # For editors and type checkers.
+    from keras_convmixer.applications import (
+        ConvMixer_256_8 as ConvMixer_256_8,
+        ConvMixer_512_12 as ConvMixer_512_12,
+        ConvMixer_512_16 as ConvMixer_512_16,
+        ConvMixer_768_32 as ConvMixer_768_32,
+        ConvMixer_1024_12 as ConvMixer_1024_12,
+        ConvMixer_1024_16 as ConvMixer_1024_16,
+        ConvMixer_1024_20 as ConvMixer_1024_20,
+        ConvMixer_1536_20 as ConvMixer_1536_20,
+        decode_predictions as decode_predictions,
+        preprocess_input as preprocess_input,
+    )
+    from keras_convmixer.convmixer import ConvMixer as ConvMixer
+    from keras_convmixer.data.preprocessing import center_crop as center_crop
+    from keras_convmixer.features import (
+        feature_model as feature_model,
+        freeze as freeze,
+    )
+    from keras_convmixer.inference import reparameterize as reparameterize
+    from keras_convmixer.variants import list_variants as list_variants
 
 __version__ = "0.1.0"
 

@@ -20,7 +20,18 @@ def feature_model(model):
         "block_0", "block_1" and so on.
 
     Raises:
-        ValueError: If there is no ConvMixer in the model.
+        ValueError: If there is no ConvMixer in the model, or it is not as
+            `ConvMixer` built it.
+
+    Example:
+
+    >>> from keras_convmixer import ConvMixer, feature_model
+    >>> model = ConvMixer(8, 2, 3, 4, input_shape=(32, 32, 3), classes=10)
+    >>> features = feature_model(model)
+    >>> list(features.output)
+    ['stem', 'block_0', 'block_1']
+    >>> features.output["block_1"].shape
+    (None, 8, 8, 8)
     """
     network = read_network(model)
     features = {"stem": "stem_norm"}
@@ -48,8 +59,15 @@ def freeze(model, blocks):
         blocks: How many blocks, from 0 to all.
 
     Raises:
-        ValueError: If there are fewer blocks, or `ConvMixer` did not build
-            the model.
+        ValueError: If there are fewer blocks, or no ConvMixer in the model.
+
+    Example:
+
+    >>> from keras_convmixer import ConvMixer, freeze
+    >>> model = ConvMixer(8, 2, 3, 4, input_shape=(32, 32, 3), classes=10)
+    >>> freeze(model, blocks=2)
+    >>> [variable.path for variable in model.trainable_variables]
+    ['head/kernel', 'head/bias']
     """
     trunk = trunk_layers(model)
     depth = sum(role.endswith("_add") for role in trunk)

@@ -129,9 +129,13 @@ def affine(layer, channels):
 
 
 def per_channel(layer, value, channels):
+    """A layer's constant as `(channels,)`, float64."""
     value = np.asarray(keras.ops.convert_to_numpy(value), "float64")
     *others, size = (1, *value.shape)
-    if set(others) - {1} or size not in (1, channels):
+    # Rescaling has its channels first where Keras' images have.
+    is_last = keras.config.image_data_format() == "channels_last"
+    allowed = (1, channels) if value.ndim == 4 or is_last else (1,)
+    if set(others) - {1} or size not in allowed:
         raise UserError(
             f"{layer.name!r} in front of the ConvMixer must have one value, "
             f"or {channels}, one a channel. Received: {value.shape}"

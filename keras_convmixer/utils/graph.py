@@ -124,3 +124,26 @@ def _append_steps(steps, model, inputs, path):
             for tensor, output in zip(node.outputs, outputs, strict=True):
                 results[id(tensor)] = output
     return [results[id(tensor)] for tensor in graph.outputs]
+
+
+def names_before(tensor):
+    """The names of the operations that a symbolic tensor depends on."""
+    sources = keras.utils.get_source_inputs(tensor)
+    return {op.name for op in keras.Model(sources, tensor).operations}
+
+
+def names_around(tensor):
+    """The names of all operations on the inputs that it depends on."""
+    names = set()
+    waiting = [
+        source._keras_history.operation
+        for source in keras.utils.get_source_inputs(tensor)
+    ]
+    seen = set(waiting)
+    while waiting:
+        operation = waiting.pop()
+        names.add(operation.name)
+        users = {node.operation for node in operation._outbound_nodes}
+        waiting.extend(users - seen)
+        seen |= users
+    return names

@@ -6,8 +6,7 @@ import io
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as some
+from hypothesis import given, settings, strategies as some
 
 from export.__main__ import parse_arguments as export_arguments
 from export.tflite import convert

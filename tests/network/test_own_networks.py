@@ -1,5 +1,6 @@
 """A ConvMixer inside a network of the user's own is understood, or refused."""
 
+import functools
 import warnings
 
 import keras
@@ -10,6 +11,7 @@ from keras import layers
 from keras_convmixer import ConvMixer, feature_model, freeze, reparameterize
 from keras_convmixer.architecture import architecture
 from keras_convmixer.inference import takes_pixels
+from keras_convmixer.inference.front import TRAINING_ONLY
 from keras_convmixer.utils.graph import leaf_layers
 from tests.helpers import randomize_norms
 
@@ -209,6 +211,100 @@ def test_inference_equals_the_network(network):
     assert len(names) == len(set(names))
     kinds = {type(layer).__name__ for layer in inference.layers}
     assert not kinds & {"Dropout", "SpatialDropout2D", "Rescaling"}
+
+
+FRONTS = [
+    lambda random: layers.Rescaling(float(random.uniform(0.1, 1)), 2.0),
+    lambda random: layers.Rescaling(random.normal(0, 1, 3).tolist()),
+    lambda random: layers.Normalization(
+        mean=random.normal(0, 9, 3),
+        variance=random.uniform(0.5, 2, 3),
+        invert=bool(random.integers(2)),
+        name=f"normalize_{random.integers(10**9)}",
+    ),
+    lambda random: layers.RandomZoom(0.2),
+    lambda random: layers.Dropout(0.5),
+    lambda random: keras.Sequential(
+        [layers.RandomFlip(), layers.Rescaling(0.7, offset=[1.0, 2.0, 3.0])]
+    ),
+]
+TAILS = [
+    lambda random: layers.Dropout(0.5),
+    lambda random: layers.Dense(4, activation="gelu"),
+    lambda random: layers.Dense(5, use_bias=False),
+    lambda random: layers.BatchNormalization(),
+    lambda random: layers.LayerNormalization(),
+    lambda random: layers.Activation("silu"),
+    lambda random: layers.Flatten(),
+    lambda random: keras.Sequential([layers.Dense(6), layers.ReLU()]),
+]
+MAP_TAILS = [
+    lambda random: layers.SpatialDropout2D(0.5),
+    lambda random: layers.Conv2D(4, 3, padding="same"),
+    lambda random: layers.GlobalAveragePooling2D(),
+    lambda random: layers.GlobalMaxPooling2D(),
+    lambda random: layers.MaxPooling2D(),
+]
+
+
+def random_network(seed):
+    """Layers in front and behind, built on tensors or nested, at random."""
+    random = np.random.default_rng(seed)
+
+    def some(kinds):
+        chosen = random.choice(len(kinds), random.integers(4))
+        return [kinds[i](random) for i in chosen]
+
+    front = some(FRONTS)
+    tail = [*some(MAP_TAILS[:2]), *some(MAP_TAILS[2:])[:1], *some(TAILS)]
+    if random.integers(2):
+        return keras.Sequential([keras.Input(SHAPE), *front, backbone(), *tail])
+    x = keras.Input(SHAPE)
+    for layer in front:
+        x = layer(x)
+    model = backbone(input_tensor=x)
+    y = model.output
+    for layer in tail:
+        y = layer(y)
+    return keras.Model(model.input, y)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_inference_equals_random_networks(seed):
+    model = randomized(lambda: random_network(seed), seed)
+    check_equal(model, inference_model(model))
+
+
+@pytest.mark.parametrize("name", TRAINING_ONLY)
+def test_what_is_left_out_does_nothing_in_inference(name):
+    options = {
+        "AlphaDropout": {"rate": 0.5},
+        "Dropout": {"rate": 0.5},
+        "GaussianDropout": {"rate": 0.5},
+        "GaussianNoise": {"stddev": 0.5},
+        "SpatialDropout1D": {"rate": 0.5},
+        "SpatialDropout2D": {"rate": 0.5},
+        "SpatialDropout3D": {"rate": 0.5},
+        "RandomBrightness": {"factor": 0.5},
+        "RandomColorDegeneration": {"factor": 0.5},
+        "RandomContrast": {"factor": 0.5},
+        "RandomHue": {"factor": 0.5},
+        "RandomPosterization": {"factor": 4},
+        "RandomRotation": {"factor": 0.5},
+        "RandomSaturation": {"factor": 0.5},
+        "RandomSharpness": {"factor": 0.5},
+        "RandomTranslation": {"height_factor": 0.5, "width_factor": 0.5},
+        "RandomZoom": {"height_factor": 0.5},
+    }
+    layer = getattr(layers, name)(**options.get(name, {}))
+    shape = {"SpatialDropout1D": (2, 8, 3), "SpatialDropout3D": (2, *SHAPE, 3)}
+    images = np.random.default_rng(0).uniform(
+        0, 255, shape.get(name, (2, *SHAPE))
+    )
+    images = images.astype("float32")
+    has_switch = name != "ActivityRegularization"
+    switch = {"training": False} if has_switch else {}
+    np.testing.assert_array_equal(layer(images, **switch), images)
 
 
 @pytest.mark.parametrize("network", ACCEPTED)
@@ -431,3 +527,45 @@ def test_what_is_not_understood_is_refused(network):
     build, message = REFUSED[network]
     with pytest.raises(ValueError, match=message):
         inference_model(build())
+
+
+def test_two_networks_on_one_tensor_are_an_error_that_says_how():
+    image = keras.Input(SHAPE)
+    backbone(input_tensor=image)
+    with pytest.raises(ValueError, match=r"Average\(\)\(\[first\(image\)"):
+        backbone(input_tensor=image / 2)
+    first = backbone(input_shape=(2, 2, 8))
+    with pytest.raises(ValueError, match="ConvMixer on it already"):
+        backbone(input_tensor=first.output, patch_size=1)
+
+
+def test_two_networks_are_called_in_one_model():
+    model = two_networks()
+    images = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE))
+    mean = (model.layers[1](images) + model.layers[2](images)) / 2
+    np.testing.assert_allclose(model(images), mean, rtol=1e-6)
+
+
+def test_a_layer_with_the_name_of_the_normalisation_is_an_error():
+    with pytest.raises(ValueError, match="another name"):
+        in_front(layers.Normalization(mean=0, variance=1, name="normalization"))
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("options", [{"include_top": True}, {"pooling": "max"}])
+def test_images_are_nhwc_whatever_keras_setting_is(channels_first, options):
+    build = functools.partial(backbone, **options, kernel_size=7)
+    model = randomized(build)
+    inference = reparameterize(model)
+    features = feature_model(model)
+    keras.config.set_image_data_format("channels_last")
+    expected = randomized(build)
+    check_equal(expected, model)
+    check_equal(expected, inference)
+    assert features.output["block_1"].shape == (None, 4, 4, 8)

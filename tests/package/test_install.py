@@ -1,0 +1,189 @@
+"""The wheel and the sdist, built and installed as a user does."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import packaging
+import pytest
+from PIL import Image
+
+from tests.conftest import made_once
+from tests.helpers import ROOT
+
+NOT_SOURCES = (
+    *(".*", "__pycache__", "*.egg-info"),
+    *("build", "dist", "node_modules", "runs"),
+)
+
+
+def run(*command, cwd, check=True):
+    """Runs a command as in a shell that knows nothing of the checkout."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    if check:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory):
+    """A folder with the sdist, and the wheel that is built from it."""
+
+    def make(folder):
+        source = folder / "source"
+        ignore = shutil.ignore_patterns(*NOT_SOURCES)
+        shutil.copytree(ROOT, source, ignore=ignore)
+        run(
+            *(sys.executable, "-m", "build", "--no-isolation"),
+            *("--outdir", folder, source),
+            cwd=folder,
+        )
+
+    return made_once(tmp_path_factory, "dist", make)
+
+
+def new_environment(folder, wheel, shares):
+    """A virtual environment with the wheel alone.
+
+    Args:
+        folder: Where it is to be.
+        wheel: The file to install.
+        shares: A folder of packages that it sees besides.
+
+    Returns:
+        The folder of its programs.
+    """
+    venv.create(folder, symlinks=True)
+    paths = sysconfig.get_paths("venv", {"base": folder, "platbase": folder})
+    python = Path(paths["scripts"], "python")
+    run(
+        *(sys.executable, "-m", "pip", "--python", python, "install"),
+        *("--quiet", "--no-deps", "--no-index", wheel),
+        cwd=folder,
+    )
+    Path(paths["purelib"], "shared.pth").write_text(f"{shares}\n")
+    return python.parent
+
+
+@pytest.fixture(scope="session")
+def programs(dist, tmp_path_factory):
+    """Those of an environment with all that the package asks for."""
+
+    def make(folder):
+        (wheel,) = dist.glob("*.whl")
+        new_environment(folder, wheel, sysconfig.get_path("purelib"))
+
+    folder = made_once(tmp_path_factory, "environment", make)
+    return folder / Path(sysconfig.get_path("scripts")).name
+
+
+@pytest.fixture
+def base_programs(dist, tmp_path):
+    """Those of an environment without any of the extras."""
+    shares = tmp_path / "shares"
+    shares.mkdir()
+    (shares / "packaging").symlink_to(Path(packaging.__file__).parent)
+    (wheel,) = dist.glob("*.whl")
+    return new_environment(tmp_path / "environment", wheel, shares)
+
+
+def modules(folder):
+    """The files of a package in the checkout, as paths below it."""
+    return {
+        path.relative_to(folder)
+        for path in folder.rglob("*.py")
+        if "node_modules" not in path.parts
+    }
+
+
+def test_the_wheel_holds_every_module_and_the_data(dist):
+    (wheel,) = dist.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    installed = {"": ROOT / "keras_convmixer", "export": ROOT / "export"}
+    expected = {
+        Path("keras_convmixer", name, module).as_posix()
+        for name, folder in installed.items()
+        for module in modules(folder)
+    }
+    assert {name for name in names if name.endswith(".py")} == expected
+    assert "keras_convmixer/export/page/index.html" in names
+    assert not any("node_modules" in name for name in names)
+
+
+def test_the_sdist_builds_the_wheel_of_the_checkout(dist, tmp_path):
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert any("requirements/base.txt" in n for n in archive.getnames())
+    (of_sdist,) = dist.glob("*.whl")
+    run(
+        *(sys.executable, "-m", "build", "--no-isolation", "--wheel"),
+        *("--outdir", tmp_path, dist / "source"),
+        cwd=tmp_path,
+    )
+    (of_checkout,) = tmp_path.glob("*.whl")
+    assert (
+        zipfile.ZipFile(of_sdist).namelist()
+        == zipfile.ZipFile(of_checkout).namelist()
+    )
+
+
+def test_trains_exports_and_classifies_in_an_empty_folder(programs, tmp_path):
+    image = tmp_path / "photo.png"
+    Image.new("RGB", (20, 20), "white").save(image)
+    convmixer = programs / "convmixer"
+    train = (convmixer, "train", "--epochs", 2, "--run", "r")
+    assert "next: convmixer export r" in run(*train, cwd=tmp_path).stdout
+    run(
+        *(convmixer, "export", "r", "--formats", "float32", "int8"),
+        cwd=tmp_path,
+    )
+    (file,) = (tmp_path / "r" / "export").glob("*_int8.tflite")
+    done = run(convmixer, "classify", file, image, cwd=tmp_path)
+    assert "%" in done.stdout
+
+
+def test_python_finds_the_export_and_the_shipped_weights(programs, tmp_path):
+    code = (
+        "import keras_convmixer, keras_convmixer.export.tflite as t; "
+        "print(t.__file__); "
+        "m = keras_convmixer.ConvMixer(128, 8, 7, 2, weights='cifar10', "
+        "input_shape=(32, 32, 3), classes=10); "
+        "print(m.count_params())"
+    )
+    done = run(programs / "python", "-c", code, cwd=tmp_path)
+    file, parameters = done.stdout.split()
+    assert Path(file).is_relative_to(programs.parent)
+    assert int(parameters) > 100_000
+
+
+@pytest.mark.parametrize(
+    ("program", "extra"), [("train", "train"), ("export", "export")]
+)
+def test_a_missing_extra_is_one_line(program, extra, base_programs, tmp_path):
+    done = run(
+        *(base_programs / "convmixer", program, "r"), cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: convmixer {program} needs pip install "
+        f"'keras-convmixer[{extra}]'\n"
+    )
+
+
+def test_the_list_of_networks_needs_no_extra(base_programs, tmp_path):
+    done = run(base_programs / "convmixer", "list", cwd=tmp_path)
+    assert "convmixer_768_32" in done.stdout

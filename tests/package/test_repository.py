@@ -1,0 +1,45 @@
+"""What the repository says of itself in several places agrees."""
+
+import re
+import tomllib
+
+from packaging.requirements import Requirement
+
+from keras_convmixer import __version__
+from tests.helpers import ROOT
+
+FOLDERS = (ROOT / "keras_convmixer", ROOT / "export")
+
+
+def requirements(path):
+    """The requirements of a file, without those that it includes."""
+    lines = (line.partition("  #")[0] for line in path.read_text().split("\n"))
+    return [Requirement(s) for s in lines if s and not s.startswith(("#", "-"))]
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {__version__}\n" in citation
+    assert f"\n## [{__version__}] - " in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_each_range_is_stated_once():
+    files = sorted((ROOT / "requirements").glob("*.txt"))
+    stated = [each.name for file in files for each in requirements(file)]
+    assert len(stated) == len(set(stated)) > 15
+    everything = (ROOT / "requirements.txt").read_text()
+    assert not requirements(ROOT / "requirements.txt")
+    assert set(re.findall("^-r requirements/(.+)$", everything, re.M)) == {
+        file.name for file in files
+    }
+
+
+def test_what_is_built_is_everything_that_is_imported_and_no_more():
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        packages = tomllib.load(file)["tool"]["setuptools"]["packages"]
+    installed = {"keras_convmixer", "keras_convmixer.export"}
+    for folder, name in zip(FOLDERS, sorted(installed), strict=True):
+        for init in folder.rglob("*/__init__.py"):
+            within = init.parent.relative_to(folder).parts
+            installed.add(".".join((name, *within)))
+    assert set(packages) == installed
