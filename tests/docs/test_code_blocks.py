@@ -109,12 +109,12 @@ def site(tmp_path_factory):
 
 def write_photographs(folder):
     """`photos/CLASS/*.jpg` and `photo.jpg`, from scikit-learn's pictures."""
-    for name in ("china", "flower"):
+    for name, left, top in (("china", 100, 90), ("flower", 190, 120)):
         photograph = Image.fromarray(load_sample_image(f"{name}.jpg"))
         (folder / "photos" / name).mkdir(parents=True)
-        for index in range(20):
-            left, top = 25 * index, 15 * index
-            square = photograph.crop((left, top, left + 48, top + 48))
+        for index in range(100):
+            x, y = left + index % 10 * 18, top + index // 10 * 16
+            square = photograph.crop((x, y, x + 48, y + 48))
             square.save(folder / "photos" / name / f"{index}.jpg")
     photograph.save(folder / "photo.jpg")
 
