@@ -1,0 +1,78 @@
+"""The tutorial is executed whole, and was saved with what came out."""
+
+import re
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.docs.tutorial import PICTURE, TUTORIAL, execute_tutorial
+from tests.helpers import interpreter
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    return execute_tutorial(tmp_path_factory.mktemp("tutorial"))
+
+
+def printed(notebook):
+    return "".join(
+        output.get("text", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if output.get("name") == "stdout"
+    )
+
+
+def test_it_ends_with_a_file_that_agrees_with_keras(executed):
+    notebook, work = executed
+    (agreement,) = re.findall(r"as Keras on (\d+)%", printed(notebook))
+    assert int(agreement) >= 98
+    assert not any(
+        output.output_type == "error"
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+    )
+    # The file is right by itself, on pictures from the disk.
+    runner = interpreter(
+        (work / "photos.tflite").read_bytes()
+    ).get_signature_runner()
+    folders = sorted((work / "photos" / "held_out").iterdir())
+    right = [
+        index == run_file(runner, path)
+        for index, folder in enumerate(folders)
+        for path in sorted(folder.iterdir())[::4]
+    ]
+    assert np.mean(right) >= 0.9
+
+
+def run_file(runner, path):
+    picture = keras.utils.img_to_array(keras.utils.load_img(path))
+    image = keras.ops.image.resize(picture, (32, 32))
+    image = np.rint(image).astype("uint8")[None]
+    return runner(image=image)["probabilities"].argmax()
+
+
+def test_it_draws_the_heat_maps(executed):
+    _, work = executed
+    drawn = Image.open(work / "heat_maps.jpg")
+    assert drawn.size == Image.open(PICTURE).size
+    assert np.ptp(np.asarray(drawn)) > 200
+    assert PICTURE.stat().st_size < 200_000
+
+
+def test_it_is_saved_with_its_outputs():
+    notebook = nbformat.read(TUTORIAL, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    numbers = [cell.execution_count for cell in code]
+    assert numbers == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    kinds = {kind for output in outputs for kind in output.get("data", ())}
+    assert "image/jpeg" in kinds
+    assert not any(output.output_type == "error" for output in outputs)
+    assert "the same class as Keras" in printed(notebook)
+    for path in ("/home/", "/root", "/tmp", "/work", "/Users/"):
+        assert path not in TUTORIAL.read_text()
