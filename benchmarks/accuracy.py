@@ -51,26 +51,28 @@ def measure(run):
     from benchmarks.measure import interleaved, spread, tflite_run
     from benchmarks.stock import convert_stock
     from export.__main__ import REPRESENTATIVE_IMAGES
+    from export.reference import Reference
     from keras_convmixer.data.image_data import as_arrays, sample
     from keras_convmixer.variants import short_form
 
     report = exported(run)
     model, recipe, data = run.read()
-    images, labels = as_arrays(data.held_out, report["images"])
-    expected = model.predict(images, recipe.batch_size, verbose=0)
+    reference = Reference.of_arrays(
+        model, *as_arrays(data.held_out, report["images"])
+    )
     representative = sample(data.train, REPRESENTATIVE_IMAGES)
     results, contents = {}, {}
     for format in STOCK_FORMATS:
         file = convert_stock(model, format, representative)
         contents["stock", format] = file
         results["stock", format] = vars(
-            compared(file, format, stock_run, images, labels, expected)
+            compared(file, format, stock_run, reference)
         )
     for result in report["files"]:
         if result["format"] != "saved_model":
             key = "ours", result["format"]
             results[key] = result
-            contents[key] = (run.export / result["file"]).read_bytes()
+            contents[key] = (run.export_folder / result["file"]).read_bytes()
     times = interleaved(
         {key: tflite_run(file, 1) for key, file in contents.items()}, 1, ROUNDS
     )
@@ -79,7 +81,7 @@ def measure(run):
     network = {
         "data": data.name,
         "network": f"{short_form(**recipe.network)}@{recipe.image_size}",
-        "images": len(labels),
+        "images": len(reference),
     }
     rows = [network | row("keras", "float32", {"top1": keras_top1}, keras_top1)]
     for key, result in results.items():
@@ -92,13 +94,13 @@ def exported(run):
     """The report of a run's export."""
     from export.report import REPORT
 
-    path = run.export / REPORT
+    path = run.export_folder / REPORT
     if not path.is_file():
         raise ValueError(f"{run.path} is not exported: it has no {path.name}")
     return json.loads(path.read_text())
 
 
-def compared(contents, format, load, images, labels, expected):
+def compared(contents, format, load, reference):
     """The `Result` of a file's contents; `load` makes a path a function."""
     from export.verify import compare
 
@@ -106,7 +108,7 @@ def compared(contents, format, load, images, labels, expected):
         path = Path(folder, f"{format}.tflite")
         path.write_bytes(contents)
         run = load(path)
-        return compare(path, format, run, images, labels, expected)
+        return compare(path, format, run, reference)
 
 
 def stock_run(path):

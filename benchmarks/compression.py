@@ -46,14 +46,14 @@ def measure(run):
     from benchmarks.measure import interleaved, spread, tflite_run
     from export.converter import run_converter
     from export.interface import device_model
+    from export.reference import Reference
     from export.runtime import TFLiteFile
     from export.tflite import convert
     from keras_convmixer.data.image_data import as_arrays
     from keras_convmixer.inference.reparameterize import reparameterize
 
-    model, recipe, data = run.read()
-    images, labels = as_arrays(data.held_out)
-    expected = model.predict(images, recipe.batch_size, verbose=0)
+    model, _, data = run.read()
+    reference = Reference.of_arrays(model, *as_arrays(data.held_out))
     sparse = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
 
     def changed(change, **options):
@@ -78,9 +78,7 @@ def measure(run):
     times = interleaved(runs, 1, ROUNDS)
     rows = []
     for name, contents in files.items():
-        result = compared(
-            contents, "float32", TFLiteFile, images, labels, expected
-        )
+        result = compared(contents, "float32", TFLiteFile, reference)
         rows.append(
             {
                 "file": name,

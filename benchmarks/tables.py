@@ -1,4 +1,4 @@
-"""The README's tables of measurements, from `benchmarks/results/`.
+"""The tables of README and docs, from `benchmarks/results/`.
 
 python -m benchmarks.tables
 """
@@ -10,10 +10,42 @@ from keras_convmixer.utils.tables import markdown_table
 
 
 def main():
-    print(markdown_table(training_table()))
-    print(markdown_table(accuracy_table()))
-    print(markdown_table(latency_table()))
-    print(markdown_table(full_size_table()))
+    for rows in (
+        results_table(),
+        training_table(),
+        pipeline_table(),
+        accuracy_table(),
+        compression_table(),
+        latency_table(),
+        full_size_table(),
+    ):
+        print(f"{markdown_table(rows)}\n")
+
+
+def results_table():
+    """The CIFAR-10 network: a row for each of our files."""
+    rows = [row for row in read("accuracy.csv") if row["data"] == "cifar10"]
+    stock = {
+        row["format"]: float(row["ms_1_thread"])
+        for row in rows
+        if row["implementation"] == "stock"
+    }
+
+    def times_as_fast(row):
+        reference = stock.get(row["format"].removesuffix("_qat"))
+        return reference and round(reference / float(row["ms_1_thread"]), 1)
+
+    return [
+        {
+            "file": row["format"],
+            "top-1 %": row["top1"],
+            "KB": kilobytes(row["bytes"]),
+            "ms": milliseconds(row["ms_1_thread"]),
+            "times as fast as the stock file": times_as_fast(row),
+        }
+        for row in rows
+        if row["implementation"] == "ours"
+    ]
 
 
 def training_table():
@@ -26,6 +58,19 @@ def training_table():
     return list(networks.values())
 
 
+def pipeline_table():
+    """Images a second of the input pipeline, of each recipe."""
+    return [
+        {
+            "recipe": row["recipe"],
+            "pixels": row["image_size"],
+            "augmentation": row["augmentation"],
+            "images a second": int(row["images_a_second"]),
+        }
+        for row in read("pipeline.csv")
+    ]
+
+
 def accuracy_table():
     """Rows for every trained network: Keras, the stock files, ours."""
     return [
@@ -35,10 +80,24 @@ def accuracy_table():
             "top-1 %": row["top1"],
             "difference": row["difference"],
             "agreement %": row["agreement"] or None,
-            "KB": f"{int(row['bytes']) / 1000:,.0f}" if row["bytes"] else None,
-            "ms": row["ms_1_thread"] or None,
+            "KB": kilobytes(row["bytes"]),
+            "ms": milliseconds(row["ms_1_thread"]),
         }
         for row in read("accuracy.csv")
+    ]
+
+
+def compression_table():
+    """What zeros and shared values in the pointwise kernels would save."""
+    return [
+        {
+            "file": row["file"],
+            "top-1 %": row["top1"],
+            "KB": kilobytes(row["bytes"]),
+            "KB, gzip": kilobytes(row["gzip_bytes"]),
+            "ms": milliseconds(row["ms_1_thread"]),
+        }
+        for row in read("compression.csv")
     ]
 
 
@@ -54,8 +113,8 @@ def latency_table():
         {
             "network": row["network"],
             "format": row["format"],
-            "stock, ms": stock[row["network"], row["format"]],
-            "ours, ms": row["median_ms"],
+            "stock, ms": milliseconds(stock[row["network"], row["format"]]),
+            "ours, ms": milliseconds(row["median_ms"]),
             "times as fast": row["times_as_fast_as_stock"],
             "as PyTorch": row["times_as_fast_as_pytorch"],
         }
@@ -70,13 +129,25 @@ def full_size_table():
         {
             "network": row["network"],
             "format": row["format"],
-            "ms": row["median_ms"],
+            "ms": milliseconds(row["median_ms"]),
             "MB": round(int(row["bytes"]) / 1e6, 1),
-            "export's peak memory, MB": row["export_peak_mb"],
+            "export's peak memory, MB": int(row["export_peak_mb"]),
         }
         for row in read("full_size.csv")
         if row["implementation"] == "ours"
     ]
+
+
+def milliseconds(text):
+    """Two digits, or whole milliseconds; None for nothing."""
+    if not text:
+        return None
+    value = float(text)
+    return f"{value:.0f}" if value >= 9.95 else f"{value:#.2g}"
+
+
+def kilobytes(text):
+    return f"{int(text) / 1000:,.0f}" if text else None
 
 
 def read(name):

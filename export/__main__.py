@@ -84,7 +84,7 @@ def main(arguments=None):
             )
     for result in failed:
         print(
-            f"error: {result.file} agrees with Keras on "
+            f"error: {result.path.name} agrees with Keras on "
             f"{result.agreement:.4f} of the images, less than "
             f"--min-agreement {args.min_agreement}: nothing was handed over",
             file=sys.stderr,
@@ -100,7 +100,7 @@ def export(
     epochs=QAT_EPOCHS,
     io="uint8",
 ):
-    """Writes `run.export` if all files agree with the Keras model.
+    """Writes `run.export_folder` if all files agree with the Keras model.
 
     Args:
         run: The `RunFolder` of a training.
@@ -113,8 +113,7 @@ def export(
     Returns:
         The results of the files that fell short; then nothing was written.
     """
-    from keras_convmixer.data.image_data import as_arrays
-
+    from .reference import Reference
     from .report import (
         REPORT,
         table,
@@ -125,38 +124,35 @@ def export(
     from .verify import verify
 
     model, recipe, data = run.read()
-    images, labels = as_arrays(data.held_out, max_images or -1)
-    expected = model.predict(images, recipe.batch_size, verbose=0)
-    keras_top1 = float((expected.argmax(-1) == labels).mean())
+    held_out = data.held_out.take(max_images or -1).batch(recipe.batch_size)
+    reference = Reference.of_dataset(model, held_out)
+    keras_top1 = reference.top1(reference.outputs)
 
-    with temporary_folder(run.export) as folder:
+    with temporary_folder(run.export_folder) as folder:
         results = []
         for format in formats:
             print(format, flush=True)
             path = folder / file_name(run.name, format, io)
             aware = write(path, format, model, recipe, data, epochs, io)
-            rounded = aware and aware.predict(
-                images, recipe.batch_size, verbose=0
-            )
-            result = verify(path, format, images, labels, expected, rounded)
+            result = verify(path, format, reference, aware)
             result.io = io
             result.qat_epochs = epochs if format == "int8_qat" else None
             results.append(result)
         failed = [r for r in results if r.agreement < min_agreement]
         if not failed:
-            results = with_earlier(results, run.export, len(labels))
+            results = with_earlier(results, run.export_folder, len(reference))
         proof = table(keras_top1, results)
-        print(f"{len(labels):,} held-out images\n{proof}")
+        print(f"{len(reference):,} held-out images\n{proof}")
 
         if not failed:
-            write_report(folder, keras_top1, results, len(labels))
+            write_report(folder, keras_top1, results, len(reference))
             write_model_card(
-                folder, run.name, recipe, data, results, proof, len(labels)
+                folder, run.name, recipe, data, results, proof, len(reference)
             )
-            shutil.copy(run.labels, folder)
+            shutil.copy(run.labels_path, folder)
             # First and last, so that no report is there beside other files.
-            (run.export / REPORT).unlink(missing_ok=True)
-            move_into(run.export, folder, last=REPORT)
+            (run.export_folder / REPORT).unlink(missing_ok=True)
+            move_into(run.export_folder, folder, last=REPORT)
     return failed
 
 

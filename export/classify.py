@@ -81,6 +81,11 @@ def load(path, threads=None):
         from .runtime import TFLiteFile
 
         run = TFLiteFile(path, threads)
+        if (run.image_type, run.output_name) != ("uint8", "probabilities"):
+            raise UserError(
+                f"{path} must take pixels and give probabilities. Found: "
+                f"{run.image_type} and {run.output_name}"
+            )
         labels = read_labels(path)
         if len(labels) != run.classes:
             raise UserError(

@@ -78,7 +78,7 @@ def write_demo(run):
         shutil.copytree(PACKAGE / "wasm", vendor / "wasm")
         shutil.copy(PACKAGE / "vision_bundle.mjs", vendor)
         for model in models:
-            shutil.copy(run.export / model["file"], folder)
+            shutil.copy(run.export_folder / model["file"], folder)
         write_json(folder / "files.json", models)
     return run.path / "demo"
 
@@ -89,7 +89,7 @@ def exported_models(run):
 
     models = []
     for format in FORMATS:
-        for path in run.export.glob(f"*_{format}.tflite"):
+        for path in run.export_folder.glob(f"*_{format}.tflite"):
             models.append(
                 {
                     "file": path.name,

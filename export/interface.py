@@ -1,13 +1,26 @@
 """The interface that every exported file has, so that apps can swap them."""
 
 import keras
+import numpy as np
+
+from keras_convmixer.architecture import read_network
+from keras_convmixer.inference import takes_pixels
+from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.graph import flatten
+
+OUTPUT_NAMES = {
+    "softmax": "probabilities",
+    "sigmoid": "probabilities",
+    "linear": "logits",
+    None: "features",
+}
 
 
 def device_model(model, pixels):
     """The model with a named input and a named output.
 
     Args:
-        model: A model that `ConvMixer` built, or its inference form.
+        model: A model that has a ConvMixer in it, or its inference form.
         pixels: Type of the input `image`.
 
     Returns:
@@ -15,19 +28,81 @@ def device_model(model, pixels):
     """
     image = keras.Input(model.input_shape[1:], dtype=pixels, name="image")
     output = model(keras.ops.cast(image, "float32"))
+    if output.dtype != "float32":  # After training in mixed precision.
+        output = keras.ops.cast(output, "float32")
     return keras.Model(image, {output_name(model): output}, name=model.name)
 
 
 def input_type(model):
-    """ "uint8" for a model that normalises pixels itself, else "float32"."""
-    names = {layer.name for layer in model.layers}
-    return "uint8" if "normalization" in names else "float32"
+    """ "uint8" for a model that takes pixels, 0 to 255, else "float32"."""
+    return "uint8" if takes_pixels(model) else "float32"
 
 
 def output_name(model):
-    """What the model's output is."""
-    head = model.layers[-1]
-    if head.name != "head":
-        return "features"
-    softmax = head.activation is keras.activations.softmax
-    return "probabilities" if softmax else "logits"
+    """ "probabilities", "logits" or "features"."""
+    return OUTPUT_NAMES[output_activation(model)]
+
+
+def output_activation(model):
+    """The activation of the classifier that a model ends in.
+
+    Args:
+        model: A functional or sequential model, with models nested in it.
+
+    Returns:
+        "softmax" or "sigmoid"; "linear" for a dense layer without an
+        activation; None for a model that ends in anything else.
+    """
+    _, step = flatten(model)
+    while is_nothing(step.operation):
+        (step,) = step.sources
+    layer = step.operation
+    activation = getattr(layer, "activation", None)
+    for name in ("softmax", "sigmoid"):
+        is_it = activation is getattr(keras.activations, name)
+        # The layer Softmax, and the operators of `keras.ops`.
+        if is_it or type(layer).__name__ == name.capitalize():
+            return name
+    is_dense = isinstance(layer, keras.layers.Dense)
+    is_linear = activation is keras.activations.linear
+    return "linear" if is_dense and is_linear else None
+
+
+def is_nothing(layer):
+    """Whether the layer only gives its input, perhaps in another precision."""
+    if isinstance(layer, keras.layers.Activation):
+        return layer.activation is keras.activations.linear
+    return isinstance(layer, keras.layers.Dropout | keras.layers.Identity)
+
+
+def check_model(model):
+    """An error for a model that can't be converted.
+
+    It must have a ConvMixer in it and no layer in front that is not
+    understood, a fixed size of its images, and finite weights.
+    """
+    read_network(model)
+    for variable in model.weights:
+        if not np.isfinite(variable.numpy()).all():
+            raise UserError(
+                f"model must have finite weights. {variable.path} has not"
+            )
+    shape = model.input_shape[1:]
+    if None in shape:
+        raise UserError(
+            "model must have a fixed height and width to be converted. "
+            f"Received: {shape}"
+        )
+
+
+def check_images(images, model):
+    """Representative images in the type that the model's files take."""
+    shape = model.input_shape[1:]
+    images = np.asarray([] if images is None else images)
+    if len(images) == 0 or images.shape[1:] != tuple(shape):
+        raise UserError(
+            "representative_images must be real images of shape "
+            f"{('N', *shape)} for an int8 file. Received: "
+            f"{images.shape if len(images) else None}"
+        )
+    return images.astype(input_type(model))

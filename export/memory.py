@@ -1,7 +1,6 @@
 """The most memory that this process has held."""
 
 import re
-import resource
 import sys
 from pathlib import Path
 
@@ -13,6 +12,8 @@ def peak_megabytes():
     held, so the status of the process is read there.
     """
     if sys.platform == "darwin":
+        import resource  # Windows hasn't it.
+
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 10**6
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 // 10**6

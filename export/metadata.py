@@ -8,6 +8,7 @@ MediaPipe, whose wheel is larger than all else that an export needs.
 
 import io
 import zipfile
+from enum import IntEnum
 
 import flatbuffers
 import numpy as np
@@ -20,80 +21,240 @@ from .flatbuffer import pack, unpack
 LABELS = "labels.txt"
 MAX_LABEL_BYTES = 2**24
 
-# Positions of fields in their tables, and values of the enumerations.
-NAME, DESCRIPTION = 0, 1
-MODEL_VERSION, MODEL_SUBGRAPHS, MODEL_AUTHOR, MODEL_LICENSE = 2, 3, 4, 5
-MODEL_MIN_PARSER_VERSION = 7
-SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS = 2, 3
-TENSOR_CONTENT, TENSOR_PROCESS_UNITS, TENSOR_STATS, TENSOR_FILES = 3, 4, 5, 6
-FILE_TYPE, TENSOR_AXIS_LABELS = 2, np.int8(2)
-UNION_TYPE, UNION_VALUE = 0, 1
-IMAGE_PROPERTIES, FEATURE_PROPERTIES = np.uint8(2), np.uint8(1)
-NORMALIZATION_OPTIONS = np.uint8(1)
-MEAN, STD = 0, 1
-MAX, MIN = 0, 1
-COLOR_SPACE, RGB = 0, np.int8(1)
+
+# Positions of fields in their tables.
+class Model(IntEnum):
+    NAME = 0
+    DESCRIPTION = 1
+    VERSION = 2
+    SUBGRAPHS = 3
+    AUTHOR = 4
+    LICENSE = 5
+    MIN_PARSER_VERSION = 7
+
+
+class Subgraph(IntEnum):
+    INPUTS = 2
+    OUTPUTS = 3
+
+
+class Tensor(IntEnum):
+    NAME = 0
+    DESCRIPTION = 1
+    CONTENT = 3
+    PROCESS_UNITS = 4
+    STATS = 5
+    FILES = 6
+
+
+class Union(IntEnum):
+    TYPE = 0
+    VALUE = 1
+
+
+class Image(IntEnum):
+    COLOR_SPACE = 0
+
+
+class Normalization(IntEnum):
+    MEAN = 0
+    STD = 1
+
+
+class Stats(IntEnum):
+    MAX = 0
+    MIN = 1
+
+
+class File(IntEnum):
+    NAME = 0
+    DESCRIPTION = 1
+    TYPE = 2
+
+
+# Values of the schema's enumerations.
+class ContentType(IntEnum):
+    FEATURE = 1
+    IMAGE = 2
+
+
+class ProcessUnitType(IntEnum):
+    NORMALIZATION = 1
+
+
+class ColorSpace(IntEnum):
+    UNKNOWN = 0
+    RGB = 1
+    GRAYSCALE = 2
+
+
+class FileType(IntEnum):
+    TENSOR_AXIS_LABELS = 2
+
+
+COLOR_SPACES = {1: ColorSpace.GRAYSCALE, 3: ColorSpace.RGB}
+COLORS = {
+    ColorSpace.UNKNOWN: "Image",
+    ColorSpace.RGB: "RGB image",
+    ColorSpace.GRAYSCALE: "Grey image",
+}
+SCORES = {"probabilities": "Probability", "logits": "Logit"}
 
 
 def add_metadata(contents, name, description, labels):
     """Adds the description of an image classifier to a TFLite file.
 
     Args:
-        contents: The contents of the file.
+        contents: The contents of a file that `export.tflite.convert` gave.
         name, description: What people read.
-        labels: Names of the classes, in the order of the output.
+        labels: Names of the classes, in the order of the output; None for
+            "0", "1" and so on. A file that gives features has none.
 
     Returns:
         The contents of the new file. A zip archive at its end holds the
         labels.
+
+    Raises:
+        UserError: If there is not one label of one line for each output.
     """
-    image = {
-        NAME: "image",
-        DESCRIPTION: "RGB image, pixels from 0 to 255.",
-        TENSOR_CONTENT: {
-            UNION_TYPE: IMAGE_PROPERTIES,
-            UNION_VALUE: {COLOR_SPACE: RGB},
-        },
-        TENSOR_PROCESS_UNITS: [
+    model = unpack(contents)
+    (image,), (output,) = (
+        [(tensor.name.decode(), tensor.tensorIndex) for tensor in tensors]
+        for tensors in (
+            model.signatureDefs[0].inputs,
+            model.signatureDefs[0].outputs,
+        )
+    )
+    tensors = model.subgraphs[0].tensors
+    output_name, output_tensor = output[0], tensors[output[1]]
+    labels = check_labels(labels, output_tensor.shape[-1], output_name)
+    described = {
+        Model.NAME: name,
+        Model.DESCRIPTION: description,
+        Model.VERSION: __version__,
+        Model.SUBGRAPHS: [
             {
-                UNION_TYPE: NORMALIZATION_OPTIONS,
-                UNION_VALUE: {MEAN: np.float32([0]), STD: np.float32([1])},
+                Subgraph.INPUTS: [describe_image(tensors[image[1]])],
+                Subgraph.OUTPUTS: [describe_output(output_name, labels)],
             }
         ],
-        TENSOR_STATS: {MAX: np.float32([255]), MIN: np.float32([0])},
-    }
-    probabilities = {
-        NAME: "probabilities",
-        DESCRIPTION: f"Probability of each line of {LABELS}.",
-        TENSOR_CONTENT: {UNION_TYPE: FEATURE_PROPERTIES, UNION_VALUE: {}},
-        TENSOR_STATS: {MAX: np.float32([1]), MIN: np.float32([0])},
-        TENSOR_FILES: [
-            {
-                NAME: LABELS,
-                DESCRIPTION: "Names of the classes.",
-                FILE_TYPE: TENSOR_AXIS_LABELS,
-            }
-        ],
-    }
-    model = {
-        NAME: name,
-        DESCRIPTION: description,
-        MODEL_VERSION: __version__,
-        MODEL_SUBGRAPHS: [
-            {SUBGRAPH_INPUTS: [image], SUBGRAPH_OUTPUTS: [probabilities]}
-        ],
-        MODEL_AUTHOR: "keras_convmixer",
-        MODEL_LICENSE: "Apache-2.0",
-        MODEL_MIN_PARSER_VERSION: "1.0.0",
+        Model.AUTHOR: "keras_convmixer",
+        Model.LICENSE: "Apache-2.0",
+        Model.MIN_PARSER_VERSION: "1.0.0",
     }
     builder = flatbuffers.Builder()
-    builder.Finish(write(builder, model), b"M001")
-    described = with_buffer(contents, "TFLITE_METADATA", builder.Output())
-
+    builder.Finish(write(builder, described), b"M001")
+    contents = with_buffer(model, "TFLITE_METADATA", builder.Output())
+    if not labels:
+        return contents
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
         files.writestr(LABELS, "".join(f"{label}\n" for label in labels))
-    return described + archive.getvalue()
+    return contents + archive.getvalue()
+
+
+def check_labels(labels, outputs, output_name):
+    """One label for each output.
+
+    Args:
+        labels: Names of the classes, or None for their numbers.
+        outputs: Their number.
+        output_name: "probabilities", "logits" or "features".
+
+    Returns:
+        A list of `str`; empty for features.
+
+    Raises:
+        UserError: If they are of another number, or one is not a line.
+    """
+    if output_name == "features":
+        if labels:
+            raise UserError(
+                "labels must be None for a model that gives features. "
+                f"Received: {labels!r}"
+            )
+        return []
+    if labels is None:
+        return [str(index) for index in range(outputs)]
+    if isinstance(labels, str) or len(labels) != outputs:
+        hint = (
+            " One output is the probability of class 1: give its name alone."
+            if outputs == 1
+            else ""
+        )
+        raise UserError(
+            f"labels must be {outputs:,} names, one for each output. Received: "
+            f"{labels if isinstance(labels, str) else len(labels)!r}.{hint}"
+        )
+    for label in labels:
+        if not isinstance(label, str) or label.splitlines() != [label]:
+            raise UserError(
+                f"labels must be names of one line each. Received: {label!r}"
+            )
+    return list(labels)
+
+
+def describe_image(tensor):
+    """The table of the input, from its shape and its type."""
+    from ai_edge_litert.schema_py_generated import TensorType
+
+    colors = COLOR_SPACES.get(int(tensor.shape[-1]), ColorSpace.UNKNOWN)
+    table = {
+        Tensor.NAME: "image",
+        Tensor.CONTENT: {
+            Union.TYPE: np.uint8(ContentType.IMAGE),
+            Union.VALUE: {Image.COLOR_SPACE: np.int8(colors)},
+        },
+    }
+    if tensor.type == TensorType.FLOAT32:
+        return table | {
+            Tensor.DESCRIPTION: f"{COLORS[colors]}, normalised as in training."
+        }
+    return table | {
+        Tensor.DESCRIPTION: f"{COLORS[colors]}, pixels from 0 to 255.",
+        Tensor.PROCESS_UNITS: [
+            {
+                Union.TYPE: np.uint8(ProcessUnitType.NORMALIZATION),
+                Union.VALUE: {
+                    Normalization.MEAN: np.float32([0]),
+                    Normalization.STD: np.float32([1]),
+                },
+            }
+        ],
+        Tensor.STATS: {
+            Stats.MAX: np.float32([255]),
+            Stats.MIN: np.float32([0]),
+        },
+    }
+
+
+def describe_output(name, labels):
+    """The table of the output."""
+    table = {
+        Tensor.NAME: name,
+        Tensor.CONTENT: {
+            Union.TYPE: np.uint8(ContentType.FEATURE),
+            Union.VALUE: {},
+        },
+    }
+    if name == "probabilities":
+        table[Tensor.STATS] = {
+            Stats.MAX: np.float32([1]),
+            Stats.MIN: np.float32([0]),
+        }
+    if not labels:
+        return table
+    score = SCORES.get(name, "Score")
+    return table | {
+        Tensor.DESCRIPTION: f"{score} of each line of {LABELS}.",
+        Tensor.FILES: [
+            {
+                File.NAME: LABELS,
+                File.DESCRIPTION: "Names of the classes.",
+                File.TYPE: np.int8(FileType.TENSOR_AXIS_LABELS),
+            }
+        ],
+    }
 
 
 def read_labels(path):
@@ -143,11 +304,10 @@ def write(builder, value):
     return builder.EndObject()
 
 
-def with_buffer(contents, name, data):
-    """A TFLite file with one more named buffer among its metadata."""
+def with_buffer(model, name, data):
+    """The contents of a `ModelT` with one more buffer in its metadata."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = unpack(contents)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(data, np.uint8)
     entry = schema.MetadataT()

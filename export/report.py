@@ -18,7 +18,7 @@ def table(keras_top1, results):
     for result in results:
         rows.append(
             table_row(
-                result.file,
+                result.path.name,
                 bytes=result.bytes,
                 top1=result.top1,
                 agreement=result.agreement,
@@ -60,9 +60,21 @@ def write_report(folder, keras_top1, results, num_images):
         {
             "images": num_images,
             "keras": {"top1": keras_top1},
-            "files": [dataclasses.asdict(result) for result in results],
+            "files": [as_row(result) for result in results],
         },
     )
+
+
+def as_row(result):
+    """A `Result` as the report holds it, with the file's name for its path."""
+    row = dataclasses.asdict(result)
+    return {"file": row.pop("path").name, **row}
+
+
+def from_row(row, folder):
+    """The `Result` of a row of the report that is in a folder."""
+    row = dict(row)
+    return Result(path=folder / row.pop("file"), **row)
 
 
 def with_earlier(results, folder, num_images):
@@ -80,12 +92,9 @@ def with_earlier(results, folder, num_images):
     path = folder / REPORT
     report = json.loads(path.read_text()) if path.is_file() else {}
     rows = report["files"] if report.get("images") == num_images else []
-    by_file = {
-        row["file"]: Result(**row)
-        for row in rows
-        if (folder / row["file"]).exists()
-    }
-    by_file.update({result.file: result for result in results})
+    earlier = [from_row(row, folder) for row in rows]
+    earlier = [result for result in earlier if result.path.exists()]
+    by_file = {result.path.name: result for result in [*earlier, *results]}
     return sorted(
         by_file.values(),
         key=lambda result: (IO.index(result.io), FORMATS.index(result.format)),
@@ -118,14 +127,14 @@ def write_model_card(folder, name, recipe, data, results, proof, num_images):
     for result in results:
         if result.aware_agreement is not None:
             lines.append(
-                f"- {result.file}: trained on with int8 rounding, epochs: "
-                f"{result.qat_epochs}; the one closest to the Keras model was "
-                "kept. It and its file name the same first class on "
+                f"- {result.path.name}: fine-tuned with fake quantisation, "
+                f"epochs: {result.qat_epochs}; the one closest to the Keras "
+                "model was kept. It and its file name the same first class on "
                 f"{100 * result.aware_agreement:.1f} % of the images."
             )
         if result.io == "int8":
             lines.append(
-                f"- {result.file}: `image` is int8, pixel - 128, and "
+                f"- {result.path.name}: `image` is int8, pixel - 128, and "
                 "`probabilities` int8 with a scale and a zero point."
             )
     facts = "\n".join(lines)

@@ -7,20 +7,34 @@ import numpy as np
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
 
+INTERFACES = (
+    [np.uint8, np.float32],
+    [np.float32, np.float32],
+    [np.int8, np.int8],
+)
+
 
 class TFLiteFile:
-    """A TFLite file, from pixels to probabilities.
+    """A TFLite file as a function of one image.
 
     Args:
         path: The file.
         threads: How many it runs with; None for all cores.
 
     Attributes:
+        image_type: What it is called with: "uint8" pixels, also of a file
+            that takes int8, or "float32".
         image_size: `(height, width)` of its images in pixels.
+        channels: Of its images.
+        output_name: "probabilities", "logits" or "features".
         classes: Their number.
 
     Raises:
         ValueError: If it is not a file that `export` writes.
+
+    Example:
+        file = TFLiteFile("digits_int8.tflite")
+        probabilities = file(image[None])
     """
 
     def __init__(self, path, threads=None):
@@ -36,22 +50,26 @@ class TFLiteFile:
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} can't be run: {error}") from None
         image = self.runner.get_input_details().get("image")
-        self.output = self.runner.get_output_details().get("probabilities")
-        found = [d["dtype"] for d in (image, self.output) if d]
-        if found not in ([np.uint8, np.float32], [np.int8, np.int8]):
+        outputs = self.runner.get_output_details()
+        found = [d["dtype"] for d in (image, *outputs.values()) if d]
+        is_known = image and len(image["shape"]) == 4 and found in INTERFACES
+        if not is_known:
             raise UserError(
-                f"{path} must take uint8 `image` and give float32 "
-                f"`probabilities`, or both int8. Found: {found}"
+                f"{path} must take `image`, uint8 or float32, and give one "
+                f"float32 output, or both int8. Found: {found}"
             )
+        ((self.output_name, self.output),) = outputs.items()
         self.is_integer = image["dtype"] == np.int8
-        self.image_size = tuple(image["shape"][1:3].tolist())
+        self.image_type = "float32" if found[0] == np.float32 else "uint8"
+        _, *self.image_size, self.channels = image["shape"].tolist()
+        self.image_size = tuple(self.image_size)
         self.classes = int(self.output["shape"][-1])
 
     def __call__(self, image):
-        """Probabilities float32 `[1, classes]` of uint8 `[1, H, W, 3]`."""
+        """Outputs float32 `[1, classes]` of `[1, H, W, channels]`."""
         if self.is_integer:
             image = np.int8(np.int16(image) - 128)
-        values = self.runner(image=image)["probabilities"]
+        values = self.runner(image=image)[self.output_name]
         if self.is_integer:
             scale, zero_point = self.output["quantization"]
             values = scale * (np.float32(values) - zero_point)
@@ -72,4 +90,5 @@ def saved_model(path):
 
     model = tf.saved_model.load(str(path))
     serve = model.signatures["serving_default"]
-    return lambda image: serve(image=tf.constant(image))["probabilities"]
+    (name,) = serve.structured_outputs
+    return lambda image: serve(image=tf.constant(image))[name].numpy()

@@ -3,13 +3,14 @@
 import statistics
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from .runtime import TFLiteFile, saved_model
 
-TIMED_SECONDS = 1.0
+TIMED_SECONDS = 0.5
 
 
 @dataclass
@@ -17,25 +18,28 @@ class Result:
     """How a file compares with the Keras model on the same images.
 
     Attributes:
-        file: Its name.
+        path: Where it is.
         format: "saved_model" or one of the TFLite formats.
         bytes: Its size, of a folder the sum.
-        top1: Share of the images that it classifies rightly.
-        agreement: Share for which its first class is Keras' first class.
-        max_abs_diff: Largest difference of a probability.
+        top1: Share of the images that it classifies rightly; None without
+            labels.
+        agreement: Share for which its first class is Keras' first class; None
+            for features.
+        max_abs_diff: Largest difference of a probability, or of what else
+            the model gives.
         latency_ms: Median milliseconds for one image, by number of threads:
             "1" and "all"; None where the number cannot be set.
         io: As for `export.tflite.convert`.
-        qat_epochs: How long it was trained on under int8 rounding, or None.
+        qat_epochs: Epochs of quantisation-aware fine-tuning, or None.
         aware_agreement: Share for which its first class is that of the
-            quantisation-aware model that was trained, or None.
+            quantisation-aware model that it was converted from, or None.
     """
 
-    file: str
+    path: Path
     format: str
     bytes: int
-    top1: float
-    agreement: float
+    top1: float | None
+    agreement: float | None
     max_abs_diff: float
     latency_ms: dict
     io: str = "uint8"
@@ -43,42 +47,35 @@ class Result:
     aware_agreement: float | None = None
 
 
-def verify(path, format, images, labels, expected, rounded=None):
-    """Runs a file and compares it with Keras.
+def verify(path, format, reference, aware=None):
+    """Runs a file or a SavedModel and compares it with Keras.
 
     Args:
-        path: The file or SavedModel folder.
+        path: The file or the SavedModel's folder, a `str` or `Path`.
         format: Its format.
-        images: uint8 `[N, H, W, 3]`.
-        labels: int `[N]`.
-        expected: float32 `[N, classes]`, Keras' probabilities.
-        rounded: The same of a quantisation-aware model, if there is one.
+        reference: A `Reference`.
+        aware: The quantisation-aware model that it was converted from, if any.
 
     Returns:
         A `Result`.
     """
-    single = None
     if format == "saved_model":
-        run = saved_model(path)
-    else:
-        run, single = TFLiteFile(path), TFLiteFile(path, threads=1)
-    return compare(path, format, run, images, labels, expected, rounded, single)
+        return compare(path, format, saved_model(path), reference)
+    return compare(
+        path,
+        format,
+        TFLiteFile(path),
+        reference,
+        run_single=TFLiteFile(path, threads=1),
+        aware=aware,
+    )
 
 
-def compare(
-    path,
-    format,
-    run,
-    images,
-    labels,
-    expected,
-    rounded=None,
-    run_single=None,
-):
+def compare(path, format, run, reference, run_single=None, aware=None):
     """Runs a file as `run` does, and compares it with Keras.
 
     Args:
-        path, format, images, labels, expected, rounded: As for `verify`.
+        path, format, reference, aware: As for `verify`.
         run: A function from an image `[1, H, W, 3]` to probabilities
             `[1, classes]` that uses all threads.
         run_single: The same with one thread, if the number can be set.
@@ -86,28 +83,31 @@ def compare(
     Returns:
         A `Result`.
     """
-    progress = keras.utils.Progbar(len(images), unit_name="image")
-    outputs = np.empty_like(expected)
-    for index, image in enumerate(images):
-        outputs[index] = run(image[None])
+    path = Path(path)
+    progress = keras.utils.Progbar(len(reference), unit_name="image")
+    outputs = np.empty_like(reference.outputs)
+    for index, image in enumerate(reference.images()):
+        outputs[index] = run(image)[0]
         progress.add(1)
 
-    single = run_single and latency(run_single, images[:1])
-    predicted = outputs.argmax(-1)
-
-    def agreement(others):
-        return float((predicted == others.argmax(-1)).mean())
-
-    return Result(
-        file=path.name,
+    image = next(reference.images())
+    result = Result(
+        path=path,
         format=format,
         bytes=size(path),
-        top1=float((predicted == labels).mean()),
-        agreement=agreement(expected),
-        max_abs_diff=float(np.abs(outputs - expected).max()),
-        latency_ms={"1": single, "all": latency(run, images[:1])},
-        aware_agreement=None if rounded is None else agreement(rounded),
+        top1=reference.top1(outputs),
+        agreement=reference.agreement(outputs),
+        max_abs_diff=float(np.abs(outputs - reference.outputs).max()),
+        latency_ms={
+            "1": run_single and latency(run_single, image),
+            "all": latency(run, image),
+        },
     )
+    if aware is not None:
+        result.aware_agreement = reference.agreement(
+            outputs, reference.outputs_of(aware)
+        )
+    return result
 
 
 def latency(run, image):

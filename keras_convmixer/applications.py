@@ -28,7 +28,12 @@ def _builder(name):
     build.__doc__ = (
         f"`ConvMixer` of {variant.dim} channels and {variant.depth} blocks.\n\n"
         "Takes the arguments of `ConvMixer`, by name, with these defaults:\n"
-        f"{defaults}"
+        f"{defaults}\n\n"
+        "Example:\n\n"
+        f">>> from keras_convmixer import {build.__name__}\n"
+        f">>> model = {build.__name__}()\n"
+        ">>> model.output_shape\n"
+        f"(None, {variant.classes})\n"
     )
     build.__signature__ = inspect.signature(partial(ConvMixer, **defaults))
     return build
@@ -50,6 +55,18 @@ def preprocess_input(x, data_format=None):
     It is here so that code written for other `keras.applications` works. For
     a model with `include_preprocessing=False` use
     `keras.applications.imagenet_utils.preprocess_input(x, mode="torch")`.
+
+    Args:
+        x: Pixels, 0 to 255, `(batch, height, width, channels)`.
+        data_format: Ignored.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_convmixer import preprocess_input
+    >>> pixels = np.full((1, 224, 224, 3), 255)
+    >>> preprocess_input(pixels) is pixels
+    True
     """
     return x
 
@@ -66,6 +83,17 @@ def decode_predictions(predictions, top=5):
 
     Raises:
         ValueError: If the array has another shape.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_convmixer import decode_predictions
+    >>> probabilities = np.eye(1000)[[281]]
+    >>> decode_predictions(probabilities, top=1)  # doctest: +SKIP
+    [[('n02123045', 'tabby', 1.0)]]
+    >>> decode_predictions(probabilities[:, :10])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: ...
     """
     return keras.applications.imagenet_utils.decode_predictions(
         predictions, top=top

@@ -16,10 +16,14 @@ import keras
 from keras import layers
 
 from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
-from keras_convmixer.utils.checks import UserError, check_choice, check_positive
+from keras_convmixer.utils.arguments import (
+    check_arguments,
+    check_parameters,
+    image_input,
+)
 
-MAX_PARAMETERS = 2**30  # 20 times those of the paper's largest network.
-MAX_DEPTH = 1000
+# Whatever Keras' image_data_format is: images are NHWC here.
+CHANNELS_LAST = {"data_format": "channels_last"}
 
 
 def ConvMixer(
@@ -58,7 +62,8 @@ def ConvMixer(
             have them (see `list_variants`), or the path of a `.keras`,
             `.weights.h5` or timm `.safetensors` file. Another number of
             input channels adapts the stem.
-        input_tensor: Optional Keras tensor to build on.
+        input_tensor: Optional Keras tensor to build on, for one ConvMixer; a
+            model with several calls each of them, `model(image)`.
         input_shape: `(height, width, channels)`; height and width may be
             None. The default is the variant's image size, 224 x 224 x 3 for
             `ConvMixer` itself; without the top `(None, None, 3)`.
@@ -83,22 +88,34 @@ def ConvMixer(
         ValueError: If an argument is out of range, or the weights are not
             those of this network.
         OSError: If the hub that has the ImageNet weights is out of reach.
+
+    Example:
+
+    >>> from keras_convmixer import ConvMixer
+    >>> model = ConvMixer(
+    ...     dim=8, depth=2, kernel_size=3, patch_size=4, input_shape=(32, 32, 3)
+    ... )
+    >>> model.output_shape
+    (None, 1000)
     """
-    check_positive(
+    check_arguments(
         dim=dim,
         depth=depth,
         kernel_size=kernel_size,
         patch_size=patch_size,
+        activation=activation,
+        pooling=pooling,
         classes=classes,
+        classifier_activation=classifier_activation,
+        dropout=dropout,
     )
-    if not 0 <= dropout < 1:
-        raise UserError(
-            f"dropout must be at least 0 and less than 1. Received: {dropout!r}"
-        )
-    check_choice("pooling", pooling, (None, "avg", "max"))
-    check_activation("activation", activation)
-    check_activation("classifier_activation", classifier_activation)
-    image = image_input(input_tensor, input_shape, include_top, patch_size)
+    image = image_input(
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        include_top=include_top,
+        include_preprocessing=include_preprocessing,
+        patch_size=patch_size,
+    )
     check_parameters(dim, depth, kernel_size, patch_size, image.shape[-1])
 
     x = image
@@ -109,13 +126,13 @@ def ConvMixer(
         x = mixer_block(x, kernel_size, activation, name=f"block_{index}")
 
     if include_top:
-        x = layers.GlobalAveragePooling2D(name="pool")(x)
+        x = layers.GlobalAveragePooling2D(**CHANNELS_LAST, name="pool")(x)
         x = layers.Dropout(dropout, name="dropout")(x) if dropout else x
         x = head(x, classes, classifier_activation)
     elif pooling == "avg":
-        x = layers.GlobalAveragePooling2D(name="pool")(x)
+        x = layers.GlobalAveragePooling2D(**CHANNELS_LAST, name="pool")(x)
     elif pooling == "max":
-        x = layers.GlobalMaxPooling2D(name="pool")(x)
+        x = layers.GlobalMaxPooling2D(**CHANNELS_LAST, name="pool")(x)
 
     if input_tensor is not None:
         sources = keras.utils.get_source_inputs(input_tensor)
@@ -136,6 +153,7 @@ def stem(x, dim, patch_size, activation):
         dim,
         patch_size,
         strides=patch_size,
+        **CHANNELS_LAST,
         **pytorch_initializers(fan_in, "kernel"),
         name="stem_conv",
     )(x)
@@ -148,6 +166,7 @@ def mixer_block(x, kernel_size, activation, name):
     x = layers.DepthwiseConv2D(
         kernel_size,
         padding="same",
+        **CHANNELS_LAST,
         **pytorch_initializers(kernel_size**2, "depthwise"),
         name=f"{name}_depthwise",
     )(x)
@@ -158,6 +177,7 @@ def mixer_block(x, kernel_size, activation, name):
     x = layers.Conv2D(
         dim,
         1,
+        **CHANNELS_LAST,
         **pytorch_initializers(dim, "kernel"),
         name=f"{name}_pointwise",
     )(x)
@@ -212,47 +232,3 @@ def pytorch_initializers(fan_in, kernel):
         f"{kernel}_initializer": uniform(),
         "bias_initializer": uniform(),
     }
-
-
-def image_input(input_tensor, input_shape, include_top, patch_size):
-    """The tensor to build on, its shape checked."""
-    if input_tensor is not None:
-        shape = tuple(input_tensor.shape[1:])
-    elif input_shape is not None:
-        shape = tuple(input_shape)
-    else:
-        shape = (224, 224, 3) if include_top else (None, None, 3)
-    if len(shape) != 3 or not shape[-1] or shape[-1] < 1:
-        raise UserError(
-            "input_shape must be (height, width, channels) with at least one "
-            f"channel. Received: {shape}"
-        )
-    for side in shape[:2]:
-        if side is not None and (side < patch_size or side % patch_size):
-            raise UserError(
-                "height and width must be multiples of "
-                f"patch_size={patch_size}, or None. Received: {shape}"
-            )
-    if input_tensor is not None:
-        return input_tensor
-    return keras.Input(shape, name="image")
-
-
-def check_activation(argument, value):
-    try:
-        keras.activations.get(value)
-    except (ValueError, TypeError):
-        raise UserError(
-            f"{argument} must be a function, or a name that Keras knows. "
-            f"Received: {value!r}"
-        ) from None
-
-
-def check_parameters(dim, depth, kernel_size, patch_size, channels):
-    """An error in place of a machine that runs out of memory."""
-    body = depth * (kernel_size**2 + dim) + channels * patch_size**2
-    if dim * body > MAX_PARAMETERS or depth > MAX_DEPTH:
-        raise UserError(
-            f"the network may have at most {MAX_PARAMETERS:,} parameters and "
-            f"{MAX_DEPTH:,} blocks. Received: {dim * body:,} and {depth:,}"
-        )

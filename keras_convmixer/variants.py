@@ -118,6 +118,14 @@ def list_variants():
         of multiply-adds an image, depthwise convolutions counted),
         `image_size` (pixels), `top1` and `top5` (published, per cent, or
         None), `weights` (names that `weights=` takes).
+
+    Example:
+
+    >>> from keras_convmixer import list_variants
+    >>> list_variants()[0]["name"]
+    'convmixer_1536_20'
+    >>> [v["name"] for v in list_variants() if v["parameters"] < 1e6]
+    ['convmixer_256_8']
     """
     return [
         {

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 from export import FORMATS
 from tests.helpers import run_command
@@ -59,3 +60,64 @@ def digits_export(tmp_path_factory, digits_run):
 
     folder = made_once(tmp_path_factory, "exported", make)
     return folder / "digits" / "export"
+
+
+@pytest.fixture(scope="session")
+def tiny_tfds(tmp_path_factory):
+    """A folder of tensorflow-datasets that holds one, `tiny_pictures`.
+
+    Its 30 training and 13 test images are random, 16 x 16, of three classes.
+    """
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    random = np.random.default_rng(0)
+
+    def split(count):
+        pixels = random.integers(0, 256, (count, 16, 16, 3)).astype("uint8")
+        return tf.data.Dataset.from_tensor_slices(
+            {"image": pixels, "label": np.arange(count) % 3}
+        )
+
+    def make(folder):
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name="tiny_pictures",
+            version="1.0.0",
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(16, 16, 3)),
+                    "label": tfds.features.ClassLabel(names=["a", "b", "c"]),
+                }
+            ),
+            split_datasets={"train": split(30), "test": split(13)},
+            data_dir=folder,
+            description="Random pixels.",
+        )
+
+    return made_once(tmp_path_factory, "tiny_tfds", make)
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """A folder of 57 JPEGs of many sizes: stripes, checks and circles."""
+
+    def picture(name, random):
+        height, width = random.integers(20, 60, 2)
+        y, x = np.mgrid[:height, :width]
+        pattern = {
+            "circles": (x - width / 2) ** 2 + (y - height / 2) ** 2 < 100,
+            "stripes": x // 4 % 2 > 0,
+            "with checks": (x // 4 + y // 4) % 2 > 0,
+        }[name]
+        colours = random.integers(0, 256, (2, 3))
+        return np.where(pattern[..., None], *colours).astype("uint8")
+
+    def make(folder):
+        random = np.random.default_rng(0)
+        for name in ("circles", "stripes", "with checks"):
+            (folder / name).mkdir(parents=True)
+            for index in range(19):
+                image = Image.fromarray(picture(name, random))
+                image.save(folder / name / f"{index}.jpg")
+
+    return made_once(tmp_path_factory, "photographs", make)

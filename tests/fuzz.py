@@ -26,10 +26,8 @@ from safetensors.numpy import save
 from export.memory import peak_megabytes
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.weights.keras_files import read_keras, read_weights_h5
-from keras_convmixer.weights.timm_names import (
-    read_architecture,
-    read_safetensors,
-)
+from keras_convmixer.weights.safetensors_files import read_safetensors
+from keras_convmixer.weights.timm_names import read_architecture
 
 SECONDS = 5
 MEGABYTES = 2000

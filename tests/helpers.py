@@ -15,9 +15,12 @@ from safetensors.numpy import save_file
 
 from export import FORMATS
 from keras_convmixer import ConvMixer
+from keras_convmixer.utils.graph import leaf_layers
+from keras_convmixer.weights import save_weights
 
 TFLITE_FILES = tuple(format for format in FORMATS if format != "saved_model")
 ROOT = Path(__file__).parent.parent
+OWN = ".own.safetensors"  # With our names in place of timm's.
 SHARED = ROOT.parent / "shared" / "data"
 
 
@@ -61,7 +64,7 @@ def randomize_norms(model, seed=0, extreme=False):
     With `extreme` some scales are zero, nearly zero, negative or large.
     """
     random = np.random.default_rng(seed)
-    for layer in model.layers:
+    for layer in leaf_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             size = layer.gamma.shape[0]
             gamma = random.uniform(0.5, 1.5, size)
@@ -150,4 +153,6 @@ def source_file(tmp_path, suffix):
         small(weights=timm).save(path)
     if suffix == ".weights.h5":
         small(weights=timm).save_weights(path)
+    if suffix == OWN:
+        save_weights(small(weights=timm), path)
     return path

@@ -1,113 +1,138 @@
 """The ranges of the activations that integer files round to."""
 
-import itertools
 import re
 
 import keras
 import numpy as np
 
-from .quantizer import all_activations_kept, integer_recipe
+from ..converter import run_converter
+from ..interface import device_model
+from .graph import Graph
+from .quantize import all_tensors_kept
 
-FLOAT_LAYERS = ("pool", "head")
 MOVING_LAYERS = ("Reshape", "ZeroPadding2D", "Cropping2D")
+LAST_FEATURE_MAP = "features_activation"
 
 
-def calibrate(float32, images, are_pixels):
-    """The least and the largest value of every tensor over the images.
+class CalibratedFile:
+    """A float32 file and the range of each of its activations.
 
     The quantizer's own calibration averages the extremes of the images and so
-    cuts the larger ones off; here it only names the tensors.
+    cuts the larger ones off; here a range holds all values of all images.
 
     Args:
-        float32: Contents of a float32 file.
-        images: What the file takes, `[N, height, width, channels]`.
-        are_pixels: Whether its values are 0 to 255, and go in unchanged.
+        inference: An inference model with one group of channels.
+        images: Representative images, `[N, height, width, channels]`; uint8,
+            0 to 255, for a model that takes pixels, else float32.
+        io: As for `export.tflite.convert`.
 
-    Returns:
-        `{tensor name: {"min": array, "max": array, ...}}`.
+    Attributes:
+        contents: The contents of the file.
+        ranges: `{tensor name: (least, largest)}`.
     """
-    from ai_edge_litert.interpreter import Interpreter
 
-    recipe = integer_recipe(float32)
-    with all_activations_kept():
-        ranges = recipe.calibrate({"serving_default": [{"image": images[:1]}]})
-        interpreter = Interpreter(
-            model_content=float32, experimental_preserve_all_tensors=True
+    def __init__(self, inference, images, io="uint8"):
+        are_pixels = images.dtype == np.uint8
+        if io == "int8":
+            images = images.astype("float32")
+        self.contents = run_converter(
+            device_model(inference, images.dtype.name)
         )
-    run = interpreter.get_signature_runner()
-    tensors = {
-        tensor["name"]: tensor["index"]
-        for tensor in interpreter.get_tensor_details()
-    }
-    progress = keras.utils.Progbar(len(images), unit_name="image")
-    for image in images:
-        run(image=image[None])
-        for name, limits in ranges.items():
-            if name in tensors:
-                values = interpreter.get_tensor(tensors[name])
-                limits["min"] = np.minimum(limits["min"], values.min())
-                limits["max"] = np.maximum(limits["max"], values.max())
-        progress.add(1)
-    if are_pixels:
-        before_stem = itertools.takewhile(
-            lambda tensor: "stem_conv" not in tensor, ranges
-        )
-        inputs = (tensor for tensor in ranges if "image" in tensor)
-        for tensor in {*before_stem, *inputs}:
-            set_range(ranges, tensor, (0, 255))
-    return ranges
+        graph = Graph(self.contents)
+        self.ranges = extremes(self.contents, graph.computed, images)
+        if are_pixels:
+            for tensor in graph.input_tensors():
+                self.ranges[tensor] = (0.0, 255.0)
+        trunk, _ = split_at_last_feature_map(inference)
+        layers = [
+            layer.name
+            for layer in trunk
+            if type(layer).__name__ not in MOVING_LAYERS
+        ]
+        self.layer_tensors = find_layer_tensors(graph.computed, layers)
+
+    def layer_ranges(self):
+        """`{layer name: (least, largest)}` of the outputs that are rounded.
+
+        Zero, which padding needs, is in every range. Not in it are layers
+        that only move values, those behind the last feature map, and those
+        that are computed in one operator with the next.
+        """
+        return {
+            layer: (
+                min(self.ranges[tensor][0], 0.0),
+                max(self.ranges[tensor][1], 0.0),
+            )
+            for layer, tensor in self.layer_tensors.items()
+        }
+
+    def set_layer_ranges(self, layer_ranges):
+        """Replaces ranges; the argument is as `layer_ranges` returns it."""
+        for layer, limits in layer_ranges.items():
+            self.ranges[self.layer_tensors[layer]] = limits
+
+    def last_feature_map(self):
+        """Name of the tensor behind which the classifier begins."""
+        # An activation that does nothing has no tensor.
+        return list(self.layer_tensors.values())[-1]
 
 
-def set_range(ranges, tensor, limits):
-    for name, value in zip(("min", "max"), limits, strict=True):
-        ranges[tensor][name] = np.full_like(ranges[tensor][name], value)
+def split_at_last_feature_map(inference):
+    """The layers of an inference model up to its last feature map, and behind.
+
+    The input is in neither of the two lists.
+    """
+    names = [layer.name for layer in inference.layers]
+    end = names.index(LAST_FEATURE_MAP) + 1
+    return inference.layers[1:end], inference.layers[end:]
 
 
-def output_tensors(ranges, inference):
+def find_layer_tensors(tensors, layers):
     """Which tensor holds the output of which layer.
 
+    The converter names a tensor MODEL/LAYER_1/OPERATOR;MODEL/..., the last of
+    the operators that it fused in front. A layer of several operators has
+    several tensors, the last of which is its output.
+
     Args:
-        ranges: What `calibrate` gives, in the order of the file.
-        inference: The inference model that the file was written of.
+        tensors: Names of tensors, in the order of the file.
+        layers: Names of layers.
 
     Returns:
-        `{layer name: tensor name}`, for layers whose output is rounded: not
-        those that only move values, nor those behind the last feature map,
-        nor those that are computed in one operator with the next.
+        `{layer name: tensor name}`, for the layers that have one.
     """
-    layers = {
-        layer.name
-        for layer in inference.layers
-        if layer.name not in FLOAT_LAYERS
-        and type(layer).__name__ not in MOVING_LAYERS
-    }
-    tensors = {}
-    for tensor in ranges:
-        # MODEL/LAYER_1/OPERATOR;... with the last of what was fused in front.
+    found = {}
+    for tensor in tensors:
         for part in reversed(tensor.split(";")[0].split("/")):
             layer = re.sub(r"_\d+$", "", part)
             if layer in layers:
-                tensors[layer] = tensor
+                found[layer] = tensor
                 break
-    return tensors
+    return found
 
 
-def output_ranges(ranges, inference):
-    """`{layer name: (least, largest)}` for the layers of `output_tensors`.
+def extremes(contents, tensors, images):
+    """`{tensor name: (least, largest)}` of all values over the images."""
+    from ai_edge_litert.interpreter import Interpreter
 
-    Zero, which padding needs, is in every range.
-    """
-    return {
-        layer: (
-            min(ranges[tensor]["min"].item(), 0.0),
-            max(ranges[tensor]["max"].item(), 0.0),
+    with all_tensors_kept():
+        interpreter = Interpreter(
+            model_content=contents, experimental_preserve_all_tensors=True
         )
-        for layer, tensor in output_tensors(ranges, inference).items()
+    run = interpreter.get_signature_runner()
+    indices = {
+        tensor["name"]: tensor["index"]
+        for tensor in interpreter.get_tensor_details()
     }
-
-
-def set_output_ranges(ranges, inference, limits):
-    """Puts ranges in the form of `output_ranges` into those of `calibrate`."""
-    tensors = output_tensors(ranges, inference)
-    for layer, (least, largest) in limits.items():
-        set_range(ranges, tensors[layer], (least, largest))
+    ranges = dict.fromkeys(tensors, (np.inf, -np.inf))
+    progress = keras.utils.Progbar(len(images), unit_name="image")
+    for image in images:
+        run(image=image[None])
+        for tensor, (least, largest) in ranges.items():
+            values = interpreter.get_tensor(indices[tensor])
+            ranges[tensor] = (
+                min(least, values.min().item()),
+                max(largest, values.max().item()),
+            )
+        progress.add(1)
+    return ranges

@@ -5,14 +5,22 @@ import collections
 import keras
 import numpy as np
 
+from .calibrate import split_at_last_feature_map
+from .rounding import round_activation, round_kernel
+
 VALUES_AT_A_TIME = 2**25  # Of a tensor, of all images together: 128 MiB.
 BATCH = 16
 KEPT = 0.99999  # Of a tensor's values, on either side: the rest is cut off.
 FLAT = 1e-4  # Of an activation's range: what changes less is constant.
+LINEAR_LAYERS = (
+    keras.layers.Dense,
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+)
 
 
 def fit_to_eight_bits(inference, ranges, images):
-    """Cuts ranges, and shifts biases so that each channel keeps its mean.
+    """Clips ranges, and shifts biases so that each channel keeps its mean.
 
     Layer after layer, the network is computed exactly and as the int8 file
     does, on the same images. What a channel's mean differs by goes into the
@@ -34,60 +42,71 @@ def fit_to_eight_bits(inference, ranges, images):
         The new ranges.
     """
     ranges = dict(ranges)
-    layers = inference.layers[1:]
-    largest = max(np.prod(layer.output.shape[1:]) for layer in layers)
-    images = np.float32(images[: max(1, VALUES_AT_A_TIME // int(largest))])
-    exact = {inference.input.name: images}
-    rounded = dict(exact)
-    activations = {
-        layer.input.name: layer
-        for layer in layers
-        if isinstance(layer, keras.layers.Activation)
-    }
-    uses = collections.Counter(
-        name for layer in layers for name in inputs_of(layer)
-    )
-    for layer in layers:
-        names = inputs_of(layer)
-        if layer.name == "head":
-            kernel, bias = layer.get_weights()
-            difference = (exact[names[0]] - rounded[names[0]]).mean(0)
-            layer.set_weights([kernel, bias + difference @ kernel])
-            break
-        exactly = compute(layer, [exact[name] for name in names])
-        roughly = compute(
-            with_rounded_kernel(layer), [rounded[name] for name in names]
-        )
+    trunk, tail = split_at_last_feature_map(inference)
+    images = np.float32(images[: images_at_a_time(trunk)])
+    exact = Outputs(trunk, inference.input, images)
+    rounded = Outputs(trunk, inference.input, images)
+    for layer in trunk:
+        exactly = run(layer, exact.inputs(layer))
+        roughly = run(with_rounded_kernel(layer), rounded.inputs(layer))
         if len(layer.weights) == 2:
-            kernel, bias = layer.get_weights()
             shift = (exactly - roughly).mean((0, 1, 2))
-            layer.set_weights([kernel, bias + shift])
+            shift_bias(layer, shift)
             roughly += shift
         if layer.name in ranges:
-            limits = without_extremes(exactly, *ranges[layer.name])
-            if layer.output.name in activations:
-                activation = activations[layer.output.name]
-                limits = without_flat_ends(activation, *limits)
-            roughly = rounded_to(*limits, roughly)
-            ranges[layer.name] = limits
-        exact[layer.output.name] = exactly
-        rounded[layer.output.name] = roughly
-        uses.subtract(names)
-        for name in names:
-            if not uses[name]:
-                exact.pop(name, None)
-                rounded.pop(name, None)
+            least, largest = without_extremes(exactly, *ranges[layer.name])
+            for activation in activations_behind(layer):
+                least, largest = without_flat_ends(activation, least, largest)
+            roughly = round_activation(roughly, least, largest).numpy()
+            ranges[layer.name] = least, largest
+        exact.add(layer, exactly)
+        rounded.add(layer, roughly)
+    correct_first_bias(tail, layer.output, exactly, roughly)
     return ranges
 
 
-def inputs_of(layer):
+class Outputs:
+    """Outputs of layers, each kept until the last layer that needs it.
+
+    Args:
+        layers: The layers, in the order in which they will run.
+        image: The tensor that the first of them takes.
+        images: Its values.
+    """
+
+    def __init__(self, layers, image, images):
+        self.waiting = collections.Counter(
+            name for layer in layers for name in input_names(layer)
+        )
+        self.values = {image.name: images}
+
+    def inputs(self, layer):
+        """The values that a layer takes."""
+        names = input_names(layer)
+        values = [self.values[name] for name in names]
+        self.waiting.subtract(names)
+        for name in names:
+            if not self.waiting[name]:
+                self.values.pop(name, None)
+        return values
+
+    def add(self, layer, values):
+        self.values[layer.output.name] = values
+
+
+def input_names(layer):
     """The names of its input tensors."""
     inputs = layer.input if isinstance(layer.input, list) else [layer.input]
     return [tensor.name for tensor in inputs]
 
 
-def compute(layer, inputs):
-    """A layer's output, a few images at a time."""
+def images_at_a_time(layers):
+    largest = max(np.prod(layer.output.shape[1:]) for layer in layers)
+    return max(1, VALUES_AT_A_TIME // int(largest))
+
+
+def run(layer, inputs):
+    """A layer's output for all images, a few at a time."""
     batches = []
     for first in range(0, len(inputs[0]), BATCH):
         batch = [values[first : first + BATCH] for values in inputs]
@@ -96,25 +115,54 @@ def compute(layer, inputs):
 
 
 def with_rounded_kernel(layer):
-    """A copy of a convolution, with a kernel of 255 values for each channel."""
+    """A copy of a convolution, with its kernel as the file has it."""
     if not layer.weights:
         return layer
     copy = type(layer).from_config(layer.get_config())
     copy.build(layer.input.shape)
     kernel, *bias = layer.get_weights()
     is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    axes = (0, 1, 3) if is_depthwise else (0, 1, 2)
-    step = np.abs(kernel).max(axes, keepdims=True) / 127
-    step = np.where(step > 0, step, 1)
-    copy.set_weights([np.round(kernel / step) * step, *bias])
+    channels = kernel.shape[-2 if is_depthwise else -1]
+    copy.set_weights([round_kernel(kernel, channels), *bias])
     return copy
 
 
-def rounded_to(least, largest, values):
-    """The nearest of 256 values from the least to the largest."""
-    step = max(largest - least, 1e-9) / 255
-    zero = np.round(-least / step)
-    return (np.clip(np.round(values / step) + zero, 0, 255) - zero) * step
+def shift_bias(layer, shift):
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, bias + shift])
+
+
+def correct_first_bias(tail, features, exactly, roughly):
+    """Shifts the first bias behind the last feature map.
+
+    What comes behind that has exact means again, as nothing is rounded there.
+
+    Args:
+        tail: The layers behind the last feature map.
+        features: The Keras tensor of the last feature map.
+        exactly, roughly: Its values.
+    """
+    biased = [
+        layer
+        for layer in tail
+        if isinstance(layer, LINEAR_LAYERS) and layer.use_bias
+    ]
+    if not biased:
+        return
+    layer = biased[0]
+    linear = type(layer).from_config(
+        {**layer.get_config(), "activation": "linear"}
+    )
+    behind = keras.Model(features, linear(layer.input))
+    linear.set_weights(layer.get_weights())
+    difference = run(behind, [exactly]) - run(behind, [roughly])
+    shift_bias(layer, difference.mean(tuple(range(difference.ndim - 1))))
+
+
+def activations_behind(layer):
+    """The activations that a layer's output goes into: one or none."""
+    users = (node.operation for node in layer._outbound_nodes)
+    return [u for u in users if isinstance(u, keras.layers.Activation)]
 
 
 def without_extremes(values, least, largest):

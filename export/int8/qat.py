@@ -3,27 +3,31 @@
 import tempfile
 from pathlib import Path
 
+import keras
+
 from keras_convmixer.inference.reparameterize import reparameterize
 from keras_convmixer.utils.checks import UserError
 
-from ..int8.calibrate import output_ranges, set_output_ranges
-from ..int8.quantize import quantize_int8
-from ..interface import output_name
-from ..tflite import (
-    calibrated_file,
+from ..interface import (
     check_images,
     check_model,
-    fitted_file,
+    output_activation,
+    output_name,
 )
+from .post_training import fitted_ranges, int8_file
 
 # Without their norms' statistics, barely trained networks bear no more.
 LEARNING_RATE = 1e-5
+LOSSES = {
+    "softmax": "categorical_crossentropy",
+    "sigmoid": "binary_crossentropy",
+}
 
 
 def convert_qat(
     model, representative_images, batches, steps, held_out, epochs, io="uint8"
 ):
-    """Trains a ConvMixer on under int8 rounding, and converts it.
+    """Fine-tunes a model with fake quantisation, and converts it.
 
     The float model is the teacher: the loss is the cross-entropy to the
     probabilities that it gives the same images. Training begins where the
@@ -33,8 +37,9 @@ def convert_qat(
     is looked at.
 
     Args:
-        model: A model that `ConvMixer` built, trained, with a fixed input
-            size, that gives probabilities.
+        model: A model that has a ConvMixer in it, trained, with a fixed input
+            size, that gives probabilities. Behind the ConvMixer it may have
+            layers that `tf_keras` has too.
         representative_images, io: As for `export.tflite.convert`.
         batches: `tf.data.Dataset` of (images, one-hot labels), without end.
         steps: How many of `batches` make an epoch.
@@ -49,37 +54,35 @@ def convert_qat(
     Raises:
         ValueError: If an argument is not as above.
     """
-    from ..int8.quantization_aware import (
+    from .quantization_aware import (
         quantization_aware,
         trained_inference_model,
     )
 
     check_model(model)
-    if output_name(model) != "probabilities":
+    if output_activation(model) not in LOSSES:
         raise UserError(
             "model must give probabilities to be trained for int8. Received: "
             f"one that gives {output_name(model)}"
         )
     images = check_images(representative_images, model)
     inference = reparameterize(model, channel_groups=1)
-    _, ranges = fitted_file(inference, images)
-    limits = output_ranges(ranges, inference)
-    aware = quantization_aware(inference, model, limits)
+    layer_ranges = fitted_ranges(inference, images)
+    aware = quantization_aware(inference, model, layer_ranges)
     fine_tune(aware, model, batches, steps, held_out, epochs)
 
     inference = trained_inference_model(aware, model)
-    float32, ranges = calibrated_file(inference, images, io)
-    set_output_ranges(ranges, inference, limits)
-    return quantize_int8(float32, ranges, io), aware
+    return int8_file(inference, images, layer_ranges, io), aware
 
 
 def fine_tune(aware, teacher, batches, steps, held_out, epochs):
     """Trains the quantisation-aware model to do as its teacher does."""
-    from ..int8.legacy_keras import tf_keras
+    from .legacy_keras import tf_keras
 
     def lessons(batches):
         for images, _ in batches:
-            yield images, teacher(images, training=False)
+            expected = teacher(images, training=False)
+            yield images, keras.ops.cast(expected, "float32")
 
     warmup = epochs * steps // 10
     rate = tf_keras.optimizers.schedules.CosineDecay(
@@ -90,16 +93,16 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
     )
     aware.compile(
         tf_keras.optimizers.Adam(rate),
-        "categorical_crossentropy",
-        metrics=[tf_keras.metrics.CategoricalAccuracy("agreement")],
+        LOSSES[output_activation(teacher)],
+        metrics=[agreement],
     )
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder, "best")
         aware.save_weights(best)
-        loss, agreement = aware.evaluate(
+        loss, agreed = aware.evaluate(
             lessons(held_out), steps=len(held_out), verbose=0
         )
-        print(f"Before: val_loss: {loss:.4f} - val_agreement: {agreement:.4f}")
+        print(f"Before: val_loss: {loss:.4f} - val_agreement: {agreed:.4f}")
         aware.fit(
             lessons(batches),
             steps_per_epoch=steps,
@@ -116,3 +119,12 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
             ],
         )
         aware.load_weights(best).expect_partial()
+
+
+def agreement(expected, found):
+    """Whether the first class is the same; of sigmoids, the share of them."""
+    if expected.shape[-1] == 1:
+        return keras.ops.equal(expected > 0.5, found > 0.5)
+    return keras.ops.equal(
+        keras.ops.argmax(expected, -1), keras.ops.argmax(found, -1)
+    )

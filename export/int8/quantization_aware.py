@@ -1,36 +1,33 @@
 """Quantisation-aware training: the inference model, rounded as int8 files are.
 
 Fake quantisation (Jacob et al., arXiv:1712.05877) rounds a tensor to the
-values that eight bits can hold and lets the gradient through:
-
-    kernels       255 values, symmetric, a range for each output channel
-    activations   256 values that include zero, one range, which stays as it
-                  was calibrated
+values that eight bits can hold (see `rounding`) and lets the gradient through.
+The ranges of the activations stay as they were calibrated.
 
 tensorflow-model-optimization's own scheme knows neither GELU nor a norm behind
 an activation; here every layer is wrapped with a configuration of ours.
 """
 
-import tensorflow as tf
-
 from keras_convmixer.inference.reparameterize import reparameterize
 
-from ..int8.legacy_keras import tf_keras, tfmot
+from .calibrate import split_at_last_feature_map
+from .legacy_keras import tf_keras, tfmot
+from .rounding import round_activation, round_kernel
 
 PREFIX = "quant_"
 
 
 def quantization_aware(inference, model, ranges):
-    """Builds the quantisation-aware form of a ConvMixer.
+    """Builds the quantisation-aware form of a model.
 
     Args:
         inference: `reparameterize(model, channel_groups=1)`, whose weights
             may have changed since.
-        model: A model that `ConvMixer` built, trained.
+        model: A model that has a ConvMixer in it, trained.
         ranges: `{layer name: (least, largest)}`, for the layers of
             `reparameterize(model, channel_groups=1)` whose output has eight
             bits in the file. All other outputs stay float; kernels are
-            rounded everywhere.
+            rounded up to the last feature map, and those of dense layers.
 
     Returns:
         A functional `tf_keras.Model` with the weights of `inference`.
@@ -39,8 +36,17 @@ def quantization_aware(inference, model, ranges):
     for layer in legacy.layers:
         layer.set_weights(inference.get_layer(layer.name).get_weights())
 
+    trunk, _ = split_at_last_feature_map(inference)
+    in_trunk = {layer.name for layer in trunk}
+
     def wrap(layer):
-        if not layer.weights and layer.name not in ranges:
+        if isinstance(layer, tf_keras.layers.BatchNormalization):
+            layer.trainable = False  # It keeps its statistics.
+        is_rounded = layer.name in in_trunk or isinstance(
+            layer, tf_keras.layers.Dense
+        )
+        has_kernel = is_rounded and layer.weights
+        if not has_kernel and layer.name not in ranges:
             return layer
         return tfmot.quantization.keras.QuantizeWrapperV2(
             layer, EightBits(ranges.get(layer.name)), name_prefix=PREFIX
@@ -54,17 +60,20 @@ def trained_inference_model(aware, model):
 
     Args:
         aware: What `quantization_aware` made of `model`.
-        model: A model that `ConvMixer` built.
+        model: The same model.
 
     Returns:
         A `keras.Model` like `reparameterize(model, channel_groups=1)`.
     """
     inference = reparameterize(model, channel_groups=1)
+    wrappers = {layer.name: layer for layer in aware.layers}
     for layer in inference.layers:
         if layer.weights:
             # A wrapper has the weights of its layer first, then its own.
-            wrapper = aware.get_layer(PREFIX + layer.name)
-            layer.set_weights(wrapper.get_weights()[: len(layer.weights)])
+            trained = wrappers.get(PREFIX + layer.name) or aware.get_layer(
+                layer.name
+            )
+            layer.set_weights(trained.get_weights()[: len(layer.weights)])
     return inference
 
 
@@ -125,9 +134,7 @@ class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
         return {}
 
     def __call__(self, inputs, training, weights, **kwargs):
-        return tf.quantization.fake_quant_with_min_max_args(
-            inputs, self.minimum, self.maximum
-        )
+        return round_activation(inputs, self.minimum, self.maximum)
 
     def get_config(self):
         return {"minimum": self.minimum, "maximum": self.maximum}
@@ -147,12 +154,7 @@ class RangePerChannel(tfmot.quantization.keras.quantizers.Quantizer):
         return {}
 
     def __call__(self, inputs, training, weights, **kwargs):
-        kernel = tf.reshape(inputs, (-1, self.channels))
-        limit = tf.stop_gradient(tf.reduce_max(tf.abs(kernel), axis=0))
-        rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            kernel, -limit, limit, narrow_range=True
-        )
-        return tf.reshape(rounded, inputs.shape)
+        return round_kernel(inputs, self.channels)
 
     def get_config(self):
         return {"channels": self.channels}

@@ -1,17 +1,15 @@
-"""TFLite files in eight bits: ranges of the activations, and the quantizer."""
+"""What ai-edge-quantizer makes of a float32 file."""
+
+import contextlib
+import re
+import warnings
+
+import numpy as np
+
+from keras_convmixer.utils.checks import UserError
 
 from ..flatbuffer import with_short_names
-from .quantizer import (
-    all_activations_kept,
-    integer_recipe,
-    new_recipe,
-    operators,
-)
-
-FLOAT_LAYERS = ("pool", "head")
-OUTPUT_TENSOR = "^StatefulPartitionedCall"  # As TensorFlow names it.
-CLASSIFIER_ACTIVATIONS = ("SOFTMAX", "LOGISTIC", "TANH", "GELU", "RELU")
-MOVING_LAYERS = ("Reshape", "ZeroPadding2D", "Cropping2D")
+from .graph import Graph
 
 
 def quantize_dynamic(float32):
@@ -39,32 +37,86 @@ def quantize_dynamic(float32):
     return with_short_names(recipe.quantize().quantized_model)
 
 
-def quantize_int8(float32, ranges, io="uint8"):
+def quantize_int8(calibrated, io="uint8"):
     """All operators of a float32 file to int8, up to the last feature map.
 
     Behind it float32 comes in, unless `io` is "int8": eight bits can't tell
     the scores of an uncertain image apart. Pooling and softmax cost nothing
-    there, and the classifier keeps its int8 weights.
+    there, and dense layers keep int8 weights.
 
     Args:
-        float32: Contents of a file whose model has one group of channels.
-        ranges: What `calibrate` gives.
+        calibrated: A `CalibratedFile`.
         io: As for `export.tflite.convert`.
 
     Returns:
         The contents of the file.
+
+    Raises:
+        ValueError: If `io` is "int8" and some operator stayed in float32.
     """
-    recipe = integer_recipe(float32)
+    recipe = new_recipe(calibrated.contents)
+    recipe.add_static_config(
+        ".*",
+        operators()["ALL_SUPPORTED"],
+        activation_num_bits=8,
+        weight_num_bits=8,
+    )
+    graph = Graph(calibrated.contents)
     if io == "uint8":
-        fully_connected = operators()["FULLY_CONNECTED"]
-        recipe.add_dynamic_config(".*", fully_connected, num_bits=8)
-        for tensors, names in (
-            (".*", ("INPUT", "MEAN", "OUTPUT")),
-            (OUTPUT_TENSOR, CLASSIFIER_ACTIVATIONS),
-        ):
-            for name in names:
-                recipe.update_quantization_recipe(
-                    tensors, operators()[name], algorithm_key="no_quantize"
-                )
-    with all_activations_kept():
-        return with_short_names(recipe.quantize(ranges).quantized_model)
+        keep_float(recipe, ".*", "INPUT")
+        keep_float(recipe, ".*", "OUTPUT")
+        tail = graph.behind(calibrated.last_feature_map())
+        for operator in tail:
+            name = "^" + re.escape(";".join(graph.outputs(operator))) + ";$"
+            keep_float(recipe, name, "ALL_SUPPORTED")
+            fully_connected = operators()["FULLY_CONNECTED"]
+            recipe.add_dynamic_config(name, fully_connected, num_bits=8)
+    ranges = {
+        tensor: {
+            "min": np.full((1,) * graph.rank(tensor), least, "float32"),
+            "max": np.full((1,) * graph.rank(tensor), largest, "float32"),
+        }
+        for tensor, (least, largest) in calibrated.ranges.items()
+    }
+    with all_tensors_kept():
+        contents = with_short_names(recipe.quantize(ranges).quantized_model)
+    if io == "int8":
+        check_all_integer(contents)
+    return contents
+
+
+def check_all_integer(contents):
+    """An error for a file with operators that stayed in float32."""
+    in_float = Graph(contents).float_operators()
+    if in_float:
+        raise UserError(
+            "io must be 'uint8' for a model with layers behind the ConvMixer "
+            "that have no integer form. Received: 'int8' for one with the "
+            f"operators {', '.join(in_float)}"
+        )
+
+
+def keep_float(recipe, name, operator):
+    recipe.update_quantization_recipe(
+        name, operators()[operator], algorithm_key="no_quantize"
+    )
+
+
+def new_recipe(float32):
+    from ai_edge_quantizer import quantizer
+
+    return quantizer.Quantizer(float_model=bytearray(float32))
+
+
+def operators():
+    from ai_edge_quantizer import qtyping
+
+    return qtyping.TFLOperationName
+
+
+@contextlib.contextmanager
+def all_tensors_kept():
+    """LiteRT warns of the memory that this takes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*preserve_all_tensors")
+        yield

@@ -11,10 +11,8 @@ from keras_convmixer.utils.commands import (
 )
 from keras_convmixer.utils.files import replacing
 from keras_convmixer.weights.load import find_file
-from keras_convmixer.weights.timm_names import (
-    read_architecture,
-    read_safetensors,
-)
+from keras_convmixer.weights.safetensors_files import read_safetensors
+from keras_convmixer.weights.timm_names import read_architecture
 
 
 def main(arguments=None):

@@ -1,21 +1,25 @@
 """`convmixer train`, and `python train.py`: from images to a run folder."""
 
+import contextlib
 import dataclasses
 from argparse import BooleanOptionalAction
 from pathlib import Path
 
-from keras_convmixer.utils.checks import UserError
+from keras_convmixer.data.source import BROKEN_IMAGES, Source
+from keras_convmixer.training.backend import check_backend, configured_backend
+from keras_convmixer.training.plan import MIXED_PRECISIONS, Plan
+from keras_convmixer.training.recipes import Recipe, recipe_for
+from keras_convmixer.training.run_folder import RunFolder, check_empty
+from keras_convmixer.training.workers import worker_addresses
+from keras_convmixer.utils.checks import UserError, allowed_of
 from keras_convmixer.utils.commands import (
     Parser,
-    integer_from,
-    number_from_0_to,
+    number,
     one_line_errors,
-    positive_float,
-    positive_int,
-    positive_share,
     quiet_tensorflow,
-    share,
 )
+from keras_convmixer.variants import parse_variant
+from keras_convmixer.weights.load import find_file
 
 
 def parse_arguments(arguments=None):
@@ -25,47 +29,52 @@ def parse_arguments(arguments=None):
         "keras_convmixer/training/recipes.py.",
     )
     add = parser.add_argument
+
+    def add_number(record, flag, **options):
+        name = flag.removeprefix("--").replace("-", "_")
+        add(flag, type=number(allowed_of(record, name)), **options)
+
     add("--dataset", help="digits (default) or a tensorflow-datasets name")
     add("--data-dir", help="where tensorflow-datasets keeps its files")
     add("--image-folder", help="a folder with a folder of images per class")
-    add("--broken-images", choices=("skip", "error"), default="skip")
+    add("--broken-images", choices=BROKEN_IMAGES, default="skip")
     add("--recipe", metavar="NAME", help="in place of the data set's own")
     add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
     add("--weights", help="weights to start from: a name or a file")
-    add("--image-size", type=integer_from(1, 4096), help="pixels")
-    add("--epochs", type=positive_int)
-    add("--batch-size", type=positive_int, help="over all replicas together")
-    add("--learning-rate", type=positive_float, help="peak of the schedule")
-    add("--weight-decay", type=share, help="AdamW's, on kernels only")
-    add("--label-smoothing", type=share, help="from 0 to 1")
-    add("--ema", type=share, help="what each step keeps of mean weights")
-    add(
+    add_number(Recipe, "--image-size", help="pixels")
+    add_number(Recipe, "--epochs")
+    add_number(Recipe, "--batch-size", help="over all replicas together")
+    add_number(Recipe, "--learning-rate", help="peak of the schedule")
+    add_number(Recipe, "--weight-decay", help="AdamW's, on kernels only")
+    add_number(Recipe, "--label-smoothing", help="from 0 to 1")
+    add_number(Recipe, "--ema", help="what each step keeps of mean weights")
+    add_number(
+        Recipe,
         "--accumulation",
-        type=positive_int,
         metavar="BATCHES",
         help="whose gradients make one step",
     )
     add("--flip", action=BooleanOptionalAction, help="mirror at random")
-    add("--shift", type=share, help="of the side, at most")
-    add("--crop", type=positive_share, help="of the area, at least")
-    add("--rand-augment", type=number_from_0_to(10), help="magnitude")
-    add("--erasing", type=share, help="of the images")
-    add("--mixup", type=share, help="alpha; 0 for none")
-    add("--cutmix", type=share, help="alpha; 0 for none")
-    add(
+    add_number(Recipe, "--shift", help="of the side, at most")
+    add_number(Recipe, "--crop", help="of the area, at least")
+    add_number(Recipe, "--rand-augment", help="magnitude")
+    add_number(Recipe, "--erasing", help="of the images")
+    add_number(Recipe, "--mixup", help="alpha; 0 for none")
+    add_number(Recipe, "--cutmix", help="alpha; 0 for none")
+    add_number(
+        Plan,
         "--freeze",
-        type=integer_from(0, 1000),
         metavar="BLOCKS",
         help="leave the stem and the first blocks as --weights has them",
     )
     add(
         "--mixed-precision",
-        choices=("float16", "bfloat16"),
+        choices=MIXED_PRECISIONS,
         help="compute in 16 bits; what is saved is float32",
     )
-    add("--seed", type=integer_from(0, 2**32 - 1), default=0)
-    add("--limit-steps", type=positive_int, help="steps an epoch at most")
-    add("--replicas", type=positive_int, help="GPUs, or logical CPUs")
+    add_number(Plan, "--seed", default=0)
+    add_number(Plan, "--limit-steps", help="steps an epoch at most")
+    add_number(Plan, "--replicas", help="GPUs, or logical CPUs")
     add("--tensorboard", action="store_true", help="logs in RUN/tensorboard")
     add("--run", type=Path, help="folder to write (default: runs/NAME)")
     add("--resume", type=Path, metavar="RUN", help="go on after a stop")
@@ -82,29 +91,48 @@ def parse_arguments(arguments=None):
 
 def main(arguments=None):
     args = parse_arguments(arguments)
+    # TensorFlow takes seconds to import: a mistake is answered before.
     with one_line_errors():
-        from keras_convmixer.training.run_folder import RunFolder
-        from keras_convmixer.training.train import train
+        check_backend(configured_backend())
+        if args.resume:
+            run = RunFolder(args.resume)
+            run.read_plan()
+            quiet_tensorflow()
+            from keras_convmixer.training.train import resume
 
-        # A mistake is answered before TensorFlow's seconds.
-        run = RunFolder(args.resume) if args.resume else None
-        plan = run.reopen() if run else new_plan(args)
-        quiet_tensorflow()
-        train(plan, args.run, run)
+            resume(run)
+        else:
+            with option_named(args):
+                plan = new_plan(args)
+                quiet_tensorflow()
+                from keras_convmixer.training.train import train
+
+                train(plan, args.run)
+
+
+@contextlib.contextmanager
+def option_named(args):
+    """Adds to an error of a value that the recipe has which option sets it."""
+    try:
+        yield
+    except UserError as error:
+        argument = error.argument
+        if argument is None or getattr(args, argument, argument) is not None:
+            raise
+        option = "--" + argument.replace("_", "-")
+        raise UserError(
+            f"{error}, of the recipe; {option} changes it"
+        ) from None
 
 
 def new_plan(args):
     """What to train, on what."""
-    from keras_convmixer.data.source import Source
-    from keras_convmixer.training.recipes import Recipe, recipe_for
-    from keras_convmixer.training.run_folder import Plan, check_empty
-    from keras_convmixer.training.workers import worker_addresses
-    from keras_convmixer.variants import parse_variant
-    from keras_convmixer.weights.load import find_file
-
     source = Source(
-        *(args.dataset, args.data_dir, args.image_folder, args.seed),
-        args.broken_images,
+        dataset=args.dataset,
+        data_dir=args.data_dir,
+        image_folder=args.image_folder,
+        seed=args.seed,
+        broken_images=args.broken_images,
     )
     variant = args.model and parse_variant(args.model)
     workers = worker_addresses()

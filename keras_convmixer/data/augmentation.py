@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import tensorflow as tf
 from keras import layers
 
 from keras_convmixer.architecture import IMAGENET_MEAN
@@ -61,8 +62,6 @@ class Augmentation:
         Returns:
             float32 of the same shape.
         """
-        import tensorflow as tf
-
         images = tf.cast(images, "float32")
         for index, step in enumerate(self.steps):
             images = step(images, fold_in(seed, index))
@@ -149,8 +148,6 @@ def seeded(layer):
     layer.dtype_policy = "float32"  # Whatever the model computes in.
 
     def apply(images, seed):
-        import tensorflow as tf
-
         changed = with_seed(layer, seed)(images)
         return tf.ensure_shape(tf.cast(changed, "float32"), images.shape)
 
@@ -159,8 +156,6 @@ def seeded(layer):
 
 def random_choice(branches, seed):
     """The result of one function, drawn at random."""
-    import tensorflow as tf
-
     index = tf.random.stateless_uniform((), seed, 0, len(branches), tf.int32)
     return tf.switch_case(index, branches)
 
@@ -177,12 +172,12 @@ def resized_crop(least_area, images, seed):
     Returns:
         float32 `[N, H, W, C]`.
     """
-    import tensorflow as tf
-
     count = tf.shape(images)[0]
     area, stretch, top, left = (
-        tf.random.stateless_uniform([count], fold_in(seed, index), *bounds)
-        for index, bounds in enumerate(
+        tf.random.stateless_uniform(
+            [count], fold_in(seed, index), minval=least, maxval=most
+        )
+        for index, (least, most) in enumerate(
             [(least_area, 1.0), (-1.0, 1.0), (0.0, 1.0), (0.0, 1.0)]
         )
     )

@@ -5,12 +5,48 @@ training that goes on in another process sees what it would have seen.
 """
 
 import math
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
 
 from keras_convmixer.data.image_data import images_in_memory
 from keras_convmixer.data.seeds import fold_in
 from keras_convmixer.utils.checks import UserError
 
 GROUP = 16  # Images at most that have RandAugment's operations in common.
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One machine's part of a training.
+
+    Attributes:
+        index: Which machine it is.
+        count: How many machines there are.
+        replicas: Their number on all machines together.
+    """
+
+    index: int = 0
+    count: int = 1
+    replicas: int = 1
+
+    @property
+    def local_replicas(self):
+        """How many replicas this machine has."""
+        return self.replicas // self.count
+
+    @property
+    def batches_a_step(self):
+        """How many batches this machine is given for a step.
+
+        One for each replica where there are several machines; a single one
+        divides its batch among its replicas.
+        """
+        return self.local_replicas if self.count > 1 else 1
+
+
+ONE_MACHINE = Shard()
 
 
 def steps_in_epoch(data, batch_size, limit_steps=None):
@@ -22,18 +58,25 @@ def steps_in_epoch(data, batch_size, limit_steps=None):
         limit_steps: Batches an epoch at most.
 
     Raises:
-        ValueError: If there are fewer images than make a batch.
+        UserError: If there are fewer images than make a batch.
     """
     if batch_size > data.num_train:
         raise UserError(
-            f"batch size must be at most {data.num_train}, the number of "
-            f"training images. Received: {batch_size}"
+            f"batch_size must be at most {data.num_train}, the number of "
+            f"training images. Received: {batch_size}",
+            argument="batch_size",
         )
     return min(data.num_train // batch_size, limit_steps or data.num_train)
 
 
 def training_batches(
-    data, batch_size, steps, seed, augmentation=None, epoch=0, context=None
+    data,
+    batch_size,
+    steps,
+    seed,
+    augmentation=None,
+    epoch=0,
+    shard=ONE_MACHINE,
 ):
     """Epoch after epoch of shuffled batches, without end.
 
@@ -47,76 +90,96 @@ def training_batches(
         seed: Seed of the order and the augmentation.
         augmentation: An `Augmentation`, or None.
         epoch: The first epoch.
-        context: `tf.distribute.InputContext` of one of several machines. It
-            gets its part of every batch, in batches for one replica.
+        shard: The `Shard` of this machine. One of several gets its part of
+            every batch, in batches for one replica.
 
     Returns:
         `tf.data.Dataset` of (images, one-hot labels).
     """
-    import tensorflow as tf
-
     one_hot = one_hot_labels(data)
-    machine, machines, replicas = 0, 1, 1
-    if context:
-        machine = context.input_pipeline_id
-        machines = context.num_input_pipelines
-        replicas = context.num_replicas_in_sync
-    of_order, of_images, of_batches = (
+    order_seed, image_seed, batch_seed = (
         tf.constant([seed, purpose], tf.int64)
-        for purpose in (0, 1, 2 + machine)
+        for purpose in (0, 1, 2 + shard.index)
     )
 
     def augment(number, group):
         images, labels = one_hot(*group)
         if augmentation is not None:
-            images = augmentation(images, fold_in(of_images, number))
+            images = augmentation(images, fold_in(image_seed, number))
         return images, labels
 
     def mix(step, batch):
         if augmentation is None:
             return batch
-        return augmentation.mix(*batch, fold_in(of_batches, step))
+        return augmentation.mix(*batch, fold_in(batch_seed, step))
 
+    images_a_machine = batch_size // shard.count
     buffer = min(data.num_train, images_in_memory(data.image_size))
-    group = math.gcd(GROUP, batch_size // machines)
+    group = math.gcd(GROUP, images_a_machine)
 
     def groups_of(epoch):
         # Its order has a seed of its own, whatever was iterated before. With
         # a global seed TensorFlow takes constants only.
         tf.compat.v1.get_default_graph().seed = None
         own = tf.random.stateless_uniform(
-            (), fold_in(of_order, epoch), None, None, tf.int64
+            (), fold_in(order_seed, epoch), None, None, tf.int64
         )
         shuffled = data.train.shuffle(buffer, own)
         return shuffled.take(steps * batch_size).batch(group)
 
     groups = tf.data.Dataset.counter(epoch).flat_map(groups_of)
     numbered = groups.enumerate(epoch * steps * batch_size // group)
-    own = numbered.shard(machines, machine)
+    own = numbered.shard(shard.count, shard.index)
     changed = own.map(augment, tf.data.AUTOTUNE)
-    batches = changed.rebatch(batch_size // replicas, drop_remainder=True)
-    first = epoch * steps * replicas // machines
+    size = images_a_machine // shard.batches_a_step
+    batches = changed.rebatch(size, drop_remainder=True)
+    first = epoch * steps * shard.batches_a_step
     mixed = batches.enumerate(first).map(mix, tf.data.AUTOTUNE)
     return mixed.prefetch(tf.data.AUTOTUNE)
 
 
-def held_out_batches(data, batch_size):
-    """The held-out images in their order, with one-hot labels."""
-    import tensorflow as tf
+def held_out_batches(data, batch_size, shard=ONE_MACHINE):
+    """The held-out images in their order, in batches for every replica.
 
-    batches = data.held_out.batch(batch_size).map(one_hot_labels(data))
+    Every machine gets all of them. What is left of them after the last whole
+    batch is filled up with black images of no weight, so that it divides by
+    the machine's replicas, whose parts of a batch have to be equal.
+
+    Args:
+        data: An `ImageData`.
+        batch_size: Images a step; a multiple of the replicas.
+        shard: The `Shard` of this machine.
+
+    Returns:
+        `tf.data.Dataset` of (images, one-hot labels), and of weights where
+        it was filled up. They sum up to the number of all images of the set,
+        since Keras' mean of a loss is over the images, not their weights.
+    """
+    images = data.held_out
+    if missing := -data.num_held_out % shard.local_replicas:
+        weight = (data.num_held_out + missing) / data.num_held_out
+        black = tf.zeros((data.image_size, data.image_size, 3), tf.uint8)
+        filling = tf.data.Dataset.from_tensors((black, np.int64(0), 0.0))
+        images = images.map(lambda *pair: (*pair, weight))
+        images = images.concatenate(filling.repeat(missing))
+    batches = images.batch(batch_size // shard.count).map(one_hot_labels(data))
+    if (parts := shard.batches_a_step) > 1:
+        batches = batches.map(
+            lambda *batch: tf.nest.map_structure(
+                lambda part: tf.stack(tf.split(part, parts)), batch
+            )
+        ).unbatch()
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def one_hot_labels(data):
-    import tensorflow as tf
-
+    """A function of images and labels that makes the labels one-hot."""
     classes = len(data.classes)
 
-    def one_hot(images, labels):
+    def one_hot(images, labels, *weights):
         inside = tf.reduce_all((labels >= 0) & (labels < classes))
         message = f"the labels of {data.name} must be from 0 to {classes - 1}"
         with tf.control_dependencies([tf.debugging.Assert(inside, [message])]):
-            return images, tf.one_hot(labels, classes)
+            return images, tf.one_hot(labels, classes), *weights
 
     return one_hot

@@ -1,6 +1,8 @@
 """scikit-learn's handwritten digits, which need no download."""
 
 import numpy as np
+import tensorflow as tf
+from sklearn import datasets
 
 from keras_convmixer.data.image_data import ImageData, split_indices
 from keras_convmixer.data.preprocessing import center_crop
@@ -8,10 +10,7 @@ from keras_convmixer.data.preprocessing import center_crop
 
 def load_digits(image_size):
     """scikit-learn's digits: 8 x 8 grey levels 0..16, as RGB 0..255."""
-    import tensorflow as tf
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
+    digits = datasets.load_digits()
     grey = np.rint(digits.images * (255 / 16)).astype("uint8")
     images = np.repeat(grey[..., None], 3, axis=-1)
     train, held_out = split_indices(digits.target, seed=0)

@@ -4,11 +4,15 @@ Every loader gives the same thing, an `ImageData` of uint8 RGB images with
 integer labels, in a training part and a held-out part that never changes.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
+from sklearn.model_selection import train_test_split
 
 from keras_convmixer.data.preprocessing import center_crop
+from keras_convmixer.utils.checks import UserError
 
 HELD_OUT_SHARE = 0.2
 # Decoded images are kept in memory, and shuffled, up to this many bytes.
@@ -26,6 +30,7 @@ class ImageData:
         train: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label).
         held_out: The same, of images that are never trained on.
         held_out_split: Which images those are, in words.
+        index: A list of `IndexedImage`; None where a name says it all.
     """
 
     name: str
@@ -34,6 +39,7 @@ class ImageData:
     train: object
     held_out: object
     held_out_split: str
+    index: list | None = None
 
     @property
     def num_train(self):
@@ -45,9 +51,19 @@ class ImageData:
 
 
 def split_indices(labels, seed):
-    """Indices to train on and to hold out, each class in its proportion."""
-    from sklearn.model_selection import train_test_split
+    """Indices to train on and to hold out, each class in its proportion.
 
+    Raises:
+        UserError: If there are too few images to hold one of each class out.
+    """
+    classes = len(np.unique(labels))
+    held_out = math.ceil(HELD_OUT_SHARE * len(labels))
+    if held_out < classes:
+        raise UserError(
+            f"there must be enough images to hold one of each of the "
+            f"{classes} classes out, and {HELD_OUT_SHARE:.0%} are held out. "
+            f"Received: {len(labels)} images"
+        )
     return train_test_split(
         np.arange(len(labels)),
         test_size=HELD_OUT_SHARE,
@@ -58,8 +74,6 @@ def split_indices(labels, seed):
 
 def cropped(images, image_size):
     """(image of any size, label) to (uint8 `[size, size, 3]`, label)."""
-    import tensorflow as tf
-
     squares = images.map(
         lambda image, label: (center_crop(image, image_size), label),
         num_parallel_calls=tf.data.AUTOTUNE,

@@ -1,5 +1,7 @@
 """What is done to an image before the model sees it."""
 
+import tensorflow as tf
+
 
 def center_crop(image, size, crop_fraction=1.0):
     """The middle square of a picture, as evaluation sees it.
@@ -15,8 +17,15 @@ def center_crop(image, size, crop_fraction=1.0):
 
     Returns:
         uint8 tensor `(size, size, channels)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_convmixer import center_crop
+    >>> photograph = np.zeros((333, 500, 3), "uint8")
+    >>> center_crop(photograph, 224, crop_fraction=0.96).shape
+    TensorShape([224, 224, 3])
     """
-    import tensorflow as tf
 
     def resize(image, height, width):
         resized = tf.image.resize(

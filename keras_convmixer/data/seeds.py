@@ -7,12 +7,11 @@ another order in every process.
 import functools
 
 import keras
+import tensorflow as tf
 
 
 def fold_in(seed, number):
     """Another seed, which follows from a seed and a number."""
-    import tensorflow as tf
-
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 

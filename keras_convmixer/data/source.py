@@ -20,6 +20,14 @@ class Source:
         seed: Chooses the held-out images of an image folder.
         broken_images: Of an image folder: "skip" leaves them out, with a
             warning, "error" does not go on.
+
+    Raises:
+        UserError: If both are given, or neither.
+
+    Example:
+        >>> from keras_convmixer.data import Source
+        >>> Source("digits").load(image_size=8).num_train
+        1437
     """
 
     dataset: str | None = None
@@ -58,8 +66,21 @@ class Source:
 
         return tfds_size(self)
 
-    def load(self, image_size):
-        """Reads the images, as squares of `image_size` pixels."""
+    def load(self, image_size, index=None):
+        """Reads the images, as squares of `image_size` pixels.
+
+        Args:
+            image_size: Height and width that the images get, in pixels.
+            index: Of an image folder, the list of `IndexedImage` that an
+                earlier call made.
+
+        Returns:
+            An `ImageData`.
+
+        Raises:
+            UserError: If there are no such images, or too few.
+            ConnectionError: If they can't be downloaded.
+        """
         if self.dataset == "digits":
             from keras_convmixer.data.digits import load_digits
 
@@ -70,4 +91,4 @@ class Source:
             return load_tfds(self, image_size)
         from keras_convmixer.data.image_folder import load_image_folder
 
-        return load_image_folder(self, image_size)
+        return load_image_folder(self, image_size, index)

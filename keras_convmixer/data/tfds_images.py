@@ -6,6 +6,8 @@ import urllib.request
 from functools import partial
 
 import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from keras_convmixer.data.image_data import ImageData, cropped
 from keras_convmixer.utils.checks import UserError, did_you_mean
@@ -32,9 +34,6 @@ def load_tfds(source, image_size):
         ValueError: If there is no such set, or its images have no classes.
         ConnectionError: If it has to be downloaded and nothing answers.
     """
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
-
     builder = image_builder(source)
     if not builder.is_prepared():
         prepare(builder)
@@ -75,8 +74,6 @@ def tfds_size(source):
 
 def image_builder(source):
     """The builder of a set that has images and, for each, a class."""
-    import tensorflow_datasets as tfds
-
     name = source.dataset
     try:
         with silent_libraries():
@@ -84,24 +81,24 @@ def image_builder(source):
     except tfds.core.DatasetNotFoundError:
         known = ["digits", *tfds.list_builders()]
         raise UserError(
-            f"--dataset must be digits or a name of tensorflow-datasets. "
+            "dataset must be digits or a name of tensorflow-datasets. "
             f"Received: {name!r}.{did_you_mean(name, known)}"
         ) from None
     # Those of versions, configurations and hosts have no base of their own.
     except Exception as error:
-        raise UserError(f"--dataset {name}: {error}") from error
+        raise UserError(f"dataset {name}: {error}") from error
     features = builder.info.features
     expected = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
     for feature, kind in expected.items():
         if feature not in features or not isinstance(features[feature], kind):
             raise UserError(
-                f"--dataset {name} is not an image classification set: it has "
+                f"dataset {name} is not an image classification set: it has "
                 f"{', '.join(features)}, not an image and a label"
             )
     levels = np.dtype(features["image"].np_dtype)
     if levels != np.uint8:
         raise UserError(
-            f"--dataset {name}: its images must be uint8. Found: {levels}"
+            f"dataset {name}: its images must be uint8. Found: {levels}"
         )
     return builder
 
@@ -116,7 +113,7 @@ def prepare(builder):
     # Each set has its own, that of a missing file by hand is long.
     except Exception as error:
         raise ConnectionError(
-            f"--dataset {name} is not in {builder.data_dir} and can't be put "
+            f"dataset {name} is not in {builder.data_dir} and can't be put "
             f"there: {error}"
         ) from error
 

@@ -43,35 +43,43 @@ def depthwise_parts(kernel_size):
     Returns:
         A list of `Part`.
     """
-    centre = (kernel_size - 1) // 2
+    taps = range(kernel_size)
+    return cheapest_cover(taps, taps, (kernel_size - 1) // 2)
 
-    def cost(cover):
-        return sum(part.cost(centre) for part in cover)
 
-    @functools.cache
-    def cheapest_cover(rows, columns):
-        """Every n-th row, in n parts as wide as 25 taps allow; the columns
-        that remain, at the left, are covered in the same way."""
-        if len(rows) * len(columns) <= MAX_TAPS:
-            return [Part(rows, columns)]
-        covers = []
-        for step in range(1, len(rows) + 1):
-            phases = [rows[start::step] for start in range(step)]
-            widths = [MAX_TAPS // len(phase) for phase in phases]
-            if min(widths) == 0:
-                continue
-            cover = [Part(phase, columns[-min(widths) :]) for phase in phases]
-            if columns[: -min(widths)]:
-                cover += cheapest_cover(rows, columns[: -min(widths)])
-            covers.append(cover)
+@functools.cache
+def cheapest_cover(rows, columns, centre):
+    """The cheapest parts of at most 25 taps for those rows and columns."""
+    if len(rows) * len(columns) <= MAX_TAPS:
+        return [Part(rows, columns)]
+    covers = []
+    for step in range(1, len(rows) + 1):
+        phases = [rows[start::step] for start in range(step)]
+        if len(phases[0]) > MAX_TAPS:
+            continue
+        covers.append(cover_in_strips(rows, columns, phases, centre))
+        if step > 1:
+            covers.append(cover_phase_by_phase(columns, phases, centre))
+    return min(covers, key=lambda cover: sum(p.cost(centre) for p in cover))
 
-            cover = []
-            for phase, width in zip(phases, widths, strict=True):
-                cover.append(Part(phase, columns[-width:]))
-                if columns[:-width] and len(phase) < len(rows):
-                    cover += cheapest_cover(phase, columns[:-width])
-            if step > 1:
-                covers.append(cover)
-        return min(covers, key=cost)
 
-    return cheapest_cover(range(kernel_size), range(kernel_size))
+def cover_in_strips(rows, columns, phases, centre):
+    """A strip of columns in one part a phase, then the columns to its left.
+
+    The strip is as wide as 25 taps allow for the longest phase.
+    """
+    width = MAX_TAPS // max(map(len, phases))
+    strip = [Part(phase, columns[-width:]) for phase in phases]
+    rest = columns[:-width]
+    return strip + (cheapest_cover(rows, rest, centre) if rest else [])
+
+
+def cover_phase_by_phase(columns, phases, centre):
+    """Each phase, every n-th row, as wide as 25 taps allow, then its rest."""
+    cover = []
+    for phase in phases:
+        width = MAX_TAPS // len(phase)
+        cover.append(Part(phase, columns[-width:]))
+        if columns[:-width]:
+            cover += cheapest_cover(phase, columns[:-width], centre)
+    return cover

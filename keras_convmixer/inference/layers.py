@@ -5,6 +5,9 @@ import numpy as np
 
 from keras_convmixer.inference.depthwise_parts import depthwise_parts
 
+# Whatever Keras' image_data_format is, images are NHWC in these.
+SPATIAL = ("Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "Cropping2D")
+
 
 class InferenceLayers:
     """The layers of the inference model, with their weights.
@@ -16,6 +19,7 @@ class InferenceLayers:
 
     def __init__(self, backend, activation):
         self.backend = backend
+        self.names = {"image"}
         # The function, as Keras 2 has other names.
         self.activation = keras.activations.get(activation)
 
@@ -69,26 +73,15 @@ class InferenceLayers:
         return total
 
     def depthwise_part(self, x, part, kernel, bias, name):
-        """The convolution with some of the taps.
-
-        Taps on both sides of the centre need the image padded; if all are on
-        one side, the other end of the result is in excess.
-        """
-        centre = (kernel.shape[0] - 1) // 2
-        padding = [
-            (max(0, centre - taps[0]), max(0, taps[-1] - centre))
-            for taps in part
-        ]
-        excess = [
-            (max(0, taps[0] - centre), max(0, centre - taps[-1]))
-            for taps in part
-        ]
-        same = all(
-            centre - taps[0] == (taps[-1] - taps[0]) // 2 for taps in part
-        ) and not np.any(excess)
-        if not same:
-            x = self.layer("ZeroPadding2D", padding, name=f"{name}_pad")(x)
+        """The convolution with some of the taps."""
         rows, columns = part
+        padding, cropping = borders(part, (kernel.shape[0] - 1) // 2)
+        if is_same_padding(part, padding, cropping):
+            padding_option = "same"
+        else:
+            padding_option = "valid"
+            pad = self.layer("ZeroPadding2D", padding, name=f"{name}_pad")
+            x = pad(x)
         x = self.apply(
             "DepthwiseConv2D",
             x,
@@ -96,11 +89,12 @@ class InferenceLayers:
             bias,
             kernel_size=(len(rows), len(columns)),
             dilation_rate=(rows.step, columns.step),
-            padding="same" if same else "valid",
+            padding=padding_option,
             name=name,
         )
-        if np.any(excess):
-            x = self.layer("Cropping2D", excess, name=f"{name}_crop")(x)
+        if np.any(cropping):
+            crop = self.layer("Cropping2D", cropping, name=f"{name}_crop")
+            x = crop(x)
         return x
 
     def scale(self, x, scale, shift, name):
@@ -125,22 +119,8 @@ class InferenceLayers:
             name=name,
         )
 
-    def head(self, x, kernel, bias, activation):
-        return self.apply(
-            "Dense",
-            x,
-            kernel,
-            bias,
-            units=kernel.shape[-1],
-            activation=activation,
-            name="head",
-        )
-
     def activate(self, x, name):
         return self.layer("Activation", self.activation, name=name)(x)
-
-    def pool(self, x, kind="GlobalAveragePooling2D"):
-        return self.layer(kind, name="pool")(x)
 
     def split(self, outputs, count):
         """Groups of channels, of as many or of one."""
@@ -164,4 +144,37 @@ class InferenceLayers:
     def layer(self, kind, *arguments, **options):
         """A layer in float32, whatever the precision of the training."""
         make = getattr(self.backend.layers, kind)
-        return make(*arguments, dtype="float32", **options)
+        if kind in SPATIAL:
+            options["data_format"] = "channels_last"
+        layer = make(*arguments, dtype="float32", **options)
+        self.names.add(layer.name)
+        return layer
+
+
+def borders(part, centre):
+    """What a part's image needs around it, and its result has in excess.
+
+    Taps on both sides of the centre need the image padded; if all are on one
+    side, the other end of the result is in excess.
+
+    Args:
+        part: A `Part` of a kernel.
+        centre: Index of the kernel's tap that meets a pixel itself.
+
+    Returns:
+        `(padding, cropping)`, each `[(top, bottom), (left, right)]`.
+    """
+    padding = [
+        (max(0, centre - taps[0]), max(0, taps[-1] - centre)) for taps in part
+    ]
+    cropping = [
+        (max(0, taps[0] - centre), max(0, centre - taps[-1])) for taps in part
+    ]
+    return padding, cropping
+
+
+def is_same_padding(part, padding, cropping):
+    """Whether the borders are those of `padding="same"`."""
+    spans = [taps[-1] - taps[0] for taps in part]
+    same = [(span // 2, span - span // 2) for span in spans]
+    return padding == same and not np.any(cropping)

@@ -8,7 +8,7 @@ import keras
 from keras_convmixer.utils.files import replacing
 
 
-def callbacks_of(run, plan, plain, epoch, is_chief):
+def callbacks_of(run, plan, plain, epoch, writes_files):
     """The callbacks of a training, but for its `Backup`, which comes last.
 
     Args:
@@ -16,18 +16,18 @@ def callbacks_of(run, plan, plain, epoch, is_chief):
         plan: A `Plan`.
         plain: The model that is saved, from `plain_copy`.
         epoch: The epochs that are behind it.
-        is_chief: Whether this process writes files.
+        writes_files: Whether this machine does.
     """
     callbacks = [keras.callbacks.TerminateOnNaN(raise_error=True)]
-    if is_chief:
+    if writes_files:
         callbacks += [
-            SaveBest(run.model, plain, run.keep_history(epoch)),
-            keras.callbacks.CSVLogger(run.history, append=True),
+            SaveBest(run.model_path, plain, run.keep_history(epoch)),
+            keras.callbacks.CSVLogger(run.history_path, append=True),
         ]
     if plan.recipe.ema:
         callbacks.append(AveragedWeights())
-    if plan.tensorboard and is_chief:
-        callbacks.append(keras.callbacks.TensorBoard(run.tensorboard))
+    if plan.tensorboard and writes_files:
+        callbacks.append(keras.callbacks.TensorBoard(run.tensorboard_folder))
     return callbacks
 
 

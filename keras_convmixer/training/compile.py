@@ -1,6 +1,11 @@
 """Compiles a model with the paper's optimiser and schedule."""
 
+import itertools
+
 import keras
+
+# The paper's learning rate: share of the training, share of the peak.
+SCHEDULE = ((0, 0), (2 / 5, 1), (4 / 5, 1 / 20), (1, 0))
 
 
 def compile_for_training(model, recipe, total_steps):
@@ -31,7 +36,8 @@ def compile_for_training(model, recipe, total_steps):
         loss=keras.losses.CategoricalCrossentropy(
             label_smoothing=recipe.label_smoothing
         ),
-        metrics=["accuracy"],
+        # Weighted, since held-out batches can be filled up.
+        weighted_metrics=["accuracy"],
     )
 
 
@@ -56,8 +62,6 @@ class AdamW(keras.optimizers.AdamW):
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """The paper's learning rate, piecewise linear over the whole training.
 
-    It passes through (0, 0), (2/5, peak), (4/5, peak / 20) and (1, 0).
-
     Args:
         peak: Highest learning rate.
         total_steps: Steps of the whole training.
@@ -70,11 +74,21 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         # The middle of a step, so that none has a rate of zero.
         progress = (keras.ops.cast(step, "float32") + 0.5) / self.total_steps
-        rise = progress / (2 / 5)
-        fall = 1 - (progress - 2 / 5) / (2 / 5) * (1 - 1 / 20)
-        end = (1 - progress) / (1 / 5) / 20
-        rate = keras.ops.minimum(rise, keras.ops.maximum(fall, end))
-        return self.peak * keras.ops.maximum(rate, 0.0)
+        return self.peak * interpolate(progress, SCHEDULE)
 
     def get_config(self):
         return {"peak": self.peak, "total_steps": self.total_steps}
+
+
+def interpolate(x, points):
+    """What `numpy.interp` computes, by operations of any backend.
+
+    Args:
+        x: A float tensor.
+        points: `(x, y)` pairs in the order of x; beyond them y is constant.
+    """
+    y = points[0][1]
+    for (left, low), (right, high) in itertools.pairwise(points):
+        share = keras.ops.clip((x - left) / (right - left), 0.0, 1.0)
+        y += (high - low) * share
+    return y

@@ -8,7 +8,10 @@ import contextlib
 from dataclasses import dataclass
 
 import keras
+import tensorflow as tf
 
+from keras_convmixer.data.batches import Shard
+from keras_convmixer.training.backend import check_backend
 from keras_convmixer.training.workers import patch_fit, worker_addresses
 from keras_convmixer.utils.checks import UserError
 
@@ -33,11 +36,6 @@ class Devices:
     one_cpu: bool = False
     workers: object = None
 
-    @property
-    def is_chief(self):
-        """Whether this machine is the one that writes files."""
-        return not (self.workers and self.workers.cluster_resolver.task_id)
-
     def prepare(self, model):
         """The model to be trained in its place; call it in the scope."""
         if keras.backend.backend() == "jax":
@@ -55,12 +53,19 @@ class Devices:
         """The batches for `fit`.
 
         Args:
-            make: A function of a `tf.distribute.InputContext`, or of None for
-                a single machine, that returns a data set.
+            make: A function of a `Shard` that returns a data set.
         """
-        if self.workers:
-            return self.workers.distribute_datasets_from_function(make)
-        return make(None)
+        if self.workers is None:
+            return make(Shard(replicas=self.replicas))
+        return self.workers.distribute_datasets_from_function(
+            lambda context: make(
+                Shard(
+                    index=context.input_pipeline_id,
+                    count=context.num_input_pipelines,
+                    replicas=context.num_replicas_in_sync,
+                )
+            )
+        )
 
 
 def distribute(replicas, batch_size, accumulation=1):
@@ -79,17 +84,16 @@ def distribute(replicas, batch_size, accumulation=1):
         `Devices`.
 
     Raises:
-        ValueError: If there are fewer GPUs than replicas, the batch does not
-            divide by the replicas, or several replicas were to accumulate.
+        UserError: If the backend does not train, there are fewer GPUs than
+            replicas, the batch does not divide by the replicas, or several
+            replicas were to accumulate.
     """
-    if keras.backend.backend() == "jax":
+    if check_backend(keras.backend.backend()) == "jax":
         return data_parallel(replicas, batch_size)
     return strategy(replicas, batch_size, accumulation)
 
 
 def strategy(replicas, batch_size, accumulation):
-    import tensorflow as tf
-
     workers = len(worker_addresses()) or 1
     gpus = tf.config.list_physical_devices("GPU")
     count = checked_count(replicas, len(gpus), batch_size, workers)
@@ -153,7 +157,8 @@ def checked_count(replicas, gpus, batch_size, workers=1):
         )
     if batch_size % (workers * count):
         raise UserError(
-            "batch size must divide by the number of replicas, "
-            f"{workers * count}. Received: {batch_size}"
+            "batch_size must divide by the number of replicas, "
+            f"{workers * count}. Received: {batch_size}",
+            argument="batch_size",
         )
     return count

@@ -1,8 +1,10 @@
 """What a training reached, on images that it never saw."""
 
-import keras
+from dataclasses import dataclass, field
 
-from keras_convmixer.data.image_data import as_arrays
+import keras
+import numpy as np
+
 from keras_convmixer.training.plots import (
     plot_augmented,
     plot_confusion,
@@ -11,7 +13,47 @@ from keras_convmixer.training.plots import (
     plot_mistakes,
     plot_patches,
 )
+from keras_convmixer.utils.commands import own_lines
 from keras_convmixer.utils.files import write_json
+
+BATCH_SIZE = 32
+SHOWN_MISTAKES = 24
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image that was given a wrong class.
+
+    Attributes:
+        confidence: The probability of that class.
+        image: uint8 `[H, W, 3]`.
+        label: Its own class.
+        prediction: The class that it was given.
+    """
+
+    confidence: float
+    image: np.ndarray
+    label: int
+    prediction: int
+
+
+@dataclass
+class Predictions:
+    """The classes that a model gives to images.
+
+    Attributes:
+        labels: Their own classes, int `[N]`.
+        classes: Those that they were given, int `[N]`.
+        mistakes: The `Mistake`s with the most confidence, the worst first.
+    """
+
+    labels: np.ndarray
+    classes: np.ndarray
+    mistakes: list = field(default_factory=list)
+
+    @property
+    def top1(self):
+        return float((self.classes == self.labels).mean())
 
 
 def evaluate(run, data, batches):
@@ -24,24 +66,62 @@ def evaluate(run, data, batches):
     """
     keras.config.set_dtype_policy("float32")  # As the model was saved.
     model = run.trained_model()
-    images, labels = as_arrays(data.held_out)
-    probabilities = model.predict(images, verbose=0)
-    predictions = probabilities.argmax(-1)
-    top1 = float((predictions == labels).mean())
-    plot_history(run.history, run.plots / "history.png")
+    found = predict(model, data.held_out)
+    plots = run.plots_folder
+    plot_history(run.history_path, plots / "history.png")
     plot_confusion(
-        labels, predictions, data.classes, run.plots / "confusion.png"
+        found.labels, found.classes, data.classes, plots / "confusion.png"
     )
-    plot_mistakes(
-        *(images, labels, probabilities, data.classes),
-        run.plots / "mistakes.png",
-    )
-    plot_augmented(batches, run.plots / "augmented.png")
-    plot_patches(model, run.plots / "patches.png")
-    plot_kernels(model, run.plots / "kernels.png")
+    plot_mistakes(found.mistakes, data.classes, plots / "mistakes.png")
+    plot_augmented(batches, plots / "augmented.png")
+    plot_patches(model, plots / "patches.png")
+    plot_kernels(model, plots / "kernels.png")
     # Last, since a training that has it is finished.
     write_json(
-        run.metrics,
-        {"top1": top1, "images": len(labels), "held_out": data.held_out_split},
+        run.metrics_path,
+        {
+            "top1": found.top1,
+            "images": len(found.labels),
+            "held_out": data.held_out_split,
+        },
     )
-    print(f"held-out top-1 {top1:.4f} on {len(labels):,} images")
+    print(f"held-out top-1 {found.top1:.4f} on {len(found.labels):,} images")
+
+
+def predict(model, images, shown_mistakes=SHOWN_MISTAKES):
+    """Runs a model on images of which it keeps none but the worst mistakes.
+
+    Args:
+        model: A `keras.Model` that gives probabilities.
+        images: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label).
+        shown_mistakes: How many of its mistakes are kept.
+
+    Returns:
+        `Predictions`.
+    """
+    labels, classes, mistakes = [], [], []
+    count = int(images.cardinality())
+    bar = keras.utils.Progbar(count, unit_name="held-out image")
+    with own_lines():
+        for pixels, truth in images.batch(BATCH_SIZE).as_numpy_iterator():
+            probabilities = model.predict_on_batch(pixels)
+            given, sure = probabilities.argmax(-1), probabilities.max(-1)
+            labels.append(truth)
+            classes.append(given)
+            mistakes += [
+                Mistake(
+                    confidence=float(sure[i]),
+                    image=pixels[i].copy(),
+                    label=int(truth[i]),
+                    prediction=int(given[i]),
+                )
+                for i in np.flatnonzero(given != truth)
+            ]
+            mistakes.sort(key=lambda mistake: -mistake.confidence)
+            del mistakes[shown_mistakes:]
+            bar.add(len(truth))
+    return Predictions(
+        labels=np.concatenate(labels),
+        classes=np.concatenate(classes),
+        mistakes=mistakes,
+    )

@@ -1,16 +1,20 @@
 """Pictures of a training: its curves, where the model errs, what it learned."""
 
 import csv
+import io
+from collections import Counter
 
+import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay
 
-from keras_convmixer.utils.files import replacing
+from keras_convmixer.utils.files import replacing, write_text
+
+MOST_CLASSES = 50  # Of a confusion matrix that can be looked at.
 
 
 def plot_history(history_csv, path):
     """Loss and accuracy by epoch, of the training and the held-out images."""
-    import matplotlib.pyplot as plt
-
     with open(history_csv, newline="") as file:
         rows = list(csv.DictReader(file))
     epochs = [int(row["epoch"]) + 1 for row in rows]
@@ -28,10 +32,24 @@ def plot_history(history_csv, path):
 
 
 def plot_confusion(labels, predictions, classes, path):
-    """How often images of a class (row) were given each class (column)."""
-    import matplotlib.pyplot as plt
-    from sklearn.metrics import ConfusionMatrixDisplay
+    """How often images of a class (row) were given each class (column).
 
+    Of many classes, the most frequent confusions only; all of them are in a
+    CSV file of the same name beside it.
+
+    Args:
+        labels: int `[N]`, the classes of the images.
+        predictions: int `[N]`, those that they were given.
+        classes: Their names.
+        path: The file to write.
+    """
+    if len(classes) > MOST_CLASSES:
+        counts = Counter(
+            zip(labels.tolist(), predictions.tolist(), strict=True)
+        )
+        write_confusion(counts, classes, path.with_suffix(".csv"))
+        plot_most_confused(counts, classes, path)
+        return
     size = 2.5 + 0.45 * len(classes)
     figure, axes = plt.subplots(figsize=(size, size))
     ConfusionMatrixDisplay.from_predictions(
@@ -47,29 +65,48 @@ def plot_confusion(labels, predictions, classes, path):
     save(figure, path)
 
 
-def plot_mistakes(images, labels, probabilities, classes, path, count=24):
+def write_confusion(counts, classes, path):
+    """Writes the counts of (label, prediction) that are not zero as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("true", "predicted", "count"))
+    for (label, prediction), count in sorted(counts.items()):
+        writer.writerow((classes[label], classes[prediction], count))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text.getvalue())
+
+
+def plot_most_confused(counts, classes, path, most=30):
+    """The pairs of classes that were taken for each other most often."""
+    wrong = Counter({pair: n for pair, n in counts.items() if len({*pair}) > 1})
+    names = [
+        f"{classes[label]}, not {classes[prediction]}"
+        for (label, prediction), _ in wrong.most_common(most)
+    ]
+    figure, axes = plt.subplots(figsize=(7, 1.5 + 0.25 * len(names)))
+    axes.barh(names, [count for _, count in wrong.most_common(most)])
+    axes.invert_yaxis()
+    axes.set_title(f"{len(names)} most frequent of {len(wrong)} confusions")
+    axes.set_xlabel("images")
+    save(figure, path)
+
+
+def plot_mistakes(mistakes, classes, path):
     """The images that were given a wrong class with the most confidence.
 
     Args:
-        images: uint8 `[N, H, W, 3]`.
-        labels: int `[N]`.
-        probabilities: `[N, classes]`.
-        classes: Their names.
+        mistakes: A list of `Mistake`, the worst first.
+        classes: The names of the classes.
         path: The file to write; without a mistake, none.
-        count: Number of images at most.
     """
-    predictions = probabilities.argmax(-1)
-    confidence = probabilities.max(-1)
-    wrong = np.flatnonzero(predictions != labels)
-    worst = wrong[np.argsort(-confidence[wrong])][:count]
-    if not len(worst):
+    if not mistakes:
         return
-    figure, all_axes = grid(len(worst), columns=6, width=2, height=2.3)
-    for index, axes in zip(worst, all_axes, strict=False):
-        axes.imshow(images[index])
+    figure, all_axes = grid(len(mistakes), columns=6, width=2, height=2.3)
+    for mistake, axes in zip(mistakes, all_axes, strict=False):
+        axes.imshow(mistake.image)
         axes.set_title(
-            f"{classes[labels[index]]}, not\n{classes[predictions[index]]} "
-            f"({confidence[index]:.0%})",
+            f"{classes[mistake.label]}, not\n{classes[mistake.prediction]} "
+            f"({mistake.confidence:.0%})",
             fontsize=9,
         )
     save(figure, path)
@@ -124,12 +161,11 @@ def plot_tiles(tiles, columns, title, path, **colours):
 
 def grid(count, columns, width, height):
     """A figure, and axes for `count` pictures of that size in inches."""
-    import matplotlib.pyplot as plt
-
     columns = min(columns, count)
     rows = -(-count // columns)
     figure, axes = plt.subplots(
-        *(rows, columns),
+        nrows=rows,
+        ncols=columns,
         figsize=(width * columns, height * rows + 0.4),
         squeeze=False,
     )
@@ -139,7 +175,6 @@ def grid(count, columns, width, height):
 
 
 def save(figure, path):
-    import matplotlib.pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()

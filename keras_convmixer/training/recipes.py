@@ -3,7 +3,17 @@
 import dataclasses
 from dataclasses import dataclass
 
-from keras_convmixer.utils.checks import check_choice
+from keras_convmixer.utils.checks import (
+    POSITIVE_INTEGER,
+    POSITIVE_NUMBER,
+    POSITIVE_SHARE,
+    SHARE,
+    check_choice,
+    check_limits,
+    integers,
+    limited,
+    numbers_from_0_to,
+)
 from keras_convmixer.variants import NETWORK, VARIANTS
 
 
@@ -31,29 +41,40 @@ class Recipe:
         erasing: Share of the images of which a part is erased.
         mixup, cutmix: Alpha of either, 0 for none; half of the batches have
             one of them and half the other.
+
+    Raises:
+        UserError: If a number is out of its range.
+
+    Example:
+        >>> from keras_convmixer.training import RECIPES
+        >>> RECIPES["digits"].replace(epochs=5).epochs
+        5
     """
 
-    dim: int
-    depth: int
-    kernel_size: int
-    patch_size: int
-    image_size: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
+    dim: int = limited(POSITIVE_INTEGER)
+    depth: int = limited(POSITIVE_INTEGER)
+    kernel_size: int = limited(POSITIVE_INTEGER)
+    patch_size: int = limited(POSITIVE_INTEGER)
+    image_size: int = limited(integers(1, 4096))
+    epochs: int = limited(POSITIVE_INTEGER)
+    batch_size: int = limited(POSITIVE_INTEGER)
+    learning_rate: float = limited(POSITIVE_NUMBER)
+    weight_decay: float = limited(SHARE)
     activation: str = "gelu"
-    epsilon: float = 1e-7
-    ema: float = 0.0
-    accumulation: int = 1
-    label_smoothing: float = 0.0
+    epsilon: float = limited(POSITIVE_NUMBER, default=1e-7)
+    ema: float = limited(SHARE, default=0.0)
+    accumulation: int = limited(POSITIVE_INTEGER, default=1)
+    label_smoothing: float = limited(SHARE, default=0.0)
     flip: bool = True
-    shift: float = 0.1
-    crop: float = 1.0
-    rand_augment: float = 0.0
-    erasing: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
+    shift: float = limited(SHARE, default=0.1)
+    crop: float = limited(POSITIVE_SHARE, default=1.0)
+    rand_augment: float = limited(numbers_from_0_to(10), default=0.0)
+    erasing: float = limited(SHARE, default=0.0)
+    mixup: float = limited(SHARE, default=0.0)
+    cutmix: float = limited(SHARE, default=0.0)
+
+    def __post_init__(self):
+        check_limits(self)
 
     @property
     def network(self):

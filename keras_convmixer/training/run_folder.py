@@ -1,5 +1,6 @@
 """The folder that a training writes and an export reads."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -8,10 +9,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from keras_convmixer.data.index import read_index, write_index
 from keras_convmixer.data.source import Source
+from keras_convmixer.training.plan import Plan
 from keras_convmixer.training.recipes import Recipe
-from keras_convmixer.utils.checks import UserError, record
+from keras_convmixer.training.workers import is_chief
+from keras_convmixer.utils.checks import UserError, dataclass_from_json
 from keras_convmixer.utils.files import (
+    sole_use,
     temporary_folder,
     write_bytes,
     write_json,
@@ -20,33 +25,6 @@ from keras_convmixer.utils.files import (
 from keras_convmixer.weights.load import load_weights
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "numpy")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that a training depends on.
-
-    Attributes:
-        recipe: A `Recipe`.
-        source: The `Source` of the images.
-        seed: Of the weights, the order and the augmentation.
-        weights: What to start from: a name, a file or None.
-        limit_steps: Steps an epoch at most, or None.
-        replicas: Their number; None for all GPUs, or one CPU.
-        freeze: Blocks that stay as they are, with the stem; None for no stem.
-        mixed_precision: "float16", "bfloat16" or None.
-        tensorboard: Whether TensorBoard's logs are written.
-    """
-
-    recipe: Recipe
-    source: Source
-    seed: int = 0
-    weights: str | None = None
-    limit_steps: int | None = None
-    replicas: int | None = None
-    freeze: int | None = None
-    mixed_precision: str | None = None
-    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,9 +45,12 @@ class Config:
 
 
 class RunFolder:
-    """`config.json`, `best.keras`, `history.csv`, `metrics.json`,
-    `labels.txt`, `plots/` and, once exported, `export/`; `backup.weights.h5`
-    until the training ends.
+    """The folder that a training writes.
+
+    It has `config.json`, `best.keras`, `history.csv`, `metrics.json`,
+    `labels.txt`, `plots/` and, once exported, `export/`; `images.csv`, the
+    index, where the images are those of a folder; `backup.weights.h5` until
+    the training ends.
 
     Args:
         path: The folder.
@@ -78,15 +59,16 @@ class RunFolder:
     def __init__(self, path):
         self.path = Path(path)
         self.name = self.path.resolve().name
-        self.model = self.path / "best.keras"
-        self.backup = self.path / "backup.weights.h5"
-        self.history = self.path / "history.csv"
-        self.metrics = self.path / "metrics.json"
-        self.labels = self.path / "labels.txt"
-        self.plots = self.path / "plots"
-        self.tensorboard = self.path / "tensorboard"
-        self.export = self.path / "export"
-        self._config = self.path / "config.json"
+        self.model_path = self.path / "best.keras"
+        self.backup_path = self.path / "backup.weights.h5"
+        self.history_path = self.path / "history.csv"
+        self.metrics_path = self.path / "metrics.json"
+        self.labels_path = self.path / "labels.txt"
+        self.index_path = self.path / "images.csv"
+        self.plots_folder = self.path / "plots"
+        self.tensorboard_folder = self.path / "tensorboard"
+        self.export_folder = self.path / "export"
+        self.config_path = self.path / "config.json"
 
     @classmethod
     def new(cls, path, plan, data, replicas):
@@ -99,7 +81,7 @@ class RunFolder:
             replicas: Their number, where the plan leaves it open.
 
         Raises:
-            ValueError: If something is at `path` already.
+            UserError: If something is at `path` already.
         """
         path = path or free_path(data.name)
         check_empty(path)
@@ -112,9 +94,11 @@ class RunFolder:
         values = dataclasses.asdict(config)
         with temporary_folder(path) as folder:
             run = cls(folder)
-            write_json(run._config, values.pop("plan") | values)
+            write_json(run.config_path, values.pop("plan") | values)
             labels = "".join(f"{name}\n" for name in data.classes)
-            write_text(run.labels, labels)
+            write_text(run.labels_path, labels)
+            if data.index is not None:
+                write_index(run.index_path, data.index)
             try:
                 folder.rename(path)
             except OSError:
@@ -126,40 +110,53 @@ class RunFolder:
         """The `Config` of the training.
 
         Raises:
-            ValueError: If the folder is not that of a training, or that of
+            UserError: If the folder is not that of a training, or that of
                 another version.
         """
-        if not self._config.is_file():
+        if not self.config_path.is_file():
             raise UserError(
                 f"{self.path} is not the folder of a training: it has no "
-                f"{self._config.name}"
+                f"{self.config_path.name}"
             )
         try:
-            values = json.loads(self._config.read_text())
+            values = json.loads(self.config_path.read_text())
             for name, kind in (("recipe", Recipe), ("source", Source)):
                 part = values.get(name)
-                values[name] = record(kind, part, f"its {name}")
+                values[name] = dataclass_from_json(kind, part, f"its {name}")
             names = {field.name for field in dataclasses.fields(Plan)}
             plan = {name: values.pop(name) for name in names & set(values)}
-            values["plan"] = record(Plan, plan, "it")
-            return record(Config, values, "it")
+            values["plan"] = dataclass_from_json(Plan, plan, "it")
+            return dataclass_from_json(Config, values, "it")
         except (ValueError, AttributeError) as error:
-            raise UserError(f"{self._config} can't be read: {error}") from None
+            raise UserError(
+                f"{self.config_path} can't be read: {error}"
+            ) from None
 
-    def reopen(self):
-        """The plan of a training that stopped.
+    @contextlib.contextmanager
+    def in_use(self):
+        """Has the folder to oneself, on the machine that writes it.
+
+        Raises:
+            UserError: If another process has it.
+        """
+        with sole_use(self.path) if is_chief() else contextlib.nullcontext():
+            yield
+
+    def read_plan(self):
+        """The `Plan` of a training that stopped.
 
         Once there is a backup, no weights to start from are needed.
 
         Raises:
-            ValueError: If the training came to its end.
+            UserError: If the folder is not that of a training, or the
+                training came to its end.
         """
-        if self.metrics.is_file():
+        if self.metrics_path.is_file():
             raise UserError(
-                f"{self.path} is finished: it has a {self.metrics.name}"
+                f"{self.path} is finished: it has a {self.metrics_path.name}"
             )
         plan = self.read_config().plan
-        if self.backup.is_file():
+        if self.backup_path.is_file():
             plan = dataclasses.replace(plan, weights=None)
         return plan
 
@@ -170,11 +167,11 @@ class RunFolder:
             The best held-out accuracy of these epochs; None for no epoch.
         """
         if epochs == 0:
-            self.history.unlink(missing_ok=True)
+            self.history_path.unlink(missing_ok=True)
             return None
-        contents = self.history.read_bytes().splitlines(keepends=True)
+        contents = self.history_path.read_bytes().splitlines(keepends=True)
         contents = b"".join(contents[: 1 + epochs])
-        write_bytes(self.history, contents)
+        write_bytes(self.history_path, contents)
         lines = contents.decode().splitlines()
         return max(float(row["val_accuracy"]) for row in csv.DictReader(lines))
 
@@ -187,9 +184,9 @@ class RunFolder:
             path: The other's `.keras` file.
 
         Raises:
-            ValueError: If there is none, or its weights don't fit.
+            UserError: If there is none, or its weights don't fit.
         """
-        config, path = self.read_config(), path or self.model
+        config, path = self.read_config(), path or self.model_path
         if not path.is_file():
             raise UserError(
                 f"{self.path} holds no trained model yet: it has no {path.name}"
@@ -206,7 +203,7 @@ class RunFolder:
             the `ImageData` that it was trained on.
 
         Raises:
-            ValueError: If the folder is not that of a training, or the images
+            UserError: If the folder is not that of a training, or the images
                 are no longer those.
         """
         plan = self.read_config().plan
@@ -216,11 +213,13 @@ class RunFolder:
         """The `ImageData` of the training.
 
         Raises:
-            ValueError: If the images are no longer those.
+            UserError: If the images are no longer those.
         """
         config = self.read_config()
         source = config.plan.source
-        data = source.load(config.plan.recipe.image_size)
+        has_index = self.index_path.is_file()
+        index = read_index(self.index_path) if has_index else None
+        data = source.load(config.plan.recipe.image_size, index)
         before = config.held_out, config.classes
         now = data.held_out_split, data.classes
         for was, found in zip(before, now, strict=True):
@@ -243,6 +242,9 @@ def free_path(name):
 
 
 def check_empty(path):
-    """A ValueError if something is at `path` already."""
+    """A UserError if something is at `path` already."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"--run must be a new or empty folder, not {path}")
+        raise UserError(
+            f"the run folder must be a new or empty folder. Received: {path}",
+            argument="run",
+        )

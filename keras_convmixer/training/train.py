@@ -1,49 +1,131 @@
 """A training: data -> network -> `model.fit` -> run folder."""
 
 import sys
-from contextlib import nullcontext
-from functools import partial
+from dataclasses import dataclass
 
+import keras
+import tensorflow as tf
+
+from keras_convmixer.data.augmentation import Augmentation
+from keras_convmixer.data.batches import (
+    ONE_MACHINE,
+    held_out_batches,
+    steps_in_epoch,
+    training_batches,
+)
+from keras_convmixer.data.image_data import ImageData
+from keras_convmixer.features import freeze
+from keras_convmixer.training.callbacks import (
+    Backup,
+    callbacks_of,
+    plain_copy,
+)
+from keras_convmixer.training.compile import compile_for_training
+from keras_convmixer.training.devices import Devices, distribute
+from keras_convmixer.training.evaluation import evaluate
+from keras_convmixer.training.plan import Plan
+from keras_convmixer.training.run_folder import RunFolder
+from keras_convmixer.training.workers import is_chief
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.commands import STOPPED, command
+from keras_convmixer.utils.commands import STOPPED, command, own_lines
 
 LOST = 1  # Exit status of a machine that others have left.
 
 
-def train(plan, path, run=None):
-    """Trains, evaluates and writes a run folder.
+def train(plan, path=None):
+    """Trains, evaluates and writes a new run folder.
 
     Args:
         plan: A `Plan`.
-        path: Where the new folder is to be; None for one in `runs/`.
-        run: The `RunFolder` of a training that goes on, in place of a new one.
+        path: The folder, new or empty; None for one in `runs/`.
+
+    Raises:
+        UserError: If the plan can't be carried out; no folder is left.
     """
-    import keras
-    import tensorflow as tf
+    training = prepare(plan, lambda: plan.source.load(plan.recipe.image_size))
+    if is_chief():
+        replicas = len(training.devices.names)
+        run = RunFolder.new(path, plan, training.data, replicas)
+    else:
+        run = RunFolder(path)
+    with run.in_use():
+        carry_out(training, run)
 
-    from keras_convmixer.data.batches import steps_in_epoch
-    from keras_convmixer.features import freeze
-    from keras_convmixer.training.callbacks import (
-        Backup,
-        callbacks_of,
-        plain_copy,
-    )
-    from keras_convmixer.training.compile import compile_for_training
-    from keras_convmixer.training.devices import distribute
-    from keras_convmixer.training.evaluation import evaluate
-    from keras_convmixer.training.run_folder import RunFolder
-    from keras_convmixer.utils.files import sole_use
 
+def resume(run):
+    """Goes on with a training that stopped; ends as if it had not.
+
+    Args:
+        run: A `RunFolder`.
+
+    Raises:
+        UserError: If another process uses the folder, or it is finished.
+    """
+    with run.in_use():
+        carry_out(prepare(run.read_plan(), run.data), run)
+
+
+@dataclass
+class Training:
+    """What a plan becomes on this machine.
+
+    Attributes:
+        plan: The `Plan`.
+        devices: The `Devices`.
+        data: The `ImageData`.
+        steps: Batches an epoch.
+        model: The compiled model.
+        plain: What is saved of it, from `plain_copy`.
+    """
+
+    plan: Plan
+    devices: Devices
+    data: ImageData
+    steps: int
+    model: keras.Model
+    plain: keras.Model
+
+    def batches(self, epoch=0, shard=ONE_MACHINE):
+        """The training batches, from an epoch on."""
+        return training_batches(
+            self.data,
+            self.plan.recipe.batch_size,
+            self.steps,
+            self.plan.seed,
+            augmentation=Augmentation(self.plan.recipe),
+            epoch=epoch,
+            shard=shard,
+        )
+
+    def held_out_batches(self, shard=ONE_MACHINE):
+        """The held-out images; every machine looks at all of them."""
+        size = self.plan.recipe.batch_size
+        return held_out_batches(self.data, size, shard)
+
+
+def prepare(plan, load):
+    """Devices, data and network: all that can be wrong with a plan.
+
+    Args:
+        plan: A `Plan`.
+        load: A function that returns its `ImageData`.
+
+    Returns:
+        A `Training`.
+    """
+    if keras.config.image_data_format() != "channels_last":
+        raise UserError(
+            "Keras' image_data_format must be 'channels_last' to train. "
+            f"Received: {keras.config.image_data_format()!r}"
+        )
     recipe = plan.recipe
-
-    # On which devices; it must be settled before anything uses them.
+    # It must be settled before anything uses the devices.
     devices = distribute(plan.replicas, recipe.batch_size, recipe.accumulation)
     keras.utils.set_random_seed(plan.seed)
     if plan.mixed_precision:
         policy = f"mixed_{plan.mixed_precision}"
         keras.mixed_precision.set_dtype_policy(policy)
-
-    data = run.data() if run else plan.source.load(recipe.image_size)
+    data = load()
     steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
     with devices.scope():
         model = recipe.build(len(data.classes), plan.weights)
@@ -53,91 +135,80 @@ def train(plan, path, run=None):
         model = devices.prepare(model)
         compile_for_training(model, recipe, recipe.epochs * steps)
         devices.mend(model)
+    return Training(plan, devices, data, steps, model, plain)
 
-    if run is None and devices.is_chief:
-        run = RunFolder.new(path, plan, data, len(devices.names))
-    run = run or RunFolder(path)
+
+def carry_out(training, run):
+    """Trains to the end; evaluates on the machine that writes files.
+
+    Args:
+        training: A `Training`.
+        run: Its `RunFolder`.
+    """
     try:
-        with sole_use(run.path) if devices.is_chief else nullcontext():
-            if devices.is_chief:
-                run.reopen()  # Another process may have finished it.
-            backup = Backup(run.backup)
-            with devices.scope():
-                epoch = backup.restore(model)
-            callbacks = callbacks_of(run, plan, plain, epoch, devices.is_chief)
-            if devices.is_chief:
-                print_plan(run, recipe, data, model, devices, steps)
-                callbacks.append(backup)
-            fit(model, plan, data, steps, epoch, callbacks, devices)
-            if devices.is_chief:
-                evaluate(run, data, batches_of(plan, data, steps))
-                run.backup.unlink()
-                print(f"next: {command('export')} {run.path}")
+        fit(training, run)
+        if is_chief():
+            evaluate(run, training.data, training.batches())
+            run.backup_path.unlink()
+            print(f"next: {command('export')} {run.path}")
     except KeyboardInterrupt:
-        print(f"\nstopped; to go on: {command('train')} --resume {run.path}")
+        print(f"stopped; to go on: {command('train')} --resume {run.path}")
         sys.exit(STOPPED)
     except tf.errors.OpError as error:
-        if not devices.workers:
+        if not training.devices.workers:
             raise
         print(
-            f"\nlost a machine ({type(error).__name__}); to go on, start all "
+            f"lost a machine ({type(error).__name__}); to go on, start all "
             f"of them again: {command('train')} --resume {run.path}"
         )
         sys.exit(LOST)
 
 
-def fit(model, plan, data, steps, epoch, callbacks, devices):
-    """Trains from an epoch on."""
-    from keras_convmixer.data.batches import held_out_batches
-
-    size = plan.recipe.batch_size
+def fit(training, run):
+    """Trains from the run's last backup on, or from the beginning."""
+    plan, model, devices = training.plan, training.model, training.devices
+    backup = Backup(run.backup_path)
+    with devices.scope():
+        epoch = backup.restore(model)
+    callbacks = callbacks_of(run, plan, training.plain, epoch, is_chief())
+    if is_chief():
+        callbacks.append(backup)
+        print_plan(training, run)
     try:
-        model.fit(
-            devices.data(partial(batches_of, plan, data, steps, epoch)),
-            # Every machine looks at all of the held-out images.
-            validation_data=devices.data(
-                lambda context: held_out_batches(data, size)
-            ),
-            initial_epoch=epoch,
-            epochs=plan.recipe.epochs,
-            steps_per_epoch=steps,
-            shuffle=False,  # The data set shuffles itself.
-            callbacks=callbacks,
-            verbose="auto" if devices.is_chief else 0,
-        )
+        with own_lines():
+            model.fit(
+                devices.data(lambda shard: training.batches(epoch, shard)),
+                validation_data=devices.data(training.held_out_batches),
+                initial_epoch=epoch,
+                epochs=plan.recipe.epochs,
+                steps_per_epoch=training.steps,
+                shuffle=False,  # The data set shuffles itself.
+                callbacks=callbacks,
+                verbose="auto" if is_chief() else 0,
+            )
     except RuntimeError as error:
         if "NaN" not in str(error):
             raise
         raise UserError(
-            f"{error} Try a lower --learning-rate. What the run folder holds "
-            "is from before."
+            f"{error} Try a lower learning_rate. What the run folder holds is "
+            "from before."
         ) from None
 
 
-def batches_of(plan, data, steps, epoch=0, context=None):
-    """The training batches of a plan, from an epoch on."""
-    from keras_convmixer.data.augmentation import Augmentation
-    from keras_convmixer.data.batches import training_batches
-
-    return training_batches(
-        *(data, plan.recipe.batch_size, steps, plan.seed),
-        *(Augmentation(plan.recipe), epoch, context),
-    )
-
-
-def print_plan(run, recipe, data, model, devices, steps):
+def print_plan(training, run):
     """What follows from the arguments, before the long part begins."""
+    recipe, data = training.plan.recipe, training.data
     images = f"{data.num_train:,} training, {data.num_held_out:,} held out"
     size = recipe.image_size
     for name, value in {
         "data": f"{data.name}, {len(data.classes)} classes, {images}",
         "network": f"{recipe.dim}/{recipe.depth}, kernel {recipe.kernel_size}"
         f", patch {recipe.patch_size}, {size} x {size} pixels, "
-        f"{model.count_params():,} parameters",
-        "devices": ", ".join(devices.names),
-        "replicas": devices.replicas,
+        f"{training.model.count_params():,} parameters",
+        "devices": ", ".join(training.devices.names),
+        "replicas": training.devices.replicas,
         "global batch": recipe.batch_size,
-        "steps an epoch": steps,
+        "steps an epoch": training.steps,
         "epochs": recipe.epochs,
         "run folder": run.path,
     }.items():

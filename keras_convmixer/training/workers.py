@@ -40,6 +40,12 @@ def worker_addresses():
     )
 
 
+def is_chief():
+    """Whether this machine is the one that writes files."""
+    given = os.environ.get("TF_CONFIG")
+    return not worker_addresses() or json.loads(given)["task"]["index"] == 0
+
+
 def patch_fit(model, strategy):
     """Makes `fit` work with several workers in Keras 3.15.
 

@@ -2,13 +2,96 @@
 
 import dataclasses
 import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
 
 
 class UserError(ValueError):
     """What the caller gave can't be used; a command says it in one line.
 
     Any other `ValueError` is a bug and keeps its traceback.
+
+    Args:
+        message: What must be, and what was received.
+        argument: The argument that is wrong, for a command to say which
+            option sets it.
     """
+
+    def __init__(self, message, argument=None):
+        super().__init__(message)
+        self.argument = argument
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The numbers that an argument may be.
+
+    Attributes:
+        kind: int or float; an integer is a float too.
+        holds: A function of a number: whether it is one of them.
+        words: What they are, as in "must be a positive integer".
+    """
+
+    kind: type
+    holds: Callable
+    words: str
+
+
+def integers(lowest, highest):
+    """The integers from `lowest` to `highest`, which is one of them."""
+    return Allowed(
+        int,
+        lambda value: lowest <= value <= highest,
+        f"an integer from {lowest} to {highest}",
+    )
+
+
+def numbers_from_0_to(highest):
+    """The numbers from 0 to `highest`, which is one of them."""
+    return Allowed(
+        float,
+        lambda value: 0 <= value <= highest,
+        f"a number from 0 to {highest}",
+    )
+
+
+POSITIVE_INTEGER = Allowed(int, lambda value: value >= 1, "a positive integer")
+POSITIVE_NUMBER = Allowed(
+    float, lambda value: 0 < value < float("inf"), "a positive number"
+)
+SHARE = numbers_from_0_to(1)
+POSITIVE_SHARE = Allowed(
+    float, lambda value: 0 < value <= 1, "more than 0 and at most 1"
+)
+
+
+def limited(allowed, default=dataclasses.MISSING):
+    """A field of a dataclass for the numbers of an `Allowed`.
+
+    `check_limits` refuses others, but for the default.
+    """
+    return dataclasses.field(default=default, metadata={"allowed": allowed})
+
+
+def allowed_of(record, name):
+    """The `Allowed` of a field that `limited` made."""
+    (field,) = (f for f in dataclasses.fields(record) if f.name == name)
+    return field.metadata["allowed"]
+
+
+def check_limits(record):
+    """A UserError for a field that is not what `limited` allows."""
+    for field in dataclasses.fields(record):
+        allowed = field.metadata.get("allowed")
+        value = getattr(record, field.name)
+        if allowed is None or value is field.default:
+            continue
+        kinds = (int, float) if allowed.kind is float else (int,)
+        if type(value) not in kinds or not allowed.holds(value):
+            raise UserError(
+                f"{field.name} must be {allowed.words}. Received: {value!r}",
+                argument=field.name,
+            )
 
 
 def check_choice(argument, value, allowed):
@@ -38,7 +121,7 @@ def check_positive(**arguments):
             )
 
 
-def record(kind, values, where):
+def dataclass_from_json(kind, values, where):
     """A dataclass from the values of a JSON file, names and types checked.
 
     Args:

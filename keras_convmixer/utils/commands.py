@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import itertools
 import multiprocessing
 import os
@@ -11,7 +12,14 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextvars import ContextVar
 
-from keras_convmixer.utils.checks import UserError, did_you_mean
+from keras_convmixer.utils.checks import (
+    POSITIVE_INTEGER,
+    POSITIVE_NUMBER,
+    SHARE,
+    UserError,
+    did_you_mean,
+    integers,
+)
 
 STOPPED = 128 + signal.SIGINT  # As a shell says it.
 IN_A_CHECKOUT = {"train": "python train.py", "export": "python -m export"}
@@ -107,6 +115,19 @@ def one_line_errors():
         fail(cause)
 
 
+@contextlib.contextmanager
+def own_lines():
+    """Ends the line of a progress bar that an exception has cut short.
+
+    What is printed of the exception then begins on a line of its own.
+    """
+    try:
+        yield
+    except BaseException:
+        print(flush=True)
+        raise
+
+
 def fail(message):
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)
@@ -115,9 +136,14 @@ def fail(message):
 def user_error_in(message):
     """The message of the `UserError` or assertion in one of TensorFlow.
 
+    A full disk's is all of it: TensorFlow's writers pass on what the system
+    says, but not as an `OSError`.
+
     Returns:
-        None if neither caused it.
+        None if none of them caused it.
     """
+    if os.strerror(errno.ENOSPC) in message:
+        return message
     for line in message.splitlines():
         if match := re.search(r"(?:UserError|assertion failed): (.*)", line):
             return match[1]
@@ -161,17 +187,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {' '.join(str(message).split())}\n")
 
 
-def number(kind, is_allowed, allowed):
-    """The type of an argument, with an error that says what is allowed."""
+def number(allowed):
+    """The type of an argument, with an error that says what is allowed.
+
+    Args:
+        allowed: An `Allowed`.
+    """
 
     def parse(given):
         try:
-            value = kind(given)
+            value = allowed.kind(given)
         except ValueError:
             value = None
-        if value is None or not is_allowed(value):
+        if value is None or not allowed.holds(value):
             raise argparse.ArgumentTypeError(
-                f"must be {allowed}, not {given!r}"
+                f"must be {allowed.words}, not {given!r}"
             )
         return value
 
@@ -179,26 +209,9 @@ def number(kind, is_allowed, allowed):
 
 
 def integer_from(lowest, highest):
-    return number(
-        int,
-        lambda value: lowest <= value <= highest,
-        f"an integer from {lowest} to {highest}",
-    )
+    return number(integers(lowest, highest))
 
 
-def number_from_0_to(highest):
-    return number(
-        float,
-        lambda value: 0 <= value <= highest,
-        f"a number from 0 to {highest}",
-    )
-
-
-positive_int = number(int, lambda value: value >= 1, "a positive integer")
-positive_float = number(
-    float, lambda value: 0 < value < float("inf"), "a positive number"
-)
-share = number_from_0_to(1)
-positive_share = number(
-    float, lambda value: 0 < value <= 1, "more than 0 and at most 1"
-)
+positive_int = number(POSITIVE_INTEGER)
+positive_float = number(POSITIVE_NUMBER)
+share = number(SHARE)

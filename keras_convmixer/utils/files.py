@@ -1,11 +1,12 @@
 """Files that are whole or not there at all."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from keras_convmixer.utils.checks import UserError
 
@@ -68,24 +69,49 @@ def put(new, path):
 def sole_use(folder):
     """Has a folder to oneself; removes what a killed process left in it.
 
-    The system takes the lock back when the process ends, however it ends.
+    The lock is that of a file in the folder, so it stays with a folder that is
+    renamed. The system takes it back when the process ends, however it ends.
+
+    Args:
+        folder: A folder in which nothing that is to stay begins with a dot.
 
     Raises:
-        ValueError: If another process has it.
+        UserError: If another process has it.
+
+    Example:
+        >>> with sole_use("runs/digits"):
+        ...     write_json("runs/digits/report.json", {"top1": 0.9})
     """
-    descriptor = os.open(folder, os.O_RDONLY)
+    path = Path(folder, ".lock")
+    path.touch()
+    # A lock that is a file's mere existence would survive its process.
+    lock = FileLock(path, blocking=False, fallback_to_soft=False)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another process uses {folder}") from None
-        except OSError:
-            pass  # A file system, of a network for instance, without locks.
-        for path in Path(folder).glob(".*"):
-            remove(path)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another process uses {folder}") from None
+    except OSError:
+        pass  # A file system, of a network for instance, without locks.
+    try:
+        for leftover in Path(folder).glob(".*"):
+            if leftover != path:
+                remove(leftover)
         yield
     finally:
-        os.close(descriptor)
+        remove_lock(lock, path)
+
+
+def remove_lock(lock, path):
+    """Releases a lock, and removes its file where no other process has it."""
+    if os.name == "nt":  # An open file can't be removed.
+        lock.release()
+        with contextlib.suppress(PermissionError):
+            path.unlink(missing_ok=True)
+        return
+    # First the file: whoever opened it meanwhile finds it unlinked, and tries
+    # again with a new one.
+    path.unlink(missing_ok=True)
+    lock.release()
 
 
 def write_bytes(path, contents):

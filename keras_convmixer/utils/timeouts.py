@@ -1,4 +1,4 @@
-"""Waiting for other machines no longer than one has patience."""
+"""Calls with a wall-clock timeout."""
 
 import threading
 
@@ -6,11 +6,19 @@ import threading
 def call_with_timeout(seconds, ask):
     """Calls a function that asks another machine something.
 
-    The time-outs of requests don't count the search for the address.
+    The timeouts of HTTP requests don't count the look-up of the address. The
+    call is left behind in a thread when its time is over.
+
+    Args:
+        seconds: How long to wait for it.
+        ask: The function, without arguments. What it returns is dropped.
 
     Raises:
-        TimeoutError: If it is still waiting after that many seconds.
+        TimeoutError: If it has not returned after that many seconds.
         Exception: What the function raises.
+
+    Example:
+        >>> call_with_timeout(10, lambda: socket.gethostbyname("example.org"))
     """
     outcome = [TimeoutError(f"no answer in {seconds} seconds")]
 

@@ -6,16 +6,26 @@ from pathlib import Path
 from keras_convmixer.architecture import architecture
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.weights.hub import imagenet_file
-from keras_convmixer.weights.keras_files import read_keras, read_weights_h5
-from keras_convmixer.weights.match import Matching
+from keras_convmixer.weights.keras_files import (
+    KERAS_NAMES,
+    check_activation,
+    read_keras,
+    read_weights_h5,
+)
+from keras_convmixer.weights.match import match
+from keras_convmixer.weights.safetensors_files import (
+    read_metadata,
+    read_safetensors,
+)
 from keras_convmixer.weights.shipped import pretrained_file, pretrained_names
-from keras_convmixer.weights.timm_names import read_safetensors
+from keras_convmixer.weights.timm_names import TIMM_NAMES
 
-SUFFIXES = (".keras", ".weights.h5", ".safetensors")
+LISTED_PROBLEMS = 3
+WEIGHTS_SUFFIXES = (".keras", ".weights.h5", ".safetensors")
 
 
 def load_weights(model, weights, new_head=True):
-    """Loads weights into a model that `ConvMixer` built.
+    """Loads weights into the ConvMixer that a model is, or has inside.
 
     Everything is checked first: after an error the model is as it was.
 
@@ -25,49 +35,104 @@ def load_weights(model, weights, new_head=True):
     that the file doesn't have, stays as it is, with a warning.
 
     Args:
-        model: A model that `ConvMixer` built, with or without the top.
+        model: A model that `ConvMixer` built, with or without the top, or one
+            that has it inside, a `keras.Sequential` for instance.
         weights: "imagenet", "cifar10", or the path of a `.keras`,
-            `.weights.h5` or timm `.safetensors` file.
+            `.weights.h5` or `.safetensors` file, the last one timm's or from
+            `save_weights`.
         new_head: Whether the head may stay as it is; else it is an error.
 
     Raises:
-        ValueError: If there are no such weights, or they are not those of
+        UserError: If there are no such weights, or they are not those of
             this network. It names the file and the tensors.
         OSError: If the hub is out of reach. It says where to put the file.
+
+    Example:
+        >>> model = keras_convmixer.ConvMixer(768, 32, 7, 7, "relu")
+        >>> load_weights(model, "imagenet")
     """
     network = architecture(model)
     path = find_file(weights, network)
-    if path.name.endswith(".safetensors"):
-        tensors = read_safetensors(path)
-    elif path.name.endswith(".keras"):
-        tensors = read_keras(path, network["activation"])
-    else:
-        tensors = read_weights_h5(path)
-
-    found = Matching(model, path, tensors)
+    tensors, naming = read_tensors(path, network["activation"])
+    found = match(model, tensors, naming)
     if found.head_problem and not new_head:
-        found.problems.append(found.head_problem)
-    found.raise_problems(network)
+        found.problems.append(f"the head: {path} {found.head_problem}")
+    raise_problems(found.problems, path, network)
     for variable, value in found.assignments:
         variable.assign(value)
     if found.head_problem:
         warnings.warn(
-            f"The head is new and has to be trained: {found.head_problem}",
+            "The head is new and has to be trained: "
+            f"{path} {found.head_problem}",
             stacklevel=3,
         )
 
 
+def read_tensors(path, activation):
+    """The tensors of a weights file, and how it calls them.
+
+    Args:
+        path: A file with one of `WEIGHTS_SUFFIXES`.
+        activation: That of the model, for the files that tell theirs.
+
+    Returns:
+        `(tensors, naming)`: name to array, and `KERAS_NAMES` or `TIMM_NAMES`.
+
+    Raises:
+        UserError: If it can't be read, or is of another activation.
+    """
+    if path.name.endswith(".keras"):
+        return read_keras(path, activation), KERAS_NAMES
+    if path.name.endswith(".weights.h5"):
+        return read_weights_h5(path), KERAS_NAMES
+    tensors = read_safetensors(path)
+    # A slash is between layer and variable; timm's names have none.
+    ours = [name for name in tensors if "/" in name]
+    if not ours:
+        return tensors, TIMM_NAMES
+    others = sorted(tensors.keys() - set(ours))
+    if others:
+        raise UserError(
+            f"{path} holds names of Keras and of timm, {ours[0]!r} and "
+            f"{others[0]!r}: they must be one or the other"
+        )
+    found = read_metadata(path).get("activation", activation)
+    check_activation(path, found, activation)
+    return tensors, KERAS_NAMES
+
+
+def raise_problems(problems, path, network):
+    """A UserError that lists the first of the problems, if there are any."""
+    if not problems:
+        return
+    rest = len(problems) - LISTED_PROBLEMS
+    more = f"; and {rest} more tensors" if rest > 0 else ""
+    described = ", ".join(f"{k}={v!r}" for k, v in network.items())
+    raise UserError(
+        f"{path} does not fit the network ({described}): "
+        f"{'; '.join(problems[:LISTED_PROBLEMS])}{more}"
+    )
+
+
 def find_file(weights, network):
-    """The file that `weights=` means."""
+    """The file that `weights=` means.
+
+    Args:
+        weights: As for `load_weights`.
+        network: The arguments of `ConvMixer`; None where `weights` is a path.
+
+    Raises:
+        UserError, OSError: As `load_weights`.
+    """
     if weights == "imagenet":
         return imagenet_file(network)
     if weights in pretrained_names():
         return pretrained_file(weights, network)
-    if not str(weights).endswith(SUFFIXES):
+    if not str(weights).endswith(WEIGHTS_SUFFIXES):
         names = ["imagenet", *pretrained_names()]
         raise UserError(
             f"weights must be None, {', '.join(map(repr, names))}, or the path "
-            f"of a file that ends in {', '.join(SUFFIXES)}. "
+            f"of a file that ends in {', '.join(WEIGHTS_SUFFIXES)}. "
             f"Received: {weights!r}.{did_you_mean(weights, names)}"
         )
     path = Path(weights).expanduser()

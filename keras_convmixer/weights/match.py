@@ -1,123 +1,145 @@
 """Which tensor of a file goes into which variable of a model."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
-from keras_convmixer.utils.checks import UserError
-from keras_convmixer.weights.timm_names import kernel_axes, timm_name
+from keras_convmixer.architecture import trunk_layers
+from keras_convmixer.utils.graph import leaf_layers
 
 
-class Matching:
+@dataclass
+class Match:
     """What of a file goes where in a model, and what doesn't fit.
 
     Attributes:
-        assignments: List of (variable, float32 array).
+        assignments: List of (variable, float32 array of its shape).
         problems: List of sentences that name the tensors that don't fit.
-        head_problem: Why the head can't be loaded, though all else can.
+        head_problem: Why the head can't be loaded, though all else can; None
+            if it can, or the model has none.
     """
 
-    def __init__(self, model, path, tensors):
-        self.path = path
-        self.tensors = tensors
-        self.from_timm = path.name.endswith(".safetensors")
-        self.assignments = []
-        self.problems = []
-        self.head_problem = None
-        self.left = dict(tensors)
+    assignments: list = field(default_factory=list)
+    problems: list = field(default_factory=list)
+    head_problem: str | None = None
 
-        layers = own_layers(model)
-        head = layers.pop("head", None)
-        for layer in layers.values():
-            for variable in layer.weights:
-                self.match(layer, variable, tuple(variable.shape))
-        self.match_head(head)
-        self.problems += [
-            f"{name!r} is not part of the network" for name in self.left
-        ]
 
-    def match(self, layer, variable, shape):
-        """Finds a variable's value; `shape` is what it may have, for Keras."""
-        name = self.name(layer.name, variable.name)
-        value = self.left.pop(name, None)
-        if value is None:
-            self.problems.append(f"{name!r} is missing")
-            return
-        if value.dtype.kind in "biuc":
-            self.problems.append(f"{name!r} is {value.dtype}, not floating")
-            return
-        axes = tuple(range(len(shape)))
-        if self.from_timm and variable.name == "kernel":
-            axes = kernel_axes(layer.name)
-        is_stem = layer.name == "stem_conv" and variable.name == "kernel"
-        if is_stem and value.ndim == 4:
-            shape = (*shape[:2], max(1, value.shape[axes[2]]), shape[3])
-        shape = tuple(shape[axes.index(axis)] for axis in range(len(axes)))
-        if value.shape != shape:
-            self.problems.append(
-                f"{name!r} has the shape {value.shape}, not {shape}"
-            )
-            return
-        value = value.astype("float32").transpose(axes)
-        if not np.isfinite(value).all():
-            self.problems.append(f"{name!r} holds values that are no numbers")
-        if variable.name == "moving_variance" and (value < 0).any():
-            self.problems.append(f"{name!r} holds negative variances")
-        if is_stem:
-            value = adapt_channels(value, variable.shape[2])
-        self.assignments.append((variable, value))
+def match(model, tensors, naming):
+    """Finds the value of each variable that `ConvMixer` made.
 
-    def match_head(self, head):
-        names = {
-            variable: self.name("head", variable)
-            for variable in ("kernel", "bias")
-        }
-        if head is None:
-            for name in names.values():
-                self.left.pop(name, None)
-            return
-        if not self.left.keys() & names.values():
-            self.head_problem = f"{self.path} has none."
-            return
-        bias = self.left.get(names["bias"])
-        classes = head.units
-        if bias is not None and bias.ndim == 1 and len(bias) != classes:
-            classes = len(bias)
-            self.head_problem = (
-                f"{self.path} has {classes} classes, the model {head.units}."
-            )
-        loaded = len(self.assignments)
-        self.match(head, head.kernel, (head.kernel.shape[0], classes))
-        self.match(head, head.bias, (classes,))
-        if self.head_problem:
-            del self.assignments[loaded:]
+    Args:
+        model: A model that `ConvMixer` built, or one that has it inside.
+        tensors: Name to array, of a file.
+        naming: How the file calls the variables: `KERAS_NAMES` or
+            `TIMM_NAMES`.
 
-    def name(self, layer, variable):
-        """What the file calls a variable."""
-        if self.from_timm:
-            return timm_name(layer, variable)
-        return f"{layer}/{variable}"
+    Returns:
+        A `Match`.
+    """
+    found = Match()
+    left = dict(tensors)
+    layers = own_layers(model)
+    head = layers.pop("head", None)
+    for role, layer in layers.items():
+        for variable in layer.weights:
+            shape = tuple(variable.shape)
+            value = take(found, left, naming, role, variable.name, shape)
+            if value is not None:
+                if is_stem_kernel(role, variable.name):
+                    value = adapt_channels(value, shape[2])
+                found.assignments.append((variable, value))
+    match_head(found, left, naming, head)
+    found.problems += [f"{name!r} is not part of the network" for name in left]
+    return found
 
-    def raise_problems(self, network):
-        if self.problems:
-            listed = "; ".join(self.problems[:3])
-            rest = len(self.problems) - 3
-            more = f"; and {rest} more tensors" if rest > 0 else ""
-            described = ", ".join(f"{k}={v!r}" for k, v in network.items())
-            raise UserError(
-                f"{self.path} does not fit the network ({described}): "
-                f"{listed}{more}"
-            )
+
+def match_head(found, left, naming, head):
+    """Adds the head's variables, or why the head has to be new, to `found`."""
+    names = [naming.name("head", variable) for variable in ("kernel", "bias")]
+    if head is None:
+        for name in names:
+            left.pop(name, None)
+        return
+    if not left.keys() & set(names):
+        found.head_problem = "has none."
+        return
+    bias = left.get(names[1])
+    classes = head.units
+    if bias is not None and bias.ndim == 1 and len(bias) != classes:
+        classes = len(bias)
+        found.head_problem = f"has {classes} classes, the model {head.units}."
+    # Those of a head that is not loaded are checked as well.
+    for variable in (head.kernel, head.bias):
+        shape = (*variable.shape[:-1], classes)
+        value = take(found, left, naming, "head", variable.name, shape)
+        if value is not None and not found.head_problem:
+            found.assignments.append((variable, value))
+
+
+def take(found, left, naming, layer, variable, shape):
+    """Takes a variable's value out of `left`.
+
+    Args:
+        found: The `Match` that gets what is wrong with it.
+        left: Name to array, of a file.
+        naming: As for `match`.
+        layer, variable: Names of both in the model.
+        shape: What the model needs. A stem may have another number of input
+            channels.
+
+    Returns:
+        A float32 array with its axes in Keras' order, or None.
+    """
+    name = naming.name(layer, variable)
+    value = left.pop(name, None)
+    if value is None:
+        found.problems.append(f"{name!r} is missing")
+        return None
+    if value.dtype.kind in "biuc":
+        found.problems.append(f"{name!r} is {value.dtype}, not floating")
+        return None
+    axes = tuple(range(len(shape)))
+    if variable == "kernel":
+        axes = naming.kernel_axes(layer) or axes
+    if is_stem_kernel(layer, variable) and value.ndim == 4:
+        shape = (*shape[:2], max(1, value.shape[axes[2]]), shape[3])
+    shape_in_file = tuple(shape[axes.index(i)] for i in range(len(axes)))
+    if value.shape != shape_in_file:
+        found.problems.append(
+            f"{name!r} has the shape {value.shape}, not {shape_in_file}"
+        )
+        return None
+    value = value.astype("float32").transpose(axes)
+    if not np.isfinite(value).all():
+        found.problems.append(f"{name!r} holds values that are no numbers")
+    if variable == "moving_variance" and (value < 0).any():
+        found.problems.append(f"{name!r} holds negative variances")
+    return value
 
 
 def own_layers(model):
-    """The layers with weights that `ConvMixer` made, by name.
+    """The layers with weights that `ConvMixer` made, however deeply nested.
 
-    A model that was built on an `input_tensor` can have others as well.
+    Returns:
+        `{role: layer}`; the role is the name that `ConvMixer` gives a layer,
+        as for `trunk_layers`. A head is among them if it is right behind the
+        pooled features.
     """
-    return {
-        layer.name: layer
-        for layer in model.layers
-        if timm_name(layer.name, "bias") and layer.weights
+    layers = {
+        role: layer
+        for role, layer in trunk_layers(model).items()
+        if layer.weights
     }
+    dim = layers["stem_conv"].filters
+    for layer in leaf_layers(model):
+        is_dense = layer.name == "head" and hasattr(layer, "units")
+        if is_dense and layer.kernel.shape[0] == dim:
+            layers["head"] = layer
+    return layers
+
+
+def is_stem_kernel(layer, variable):
+    return (layer, variable) == ("stem_conv", "kernel")
 
 
 def adapt_channels(kernel, channels):

@@ -3,19 +3,23 @@
 python read_hdf5.py SECONDS BYTES < FILE > TENSORS
 
 writes them as safetensors, by layer and variable. HDF5 can crash on a damaged
-file, or never end: the seconds are those of processor time that it may take,
-the bytes those of memory that the arrays may take. Links that lead out of the
-file are refused.
+file, or never end: SECONDS limits the processor time, where the system can do
+that, and BYTES the memory of the arrays. Links that lead out of the file are
+refused.
 """
 
 import io
 import math
-import resource
 import sys
 
 import h5py
 import numpy as np
 from safetensors.numpy import save
+
+try:
+    import resource
+except ImportError:  # On Windows; `read_weights` limits the time there.
+    resource = None
 
 VARIABLES = ("kernel", "bias")
 NORM_VARIABLES = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -50,12 +54,17 @@ def read(file, max_bytes):
     return tensors
 
 
+def limit_processor_time(seconds):
+    """Ends this process once it has taken those seconds from now on."""
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    limit = math.ceil(used) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+
+
 def main():
     seconds, max_bytes = map(int, sys.argv[1:])
-    limit = (
-        math.ceil(sum(resource.getrusage(resource.RUSAGE_SELF)[:2])) + seconds
-    )
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+    if resource:
+        limit_processor_time(seconds)
     try:
         tensors = read(io.BytesIO(sys.stdin.buffer.read()), max_bytes)
         sys.stdout.buffer.write(save(tensors))

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError
 
-FOLDER = Path(__file__).with_name("shipped_files")
-SUFFIX = ".weights.h5"
+SHIPPED_FOLDER = Path(__file__).with_name("shipped_files")
+SHIPPED_SUFFIX = ".safetensors"
 
 
 def pretrained_names():
     """What `weights=` takes besides files: "cifar10"."""
-    return sorted({path.name.split("-")[0] for path in files()})
+    return sorted({path.name.split("-")[0] for path in shipped_files()})
 
 
 def pretrained_file(name, network):
@@ -21,13 +21,13 @@ def pretrained_file(name, network):
         network: The arguments of `ConvMixer`.
 
     Raises:
-        ValueError: If there is none for this network.
+        UserError: If there is none for this network.
     """
     from keras_convmixer.variants import parse_variant
 
     known = []
-    for path in files():
-        of, *form = path.name.removesuffix(SUFFIX).split("-")
+    for path in shipped_files():
+        of, *form = path.name.removesuffix(SHIPPED_SUFFIX).split("-")
         if of == name:
             known.append("/".join(form))
             if parse_variant(known[-1]).arguments == network:
@@ -37,5 +37,6 @@ def pretrained_file(name, network):
     )
 
 
-def files():
-    return sorted(FOLDER.glob(f"*{SUFFIX}"))
+def shipped_files():
+    """Paths; each name is "DATA-DIM-DEPTH-kKERNEL-pPATCH[-ACTIVATION]"."""
+    return sorted(SHIPPED_FOLDER.glob(f"*{SHIPPED_SUFFIX}"))

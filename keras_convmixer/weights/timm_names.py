@@ -1,7 +1,4 @@
-"""timm's ConvMixer checkpoints: their names, their axes, their architecture.
-
-Read with numpy alone: no PyTorch, no pickle.
-"""
+"""timm's ConvMixer checkpoints: their names, their axes, their architecture."""
 
 import re
 
@@ -27,42 +24,29 @@ VARIABLES = {
 }
 
 
-def timm_name(layer, variable):
-    """`("block_3_depthwise", "kernel")` -> `"blocks.3.0.fn.0.weight"`."""
-    for pattern, module, _ in MODULES:
-        if match := re.fullmatch(pattern, layer):
-            return f"{module.format(*match.groups())}.{VARIABLES[variable]}"
+class TimmNames:
+    """How timm calls the variables of the layers of `ConvMixer`.
 
-
-def kernel_axes(layer):
-    """The transpose that makes timm's kernel of this layer Keras'."""
-    for pattern, _, axes in MODULES:
-        if re.fullmatch(pattern, layer):
-            return axes
-
-
-def read_safetensors(path):
-    """Name to array, without the batch counters, which Keras doesn't have.
-
-    Raises:
-        ValueError: If it isn't a whole safetensors file; it names the file.
+    Example:
+        >>> TIMM_NAMES.name("block_3_depthwise", "kernel")
+        'blocks.3.0.fn.0.weight'
     """
-    import ml_dtypes  # noqa: F401, it teaches numpy bfloat16
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
-    try:
-        tensors = load_file(path)
-    # The others are what it raises for types that numpy doesn't have.
-    except (SafetensorError, AttributeError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is not a safetensors file that can be read: {error}"
-        ) from error
-    return {
-        name: value
-        for name, value in tensors.items()
-        if not name.endswith(".num_batches_tracked")
-    }
+    def name(self, layer, variable):
+        """timm's name of a variable; None for a layer that timm hasn't."""
+        for pattern, module, _ in MODULES:
+            if match := re.fullmatch(pattern, layer):
+                module = module.format(*match.groups())
+                return f"{module}.{VARIABLES[variable]}"
+
+    def kernel_axes(self, layer):
+        """The transpose that makes timm's kernel of a layer Keras'."""
+        for pattern, _, axes in MODULES:
+            if re.fullmatch(pattern, layer):
+                return axes
+
+
+TIMM_NAMES = TimmNames()
 
 
 def read_architecture(tensors, path):
@@ -77,7 +61,7 @@ def read_architecture(tensors, path):
         `classes`, the last one None for a checkpoint without a head.
 
     Raises:
-        ValueError: If a tensor that shows them is missing or has another
+        UserError: If a tensor that shows them is missing or has another
             number of axes; it names the file and the tensor.
     """
 

@@ -115,6 +115,12 @@ def test_half_of_the_batches_have_mixup_and_half_cutmix(image):
     assert 10 <= cut <= 30
 
 
-def test_the_recipe_of_the_paper_runs(image):
-    augment = tf.function(Augmentation(CIFAR10))
-    assert augment(np.repeat(image[None], 16, 0), SEED).shape == (16, 32, 32, 3)
+def test_the_recipe_of_the_paper_is_the_same_in_a_graph(image):
+    images = np.repeat(image[None], 16, 0)
+    augment = Augmentation(CIFAR10)
+    eager, graph = augment(images, SEED), tf.function(augment)(images, SEED)
+    assert graph.dtype == tf.float32
+    np.testing.assert_allclose(graph, eager, atol=0.1)
+    changed = np.abs(graph.numpy() - images).mean((1, 2, 3))
+    assert (changed > 1).all()
+    assert len(np.unique(changed)) == 16

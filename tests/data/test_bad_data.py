@@ -12,6 +12,7 @@ from keras_convmixer.data.image_data import ImageData, as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import PHOTOGRAPHS
 from keras_convmixer.training.run_folder import Plan, RunFolder
+from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_command
 
 
@@ -127,26 +128,109 @@ def test_images_of_every_kind_are_what_people_see(tmp_path):
 def test_too_few_images_are_an_error(tmp_path, counts, words):
     for name, count in counts.items():
         write_images(tmp_path / name, count)
-    with pytest.raises(ValueError, match="class") as error:
+    with pytest.raises(UserError, match="class") as error:
         Source(image_folder=str(tmp_path)).load(8)
     assert words in str(error.value)
 
 
-@pytest.mark.parametrize("change", ["added", "renamed"])
-def test_images_that_changed_are_not_taken_for_held_out_ones(tmp_path, change):
+def write_run(tmp_path):
+    """A run folder of 20 photographs, one of them broken, and the latter."""
     photos = tmp_path / "photos"
     for name in ("a", "b"):
         write_images(photos / name, 10)
+    (photos / "b" / "broken.png").write_text("404: not found")
     plan = Plan(PHOTOGRAPHS, Source(image_folder=str(photos)))
     data = plan.source.load(112)
     run = RunFolder.new(tmp_path / "run", plan, data, replicas=1)
-    assert run.data().held_out_split == data.held_out_split
+    return run, data, photos
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("added", "added: a/10.png"),
+        ("vanished", "vanished: a/0.png"),
+        ("renamed", "vanished: a/0.png. added: a/zero.png"),
+        ("many added", "b/14.png and 15 more"),
+    ],
+)
+def test_images_that_changed_are_not_taken_for_held_out_ones(
+    tmp_path, change, words
+):
+    run, _, photos = write_run(tmp_path)
     if change == "added":
         write_images(photos / "a", 11)
-    else:
+    elif change == "vanished":
+        (photos / "a" / "0.png").unlink()
+    elif change == "renamed":
         (photos / "a" / "0.png").rename(photos / "a" / "zero.png")
-    with pytest.raises(ValueError, match="photos has changed since"):
+    else:
+        write_images(photos / "b", 30)
+    with pytest.raises(UserError, match="photos has changed since") as error:
         run.data()
+    assert words in str(error.value)
+
+
+def test_the_index_says_what_is_held_out_and_no_image_is_opened(tmp_path):
+    run, data, photos = write_run(tmp_path)
+    rows = (run.path / "images.csv").read_text().splitlines()
+    assert rows[0] == "file,class,part"
+    assert sorted(row.split(",")[2] for row in rows[1:]) == (
+        ["held_out"] * 4 + ["train"] * 16 + ["unreadable"]
+    )
+    assert "b/broken.png,b,unreadable" in rows
+    again = run.data()
+    assert again.held_out_split == data.held_out_split
+    for part in ("train", "held_out"):
+        for ours, theirs in zip(
+            as_arrays(getattr(again, part)),
+            as_arrays(getattr(data, part)),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+    # None of them could be read any more.
+    for path in photos.rglob("*.png"):
+        path.write_text("404: not found")
+    assert run.data().held_out_split == data.held_out_split
+
+
+def test_odd_images_that_can_be_read_say_nothing(tmp_path, capfd):
+    write_images(tmp_path / "a", 9)
+    write_images(tmp_path / "b", 8)
+    # A palette with transparency as bytes, of which Pillow warns.
+    image = Image.new("P", (20, 16))
+    image.putpalette([1, 2, 3] * 256)
+    image.info["transparency"] = bytes(range(256))
+    image.save(tmp_path / "b" / "odd.png")
+    Source(image_folder=str(tmp_path)).load(8)
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    assert "17/17" not in printed.out
+    assert "18/18" in printed.out
+
+
+def test_too_few_images_for_their_classes_name_what_is_missing(tmp_path):
+    for name in "abcdef":
+        write_images(tmp_path / name, 4)
+    with pytest.raises(
+        UserError, match="one of each of the 6 classes"
+    ) as error:
+        Source(image_folder=str(tmp_path)).load(8)
+    assert "Received: 24 images" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"image_folder": "none"}, "image_folder must be a folder"),
+        ({"dataset": "mnits"}, "dataset must be digits or a name of"),
+        ({"dataset": "mnist/none"}, "dataset mnist/none: "),
+    ],
+)
+def test_errors_name_the_field_not_an_option(source, words):
+    with pytest.raises(UserError, match=words) as error:
+        Source(**source).load(8)
+    assert "--" not in str(error.value)
 
 
 @pytest.mark.parametrize("label", [-1, 3])

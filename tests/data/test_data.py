@@ -1,5 +1,6 @@
 """Data sets: what is held out, what is shuffled, what an image is."""
 
+import os
 import time
 
 import keras
@@ -8,14 +9,16 @@ import pytest
 
 from keras_convmixer.data.augmentation import Augmentation
 from keras_convmixer.data.batches import (
+    Shard,
     held_out_batches,
     steps_in_epoch,
     training_batches,
 )
 from keras_convmixer.data.image_data import as_arrays, sample
+from keras_convmixer.data.index import IndexedImage, read_index, write_index
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import DIGITS
-from tests.helpers import shared
+from keras_convmixer.utils.checks import UserError
 
 
 @pytest.fixture(scope="module")
@@ -96,18 +99,19 @@ def test_sample_is_of_different_images_and_repeatable(digits):
     assert len(np.unique(one.reshape(50, -1), axis=0)) >= 49
 
 
-def test_tfds_images_are_those_of_tfds():
+def test_tfds_images_are_those_of_tfds(tiny_tfds):
     import tensorflow_datasets as tfds
 
-    folder = str(shared("tfds"))
-    data = Source("cifar10", data_dir=folder).load(32)
-    images, labels = as_arrays(data.held_out, 100)
-    rows = tfds.load("cifar10", split="test[:100]", data_dir=folder)
+    folder = str(tiny_tfds)
+    data = Source("tiny_pictures", data_dir=folder).load(16)
+    images, labels = as_arrays(data.held_out)
+    rows = tfds.load("tiny_pictures", split="test", data_dir=folder)
     expected = list(tfds.as_numpy(rows))
     np.testing.assert_array_equal(images, [row["image"] for row in expected])
     np.testing.assert_array_equal(labels, [row["label"] for row in expected])
-    assert data.classes[:2] == ["airplane", "automobile"]
-    assert (data.num_train, data.num_held_out) == (45_000, 5_000)
+    assert data.classes == ["a", "b", "c"]
+    assert (data.num_train, data.num_held_out) == (30, 13)
+    assert Source("tiny_pictures", data_dir=folder).native_size() == 16
 
 
 def test_a_data_set_that_can_not_be_downloaded(tmp_path, monkeypatch):
@@ -120,14 +124,16 @@ def test_a_data_set_that_can_not_be_downloaded(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.tfrecord*"))
 
 
-def test_a_folder_of_photographs():
-    source = Source(image_folder=str(shared("sign_language_digits")))
-    data = source.load(100)
-    assert data.classes == [str(digit) for digit in range(10)]
-    assert data.num_train + data.num_held_out == 2059
+def test_a_folder_of_photographs(photographs):
+    data = Source(image_folder=str(photographs)).load(24)
+    assert data.name == photographs.name
+    assert data.classes == ["circles", "stripes", "with checks"]
+    assert (data.num_train, data.num_held_out) == (45, 12)
     images, labels = as_arrays(data.held_out)
-    assert images.shape == (412, 100, 100, 3)
-    assert np.bincount(labels).min() >= 40
+    assert images.shape == (12, 24, 24, 3)
+    assert np.bincount(labels).tolist() == [4, 4, 4]
+    rows = [row for row in data.index if row.part == "held_out"]
+    assert [row.name for row in rows] == [data.classes[i] for i in labels]
 
 
 def test_the_seed_chooses_the_held_out_images_of_a_folder(tmp_path):
@@ -150,5 +156,70 @@ def test_the_seed_chooses_the_held_out_images_of_a_folder(tmp_path):
 
 
 def test_more_images_a_batch_than_there_are(digits):
-    with pytest.raises(ValueError, match="at most 1437"):
+    with pytest.raises(UserError, match="batch_size must be at most 1437"):
         steps_in_epoch(digits, 1438)
+
+
+@pytest.mark.parametrize(
+    ("shard", "sizes"),
+    [
+        (Shard(), [64] * 5 + [40]),
+        (Shard(replicas=2), [64] * 5 + [40]),
+        (Shard(replicas=7), [63] * 5 + [49]),
+        # Of two machines, each looks at all of the images.
+        (Shard(count=2, replicas=2), [32] * 11 + [8]),
+        # With seven replicas each: a batch for each of them.
+        (Shard(count=2, replicas=14), [7] * 49 + [3] * 7),
+    ],
+)
+def test_held_out_batches_divide_and_have_every_image_once(
+    digits, shard, sizes
+):
+    step = 64 if 64 % shard.replicas == 0 else 63 if shard.count == 1 else 98
+    batches = list(held_out_batches(digits, step, shard))
+    assert [len(images) for images, *_ in batches] == sizes
+    images, labels = (
+        np.concatenate([batch[part] for batch in batches]) for part in (0, 1)
+    )
+    weights = np.concatenate(
+        [
+            batch[2] if len(batch) > 2 else np.ones(len(batch[0]))
+            for batch in batches
+        ]
+    )
+    seen = weights > 0
+    assert np.ptp(weights[seen]) == 0
+    assert weights.sum() == pytest.approx(len(weights))
+    expected_images, expected_labels = as_arrays(digits.held_out)
+    np.testing.assert_array_equal(images[seen], expected_images)
+    np.testing.assert_array_equal(labels[seen].argmax(-1), expected_labels)
+
+
+def test_an_index_is_read_as_it_was_written(tmp_path):
+    names = ["a/plain.jpg", 'a/comma, "quotes".jpg', "a/two\nlines.jpg"]
+    names.append(os.fsdecode(b"a/\xff no utf-8.jpg"))
+    index = [
+        IndexedImage(name, "a", part)
+        for name, part in zip(
+            names, ("train", "held_out", "unreadable", "train"), strict=True
+        )
+    ]
+    write_index(tmp_path / "images.csv", index)
+    assert read_index(tmp_path / "images.csv") == index
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        "",
+        "file,class\n",
+        "file,class,part\na/0.png,a\n",
+        "file,class,part\na/0.png,a,mine\n",
+        "file,class,part\na/0.png,b,train\n",
+    ],
+)
+def test_an_index_of_another_shape_is_an_error(tmp_path, contents):
+    path = tmp_path / "images.csv"
+    path.write_text(contents)
+    with pytest.raises(UserError, match=r"images\.csv must"):
+        read_index(path)

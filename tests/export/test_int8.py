@@ -7,11 +7,14 @@ import keras
 import numpy as np
 import pytest
 
-from export.int8.calibrate import output_ranges
+from export.int8 import fitted_ranges
+from export.int8.calibrate import CalibratedFile, find_layer_tensors
 from export.int8.fit import without_flat_ends
+from export.int8.graph import Graph
 from export.int8.qat import convert_qat
 from export.int8.quantize import quantize_int8
-from export.tflite import calibrated_file, convert, fitted_file
+from export.int8.rounding import round_activation, round_kernel
+from export.tflite import convert
 from keras_convmixer import ConvMixer, reparameterize
 from keras_convmixer.data.batches import (
     held_out_batches,
@@ -110,9 +113,8 @@ def test_aware_model_rounds_as_the_file_does(model, images):
     from export.int8.quantization_aware import quantization_aware
 
     inference = reparameterize(model, channel_groups=1)
-    _, ranges = fitted_file(inference, images)
-    limits = output_ranges(ranges, inference)
-    aware = quantization_aware(inference, model, limits)
+    layer_ranges = fitted_ranges(inference, images)
+    aware = quantization_aware(inference, model, layer_ranges)
     file = outputs(convert(model, "int8", images), images)
     rounded = aware.predict(np.float32(images), verbose=0)
     unrounded = inference.predict(np.float32(images), verbose=0)
@@ -129,12 +131,56 @@ def test_fitted_ranges_and_biases_are_closer(images, activation, networks):
     for seed in range(networks):
         model = random_network(activation, seed)
         inference = reparameterize(model, channel_groups=1)
-        file = quantize_int8(*calibrated_file(inference, images))
+        file = quantize_int8(CalibratedFile(inference, images))
         fitted = convert(model, "int8", images)
         exact = model.predict(images, verbose=0)
         error["simple"] += np.abs(outputs(file, images) - exact).mean()
         error["fitted"] += np.abs(outputs(fitted, images) - exact).mean()
     assert error["fitted"] < 0.8 * error["simple"]
+
+
+def test_an_activation_is_rounded_to_256_values_and_zero():
+    values = np.linspace(-2, 3, 10_001, dtype="float32")
+    rounded = np.unique(round_activation(values, -1.0, 1.55))
+    np.testing.assert_allclose(np.diff(rounded), 0.01, atol=1e-6)
+    assert len(rounded) == 256
+    assert 0 in rounded
+
+
+def test_a_kernel_is_rounded_to_255_values_for_each_channel():
+    kernel = np.float32([[0, 0.004, 1.27], [0, 0.006, -0.004]])
+    expected = [[0, 0.006 * 85 / 127, 1.27], [0, 0.006, 0]]
+    np.testing.assert_allclose(round_kernel(kernel, 3), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "layer"),
+    [
+        ("net_1/net_1/stem_conv_1/BiasAdd;net_1/net_1/add_1/x", "stem_conv"),
+        ("net_1/net_1/block_0_add_1/Add", "block_0_add"),
+        ("net_1/block_0_add/Relu;net_1/stem_conv/BiasAdd", "block_0_add"),
+        ("net_1/net_1/dense_1/MatMul;net_1/stem_conv_1/BiasAdd", None),
+        ("StatefulPartitionedCall_1:0", None),
+    ],
+)
+def test_a_tensor_belongs_to_the_layer_that_it_is_named_after(tensor, layer):
+    found = find_layer_tensors([tensor], ["stem_conv", "block_0_add"])
+    assert found == ({layer: tensor} if layer else {})
+
+
+def test_the_last_tensor_of_a_layer_is_its_output():
+    tensors = ["net/act_1/Sigmoid", "net/act_1/mul", "net/dense/MatMul"]
+    assert find_layer_tensors(tensors, ["act"]) == {"act": "net/act_1/mul"}
+
+
+def test_the_graph_tells_what_is_behind_a_tensor_and_what_holds_pixels(model):
+    graph = Graph(convert(model, "float32"))
+    pool = next(name for name in graph.computed if "pool" in name)
+    kinds = [graph.kind(operator) for operator in graph.behind(pool)]
+    assert kinds == ["FULLY_CONNECTED", "SOFTMAX"]
+    moved = graph.behind(graph.computed[0], until=("CONV_2D",))
+    assert [graph.kind(operator) for operator in moved] == ["CAST", "RESHAPE"]
+    assert len(graph.input_tensors()) == 3
 
 
 @pytest.mark.parametrize(
@@ -232,7 +278,7 @@ def test_keras_2_stays_out_of_the_way(tmp_path):
     done = run_command(
         "-c",
         "import os, subprocess, sys\n"
-        "from keras_convmixer import quantize\n"
+        "import export.int8.quantization_aware\n"
         "import tensorflow as tf\n"
         "ask = 'import tensorflow as tf; print(tf.keras.version())'\n"
         "child = subprocess.run([sys.executable, '-c', ask], text=True,\n"
@@ -249,7 +295,7 @@ def test_keras_2_stays_out_of_the_way(tmp_path):
 def test_exporting_other_formats_does_not_load_keras_2(tmp_path):
     done = run_command(
         "-c",
-        "import sys, export.__main__, export.tflite, export.qat\n"
+        "import sys, export.__main__, export.tflite, export.int8.qat\n"
         "print('tf_keras' in sys.modules)",
         cwd=tmp_path,
     )

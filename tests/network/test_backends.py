@@ -1,8 +1,10 @@
 """The network builds, trains and computes the same without TensorFlow."""
 
+import csv
 import importlib.util
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -31,11 +33,12 @@ pixels = ConvMixer(
 before = model.get_weights()
 model.compile("sgd", "sparse_categorical_crossentropy")
 loss = model.train_on_batch(x, np.arange(4))
+trained = model.predict(x, verbose=0)
 moved = sum((a != b).any() for a, b in zip(before, model.get_weights()))
 model.save(sys.argv[1] + ".keras")
 np.savez(
     sys.argv[1], logits=logits, features=features, pixels=pixels,
-    loss=float(loss), moved=moved, variables=len(before),
+    trained=trained, loss=float(loss), moved=moved, variables=len(before),
 )
 """
 
@@ -68,10 +71,12 @@ def test_jax_trains_every_weight(results):
 
 
 def test_tensorflow_reads_what_jax_saved(results):
-    import keras
-
     model = keras.models.load_model(results / "jax.npz.keras")
-    assert model.count_params() > 0
+    x = np.load(GOLDEN / "gelu_k9_p7.npz")["x"]
+    expected = np.load(results / "jax.npz")["trained"]
+    np.testing.assert_allclose(
+        model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_jax_trains_on_two_devices_what_tensorflow_exports(
@@ -86,3 +91,30 @@ def test_jax_trains_on_two_devices_what_tensorflow_exports(
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     run_command("-m", "export", run, "--formats", "float32")
     assert (run / "export" / "digits_float32.tflite").is_file()
+
+
+def test_jax_evaluates_any_number_of_held_out_images(
+    tmp_path, tiny_tfds, monkeypatch
+):
+    pytest.importorskip("jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    run = tmp_path / "run"
+    done = run_command(
+        *("train.py", "--dataset", "tiny_pictures", "--data-dir", tiny_tfds),
+        *("--model", "8/1/k3/p2@16", "--batch-size", 8, "--replicas", 2),
+        *("--epochs", 1, "--run", run),
+    )
+    assert "30 training, 13 held out" in done.stdout
+    top1 = json.loads((run / "metrics.json").read_text())["top1"]
+    (row,) = csv.DictReader((run / "history.csv").read_text().splitlines())
+    assert float(row["val_accuracy"]) == pytest.approx(top1, abs=1e-6)
+
+
+def test_a_backend_that_does_not_train_is_named_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    done = run_command("train.py", "--run", tmp_path / "run", check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: Keras' backend (KERAS_BACKEND) must be one")
+    assert line.endswith("tensorflow, jax to train. Received: torch")
+    assert not (tmp_path / "run").exists()

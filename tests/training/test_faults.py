@@ -105,7 +105,7 @@ def test_an_export_that_is_stopped_leaves_the_last_one(
     shutil.copytree(digits_export.parent, run)
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     with start("-m", "export", run, "--formats", "int8") as process:
-        wait_for(lambda: list(run.glob(".*")), process)
+        wait_for(lambda: list(run.glob(".*.export")), process)
         time.sleep(1)
         process.send_signal(stop)
         printed = process.communicate()[0]

@@ -94,5 +94,5 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     )
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "Try a lower --learning-rate" in line
+    assert "Try a lower learning_rate" in line
     assert not (run / "best.keras").exists()

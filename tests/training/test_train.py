@@ -7,10 +7,15 @@ import keras
 import numpy as np
 import pytest
 
+from keras_convmixer.data.batches import held_out_batches
+from keras_convmixer.data.source import Source
 from keras_convmixer.features import freeze
-from keras_convmixer.training.compile import compile_for_training
+from keras_convmixer.training import Plan, RunFolder
+from keras_convmixer.training.compile import OneCycle, compile_for_training
 from keras_convmixer.training.recipes import DIGITS
-from tests.helpers import run_command, shared
+from keras_convmixer.training.train import train
+from keras_convmixer.utils.checks import UserError
+from tests.helpers import run_command, start
 
 
 def test_writes_the_run_folder(digits_run):
@@ -83,27 +88,65 @@ def test_model_holds_no_optimizer(digits_run):
     assert not model.compiled
 
 
-def test_trains_on_tensorflow_datasets(tmp_path):
+def test_trains_on_tensorflow_datasets(tiny_tfds, tmp_path):
     done = run_command(
         "train.py",
-        *("--dataset", "cifar10", "--data-dir", shared("tfds")),
-        *("--epochs", 1, "--limit-steps", 1, "--image-size", 8),
-        *("--model", "16/2/k7/p4", "--run", tmp_path / "run"),
+        *("--dataset", "tiny_pictures", "--data-dir", tiny_tfds),
+        *("--epochs", 1, "--limit-steps", 1, "--batch-size", 8),
+        *("--model", "16/2/k7/p4@16", "--run", tmp_path / "run"),
     )
-    assert "16/2, kernel 7, patch 4, 8 x 8 pixels" in done.stdout
-    assert "45,000 training, 5,000 held out" in done.stdout
+    assert "16/2, kernel 7, patch 4, 16 x 16 pixels" in done.stdout
+    assert "30 training, 13 held out" in done.stdout
+    assert not (tmp_path / "run" / "images.csv").exists()
 
 
-def test_two_replicas_train(tmp_path):
+def test_two_replicas_evaluate_any_number_of_held_out_images(
+    tiny_tfds, tmp_path
+):
+    run = tmp_path / "run"
     done = run_command(
-        "train.py",
-        *("--replicas", 2, "--epochs", 2, "--limit-steps", 3),
-        *("--run", tmp_path / "run"),
+        *("train.py", "--dataset", "tiny_pictures", "--data-dir", tiny_tfds),
+        *("--replicas", 2, "--epochs", 2, "--batch-size", 8),
+        *("--model", "8/1/k3/p2@16", "--run", run),
     )
     assert "replicas  2" in done.stdout
     assert "CPU:1" in done.stdout
-    model = keras.saving.load_model(tmp_path / "run" / "best.keras")
-    assert not model.get_layer("stem_norm").synchronized
+    with open(run / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    best = max(rows, key=lambda row: float(row["val_accuracy"]))
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["images"] == 13
+    assert float(best["val_accuracy"]) == pytest.approx(metrics["top1"])
+    # What was trained in its place had layers of its own.
+    model = keras.saving.load_model(run / "best.keras")
+    data = RunFolder(run).data()
+    model.compile(loss="categorical_crossentropy")
+    loss = model.evaluate(held_out_batches(data, 13), verbose=0)
+    assert float(best["val_loss"]) == pytest.approx(loss, rel=1e-5)
+    assert type(model.get_layer("stem_norm")) is keras.layers.BatchNormalization
+
+
+def test_a_run_on_photographs_goes_on_without_looking_at_them(
+    photographs, tmp_path
+):
+    run = tmp_path / "run"
+    with start(
+        *("train.py", "--image-folder", photographs, "--run", run),
+        *("--model", "8/1/k3/p2@8", "--batch-size", 45, "--epochs", 1),
+    ) as process:
+        printed = process.communicate()[0]
+    assert "57/57" in printed
+    assert (run / "images.csv").read_text().count("held_out") == 12
+    again = RunFolder(run)
+    (run / "metrics.json").unlink()
+    with open(run / "config.json") as file:
+        config = json.load(file)
+    config["recipe"]["epochs"] = 2
+    (run / "config.json").write_text(json.dumps(config))
+    done = run_command("train.py", "--resume", run)
+    assert "45 training, 12 held out" in done.stdout
+    assert "57/57" not in done.stdout
+    assert again.data().num_held_out == 12
 
 
 def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
@@ -198,3 +241,88 @@ def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
     }
     for name, has_changed in changed.items():
         assert has_changed != name.startswith(("stem_", "block_0_")), name
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("epochs", -1, "a positive integer"),
+        ("epochs", 1.5, "a positive integer"),
+        ("batch_size", 0, "a positive integer"),
+        ("image_size", 5000, "an integer from 1 to 4096"),
+        ("dim", True, "a positive integer"),
+        ("learning_rate", float("nan"), "a positive number"),
+        ("learning_rate", "0.1", "a positive number"),
+        ("weight_decay", 2, "a number from 0 to 1"),
+        ("crop", 0.0, "more than 0 and at most 1"),
+        ("rand_augment", 11.0, "a number from 0 to 10"),
+        ("accumulation", 0, "a positive integer"),
+    ],
+)
+def test_a_recipe_refuses_what_is_out_of_range(field, value, allowed):
+    with pytest.raises(UserError) as error:
+        DIGITS.replace(**{field: value})
+    assert str(error.value) == (
+        f"{field} must be {allowed}. Received: {value!r}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("replicas", 0), ("limit_steps", -1), ("seed", -1)]
+)
+def test_a_plan_refuses_what_is_out_of_range(field, value):
+    with pytest.raises(UserError, match=f"{field} must be"):
+        Plan(DIGITS, Source("digits"), **{field: value})
+
+
+def test_a_config_out_of_range_is_refused(digits_run, tmp_path):
+    config = json.loads((digits_run / "config.json").read_text())
+    config["recipe"]["epochs"] = -1
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="epochs must be a positive integer"):
+        RunFolder(tmp_path).read_config()
+
+
+def test_the_command_says_which_option_changes_the_recipe(
+    photographs, tmp_path
+):
+    done = run_command(
+        *("train.py", "--image-folder", photographs, "--run", tmp_path / "run"),
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: batch_size must be at most 45, the number of training images. "
+        "Received: 64, of the recipe; --batch-size changes it\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_channels_first_is_refused(tmp_path):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(UserError, match="must be 'channels_last' to train"):
+            train(Plan(DIGITS, Source("digits")), tmp_path / "run")
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_begins_on_its_own_line(tmp_path):
+    with start(
+        *("train.py", "--run", tmp_path / "run", "--learning-rate", "1e30"),
+        *("--model", "8/1/k3/p2@8"),
+    ) as process:
+        printed = process.communicate()[0]
+    assert process.returncode == 2
+    assert printed.splitlines()[-1].startswith("error: ")
+
+
+def test_the_learning_rate_passes_through_the_points_of_the_paper():
+    schedule = OneCycle(peak=0.01, total_steps=1000)
+    steps = np.arange(1000)
+    rates = [float(schedule(step)) for step in steps[::50]]
+    expected = np.interp(
+        (steps[::50] + 0.5) / 1000, [0, 0.4, 0.8, 1], [0, 0.01, 0.0005, 0]
+    )
+    np.testing.assert_allclose(rates, expected, atol=1e-8)

@@ -39,8 +39,8 @@ losses = []
 
 def fit():
     model.fit(
-        devices.data(lambda context: training_batches(
-            data, 64, 20, 0, Augmentation(DIGITS), context=context)),
+        devices.data(lambda shard: training_batches(
+            data, 64, 20, 0, Augmentation(DIGITS), shard=shard)),
         steps_per_epoch=20, verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=
             lambda batch, logs: losses.append(float(logs["loss"])))],

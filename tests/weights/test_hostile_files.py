@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from export.metadata import read_labels
 from export.runtime import TFLiteFile
-from keras_convmixer.weights.load import load_weights
+from keras_convmixer.weights import load_weights
 from tests.helpers import run_command, small, source_file
 
 

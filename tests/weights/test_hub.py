@@ -10,30 +10,35 @@ import threading
 import pytest
 from safetensors.numpy import save_file
 
+from keras_convmixer.variants import VARIANTS
+from keras_convmixer.weights.hub import (
+    IMAGENET_REPOSITORIES,
+    imagenet_repository,
+)
 from tests.helpers import run_command, timm_checkpoint
 
-RELEASED = {"dim": 768, "depth": 32, "kernel": 7, "patch": 7, "classes": 1000}
-REPOSITORY = "timm/convmixer_768_32.in1k"
+# One more released network, as the smallest of the real ones has 84 MB.
+SMALL_REPOSITORY = "timm/convmixer_8_2.in1k"
+SMALL = f"""
+from keras_convmixer.variants import VARIANTS, Variant
+from keras_convmixer.weights.hub import IMAGENET_REPOSITORIES
+VARIANTS["convmixer_8_2"] = Variant(8, 2, 3, 4)
+IMAGENET_REPOSITORIES["convmixer_8_2"] = {SMALL_REPOSITORY!r}
+"""
 
-LOAD = """
-import time
-from keras_convmixer import ConvMixer_768_32
-start = time.monotonic()
-try:
-    model = ConvMixer_768_32(weights="imagenet")
-    print(float(model.get_layer("head").bias[0]))
-except OSError as error:
-    print(time.monotonic() - start, error)
+LOAD = f"""{SMALL}
+from keras_convmixer import ConvMixer
+model = ConvMixer(8, 2, 3, 4, input_shape=(16, 16, 3), weights="imagenet")
+print(float(model.get_layer("head").bias[0]))
 """
 
 # The same without the network, which takes seconds to build.
-FIND = """
+FIND = f"""{SMALL}
 import time
 from keras_convmixer.weights.hub import imagenet_file
-from keras_convmixer.variants import VARIANTS
 start = time.monotonic()
 try:
-    print(imagenet_file(VARIANTS["convmixer_768_32"].arguments))
+    print(imagenet_file(VARIANTS["convmixer_8_2"].arguments))
 except OSError as error:
     print(time.monotonic() - start, error)
 """
@@ -41,9 +46,9 @@ except OSError as error:
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
-    """A file like the released one of 768/32, with random weights."""
+    """A file like the released ones, of a small network."""
     path = tmp_path_factory.mktemp("released") / "model.safetensors"
-    tensors = timm_checkpoint(**RELEASED)
+    tensors = timm_checkpoint(classes=1000)
     save_file(tensors, path)
     return path, float(tensors["head.bias"][0])
 
@@ -60,12 +65,23 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_each_released_network_has_its_repository():
+    found = {
+        name: imagenet_repository(VARIANTS[name].arguments)
+        for name in IMAGENET_REPOSITORIES
+    }
+    assert found == IMAGENET_REPOSITORIES
+    assert found["convmixer_768_32"] == "timm/convmixer_768_32.in1k"
+    listed = {n for n, v in VARIANTS.items() if "imagenet" in v.weights}
+    assert set(found) == listed
+
+
 def test_without_a_network_the_error_says_where_to_put_the_file(home, released):
     path, bias = released
     seconds, error = run_command("-c", FIND).stdout.strip().split(" ", 1)
     print(f"offline: {float(seconds):.1f} s")
     assert float(seconds) < 30
-    assert REPOSITORY in error
+    assert SMALL_REPOSITORY in error
     assert "model.safetensors" in error
 
     place = re.search(r"save it as (\S+\.safetensors)", error)[1]
@@ -82,7 +98,7 @@ def test_a_hub_that_never_answers_is_given_up_in_time(home, monkeypatch):
         seconds, error = run_command("-c", FIND).stdout.strip().split(" ", 1)
     print(f"silent hub: {float(seconds):.1f} s")
     assert float(seconds) < 30
-    assert REPOSITORY in error
+    assert SMALL_REPOSITORY in error
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -93,7 +109,9 @@ class Hub(http.server.BaseHTTPRequestHandler):
         super().__init__(*arguments)
 
     def do_HEAD(self):
-        found = self.path == f"/{REPOSITORY}/resolve/main/model.safetensors"
+        found = (
+            self.path == f"/{SMALL_REPOSITORY}/resolve/main/model.safetensors"
+        )
         self.send_response(200 if found else 404)
         self.send_header("X-Repo-Commit", "0" * 40)
         self.send_header("ETag", '"etag"')

@@ -1,6 +1,7 @@
 """The weights in the package."""
 
 import csv
+import hashlib
 import re
 import warnings
 
@@ -13,10 +14,10 @@ from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import RECIPES
 from keras_convmixer.variants import parse_variant, short_form
-from keras_convmixer.weights.shipped import FOLDER, files
+from keras_convmixer.weights.shipped import SHIPPED_FOLDER, shipped_files
 from tests.helpers import shared
 
-SHIPPED = [path.name.split(".")[0] for path in files()]
+SHIPPED = [path.name.split(".")[0] for path in shipped_files()]
 
 
 def build(stem, **options):
@@ -29,9 +30,60 @@ def build(stem, **options):
 
 def card_top1(stem):
     (percent,) = re.findall(
-        r"^\*\*([\d.]+)%\*\*", (FOLDER / f"{stem}.md").read_text(), re.M
+        r"^\*\*([\d.]+)%\*\*", (SHIPPED_FOLDER / f"{stem}.md").read_text(), re.M
     )
     return float(percent) / 100
+
+
+def digest(model):
+    """SHA-256 of the names and values of all weights, however stored."""
+    total = hashlib.sha256()
+    values = {
+        f"{layer.name}/{weight.name}": keras.ops.convert_to_numpy(weight)
+        for layer in model.layers
+        for weight in layer.weights
+    }
+    for name in sorted(values):
+        total.update(name.encode())
+        total.update(values[name].tobytes())
+    return total.hexdigest()
+
+
+def stripes():
+    """Float32 pixels `[3, 32, 32, 3]`: stripes of several widths."""
+    y, x, channel = np.mgrid[:32, :32, :3]
+    return np.stack(
+        [
+            127.5 + 127.5 * np.sin((a * x + b * y) / 10 + 2 * channel)
+            for a, b in ((1, 2), (5, -3), (0, 9))
+        ]
+    ).astype("float32")
+
+
+# Of the weights as they came from the training: their digest, and the
+# probabilities of the classes for each of the stripes.
+KNOWN = {
+    "cifar10-128-8-k7-p2": (
+        "1b4996ad30355d950c85164c27cf9472f873167570e93051d97fe5a0679321f8",
+        """
+        .61791 .00314 .30744 .01579 .00580 .00286 .01429 .00157 .01585 .01535
+        .37786 .01772 .10902 .00897 .00031 .00022 .00821 .00026 .16394 .31348
+        .29006 .02218 .30091 .05203 .04361 .00682 .05197 .02027 .13619 .07596
+        """,
+    )
+}
+
+
+@pytest.mark.parametrize("stem", SHIPPED)
+def test_weights_are_those_that_were_trained(stem):
+    model = build(stem)
+    known_digest, probabilities = KNOWN[stem]
+    assert digest(model) == known_digest
+    np.testing.assert_allclose(
+        model.predict(stripes(), verbose=0),
+        np.float32(probabilities.split()).reshape(-1, 10),
+        atol=1e-4,
+    )
 
 
 def test_the_network_of_the_recipe_is_there():
@@ -41,7 +93,7 @@ def test_the_network_of_the_recipe_is_there():
 
 @pytest.mark.parametrize("stem", SHIPPED)
 def test_card_says_what_the_log_says(stem):
-    with (FOLDER / f"{stem}.csv").open(newline="") as file:
+    with (SHIPPED_FOLDER / f"{stem}.csv").open(newline="") as file:
         best = max(float(row["val_accuracy"]) for row in csv.DictReader(file))
     assert card_top1(stem) == pytest.approx(best, abs=5e-4)
 

@@ -9,8 +9,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from keras_convmixer import ConvMixer
-from keras_convmixer.weights.load import load_weights
+from keras_convmixer.weights import load_weights, save_weights
+from keras_convmixer.weights.safetensors_files import read_safetensors
 from tests.helpers import (
+    OWN,
     ROOT,
     randomize_norms,
     small,
@@ -106,25 +108,28 @@ def write_bfloat16(tensors, path):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
-def test_files_of_keras_load(tmp_path, suffix):
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", OWN])
+def test_files_of_a_trained_model_load(tmp_path, suffix):
     source = small()
     randomize_norms(source)
     source.compile("adam", "sparse_categorical_crossentropy")
     source.fit(images(), np.array([0, 1]), verbose=0)
     path = tmp_path / f"model{suffix}"
-    source.save(path) if suffix == ".keras" else source.save_weights(path)
+    if suffix == OWN:
+        save_weights(source, path)
+    else:
+        source.save(path) if suffix == ".keras" else source.save_weights(path)
     np.testing.assert_array_equal(
         outputs(small(weights=path), images()), outputs(source, images())
     )
 
 
-FORMATS = pytest.mark.parametrize(
-    "suffix", [".safetensors", ".keras", ".weights.h5"]
+WEIGHTS_FILES = pytest.mark.parametrize(
+    "suffix", [".safetensors", ".keras", ".weights.h5", OWN]
 )
 
 
-@FORMATS
+@WEIGHTS_FILES
 def test_other_classes_load_the_trunk_and_say_so(tmp_path, suffix):
     path = source_file(tmp_path, suffix)
     with pytest.warns(UserWarning, match="head is new.*5 classes.*model 7"):
@@ -140,7 +145,7 @@ def test_other_classes_load_the_trunk_and_say_so(tmp_path, suffix):
             np.testing.assert_array_equal(old, new)
 
 
-@FORMATS
+@WEIGHTS_FILES
 def test_without_the_top_the_trunk_loads(tmp_path, suffix):
     path = source_file(tmp_path, suffix)
     whole = small(weights=path)
@@ -159,7 +164,7 @@ def test_a_checkpoint_without_a_head_says_that_the_head_is_new(tmp_path):
         small(weights=tmp_path / "trunk.safetensors")
 
 
-@FORMATS
+@WEIGHTS_FILES
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
 def test_the_stem_adapts_to_the_channels(tmp_path, suffix, channels):
     path = source_file(tmp_path, suffix)
@@ -253,7 +258,7 @@ def test_a_tensor_that_does_not_fit_is_named(checkpoint, damage, tensor):
 @pytest.mark.parametrize(
     "option", [{"dim": 16}, {"depth": 3}, {"kernel_size": 5}, {"patch_size": 2}]
 )
-@FORMATS
+@WEIGHTS_FILES
 def test_weights_of_another_network_are_an_error(tmp_path, suffix, option):
     path = source_file(tmp_path, suffix)
     network = {"dim": 8, "depth": 2, "kernel_size": 3, "patch_size": 4}
@@ -262,8 +267,61 @@ def test_weights_of_another_network_are_an_error(tmp_path, suffix, option):
     assert str(path) in str(error.value)
 
 
-def test_weights_for_another_activation_are_an_error(tmp_path):
-    path = source_file(tmp_path, ".keras")
+def test_saved_weights_are_those_of_the_network_alone(tmp_path):
+    path = tmp_path / "network.safetensors"
+    image = keras.Input((16, 16, 3))
+    front = keras.layers.Conv2D(3, 1)(image)
+    source = small(input_tensor=front, include_top=False)
+    randomize_norms(source)
+    save_weights(source, str(path))
+    with pytest.warns(UserWarning, match="head is new.*has none"):
+        model = small(weights=path)
+    names = set(read_safetensors(path))
+    assert {"stem_conv/kernel", "block_1_pointwise_norm/moving_mean"} < names
+    assert not any(name.startswith("conv2d") for name in names)
+    for name in names:
+        layer, variable = name.split("/")
+        np.testing.assert_array_equal(
+            getattr(model.get_layer(layer), variable),
+            getattr(source.get_layer(layer), variable),
+        )
+    with pytest.raises(ValueError, match=r"end in \.safetensors\. Received"):
+        save_weights(source, tmp_path / "network.h5")
+
+
+@WEIGHTS_FILES
+def test_a_network_inside_another_model_gets_its_weights(tmp_path, suffix):
+    path = source_file(tmp_path, suffix)
+    trunk = small(include_top=False, pooling="avg")
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), trunk, keras.layers.Dense(3)]
+    )
+    own = model.layers[-1].get_weights()
+    load_weights(model, path)
+    expected = small(weights=path, include_top=False).get_weights()
+    for ours, theirs in zip(trunk.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(model.layers[-1].get_weights()[0], own[0])
+
+    save_weights(model, tmp_path / "saved.safetensors")
+    loaded = small(weights=tmp_path / "saved.safetensors", include_top=False)
+    for ours, theirs in zip(loaded.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_names_of_keras_and_timm_in_one_file_are_an_error(tmp_path):
+    tensors = timm_checkpoint()
+    tensors["stem_conv/kernel"] = np.zeros((4, 4, 3, 8), "float32")
+    path = tmp_path / "mixed.safetensors"
+    save_file(tensors, path)
+    message = "mixed.safetensors holds .*'stem_conv/kernel' and 'blocks"
+    with pytest.raises(ValueError, match=message):
+        small(weights=path)
+
+
+@pytest.mark.parametrize("suffix", [".keras", OWN])
+def test_weights_for_another_activation_are_an_error(tmp_path, suffix):
+    path = source_file(tmp_path, suffix)
     with pytest.raises(ValueError, match="'gelu', the model has 'relu'"):
         small(weights=path, activation="relu")
 

@@ -1,6 +1,6 @@
 """Puts a trained network into the package, with its model card and its log.
 
-python -m benchmarks.model_card runs/cifar10_cpu \\
+python -m tools.model_card runs/cifar10_cpu \\
     --command "python train.py --dataset cifar10 --recipe cifar10_cpu"
 """
 
@@ -15,7 +15,8 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 from keras_convmixer.utils.tables import markdown_table
-from keras_convmixer.weights.shipped import FOLDER, SUFFIX
+from keras_convmixer.weights.save import save_weights
+from keras_convmixer.weights.shipped import SHIPPED_FOLDER, SHIPPED_SUFFIX
 
 CARD = """\
 # {network}, {data}
@@ -68,16 +69,21 @@ def ship(args):
     run = RunFolder(args.run)
     config = run.read_config()
     plan = config.plan
-    metrics = json.loads(run.metrics.read_text())
+    metrics = json.loads(run.metrics_path.read_text())
     model = run.trained_model()
     recipe = plan.recipe
     network = short_form(**recipe.network)
     stem = "-".join([plan.source.dataset, *network.split("/")])
-    FOLDER.mkdir(exist_ok=True)
-    model.save_weights(FOLDER / f"{stem}{SUFFIX}")
-    log = FOLDER / f"{stem}.csv"
-    shutil.copyfile(run.history, log)
-    with open(run.history, newline="") as file:
+    SHIPPED_FOLDER.mkdir(exist_ok=True)
+    save_weights(
+        model,
+        SHIPPED_FOLDER / f"{stem}{SHIPPED_SUFFIX}",
+        description=f"{plan.source.dataset}: the weights of {args.command}; "
+        f"see {stem}.md",
+    )
+    log = SHIPPED_FOLDER / f"{stem}.csv"
+    shutil.copyfile(run.history_path, log)
+    with open(run.history_path, newline="") as file:
         rows = [
             {
                 "epoch": 1 + int(row["epoch"]),
@@ -92,7 +98,9 @@ def ship(args):
     pictures = []
     for name, title in PICTURES.items():
         picture = f"{stem}-{name}.png"
-        shutil.copyfile(run.plots / f"{name}.png", FOLDER / picture)
+        shutil.copyfile(
+            run.plots_folder / f"{name}.png", SHIPPED_FOLDER / picture
+        )
         pictures.append(f"![{title}]({picture})")
     card = CARD.format(
         network=f"ConvMixer-{network}",
@@ -115,7 +123,7 @@ def ship(args):
         table=markdown_table(rows),
         pictures="\n\n".join(pictures),
     )
-    (FOLDER / f"{stem}.md").write_text(card)
+    (SHIPPED_FOLDER / f"{stem}.md").write_text(card)
     print(card)
 
 

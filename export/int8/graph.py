@@ -1,0 +1,76 @@
+"""The operators of a TFLite file, as a graph."""
+
+from ..flatbuffer import unpack
+
+
+class Graph:
+    """The operators and tensors of a file with one subgraph.
+
+    Args:
+        contents: The contents of the file.
+
+    Attributes:
+        computed: Names of the tensors that running the file computes, the
+            input first, in order; constants are left out.
+    """
+
+    def __init__(self, contents):
+        from ai_edge_litert import schema_py_generated as schema
+
+        model = unpack(contents)
+        self.graph = model.subgraphs[0]
+        kinds = {
+            value: name for name, value in vars(schema.BuiltinOperator).items()
+        }
+        self.float32 = schema.TensorType.FLOAT32
+        self.kinds = [kinds[code.builtinCode] for code in model.operatorCodes]
+        self.names = [tensor.name.decode() for tensor in self.graph.tensors]
+        self.computed = [self.names[i] for i in self.graph.inputs]
+        for operator in self.graph.operators:
+            self.computed += self.outputs(operator)
+
+    def outputs(self, operator):
+        return [self.names[index] for index in operator.outputs]
+
+    def inputs(self, operator):
+        return [self.names[index] for index in operator.inputs if index >= 0]
+
+    def kind(self, operator):
+        """Such as "CONV_2D"."""
+        return self.kinds[operator.opcodeIndex]
+
+    def rank(self, tensor):
+        return len(self.graph.tensors[self.names.index(tensor)].shape)
+
+    def float_operators(self):
+        """Kinds of the operators that give float32, sorted."""
+        kinds = {
+            self.kind(operator)
+            for operator in self.graph.operators
+            for index in operator.outputs
+            if self.graph.tensors[index].type == self.float32
+        }
+        return sorted(kinds - {"DEQUANTIZE"})
+
+    def behind(self, tensor, until=()):
+        """The operators that a tensor reaches.
+
+        Args:
+            tensor: Its name.
+            until: Kinds of operators to stop in front of.
+        """
+        reached, found = {tensor}, []
+        # The operators of a file are in the order in which they run.
+        for operator in self.graph.operators:
+            if reached.isdisjoint(self.inputs(operator)):
+                continue
+            if self.kind(operator) not in until:
+                found.append(operator)
+                reached.update(self.outputs(operator))
+        return found
+
+    def input_tensors(self):
+        """Names of the tensors that hold the image, up to the first kernel."""
+        (image,) = (self.names[index] for index in self.graph.inputs)
+        moved = self.behind(image, until=("CONV_2D", "DEPTHWISE_CONV_2D"))
+        return [image, *(name for op in moved for name in self.outputs(op))]

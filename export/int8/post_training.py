@@ -1,0 +1,33 @@
+"""int8 files of a model as it was trained."""
+
+from .calibrate import CalibratedFile
+from .fit import fit_to_eight_bits
+from .quantize import quantize_int8
+
+
+def fitted_ranges(inference, images):
+    """Fits an inference model to eight bits.
+
+    Args:
+        inference: An inference model with one group of channels, whose biases
+            change.
+        images: Representative images, in the type that the model's files take.
+
+    Returns:
+        `{layer name: (least, largest)}` of the outputs that have eight bits.
+    """
+    calibrated = CalibratedFile(inference, images)
+    return fit_to_eight_bits(inference, calibrated.layer_ranges(), images)
+
+
+def int8_file(inference, images, layer_ranges, io="uint8"):
+    """The contents of the int8 file of an inference model.
+
+    Args:
+        inference, images: As for `fitted_ranges`.
+        layer_ranges: What it returned. All other ranges are calibrated.
+        io: As for `export.tflite.convert`.
+    """
+    calibrated = CalibratedFile(inference, images, io)
+    calibrated.set_layer_ranges(layer_ranges)
+    return quantize_int8(calibrated, io)

@@ -1,0 +1,185 @@
+"""What stands behind the trunk: the user's own layers, in float32."""
+
+import inspect
+
+import keras
+import numpy as np
+
+from keras_convmixer.inference.front import is_training_only
+from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.graph import Step
+
+# Options of a Keras layer that matter in training only.
+OF_TRAINING = ("_initializer", "_regularizer", "_constraint")
+
+
+class Tail:
+    """The steps behind the trunk, without those that act in training only.
+
+    Args:
+        network: A `keras_convmixer.architecture.Network`.
+    """
+
+    def __init__(self, network):
+        self.start = list(network.trunk.values())[-1]
+        self.steps = []
+        self.output = network.output
+        self.taken_for = {}
+        for step in network.tail:
+            if is_training_only(step.operation):
+                (source,) = step.sources
+                self.taken_for[step] = self.resolve(source)
+            else:
+                self.steps.append(step)
+        self.output = self.resolve(network.output)
+
+    def resolve(self, step):
+        """The step itself, or the one before those that are left out."""
+        return self.taken_for.get(step, step)
+
+    def classifier(self):
+        """The dense layer into which the norm before it can be folded.
+
+        Returns:
+            Its step, if the trunk's output goes to global average pooling,
+            that to a dense layer, and both to nothing else; None otherwise.
+        """
+        pool = self.only_user(self.start)
+        if pool is None or not is_stock(pool, "GlobalAveragePooling2D"):
+            return None
+        dense = self.only_user(pool)
+        if dense is None or not is_stock(dense, "Dense"):
+            return None
+        calls = [s for s in self.steps if s.operation is dense.operation]
+        return dense if len(calls) == 1 else None
+
+    def only_user(self, step):
+        users = [
+            user
+            for user in self.steps
+            if step in map(self.resolve, user.sources)
+        ]
+        return users[0] if len(users) == 1 and step is not self.output else None
+
+    def build(self, x, backend, taken, norm):
+        """Builds the steps on another tensor.
+
+        Args:
+            x: What the trunk gives; where `norm` is given, before that norm.
+            backend: `keras` or `tf_keras`.
+            taken: Names that layers have already.
+            norm: `(scale, shift)` to be folded into the classifier, or None.
+
+        Returns:
+            The tensor that `network.output` gives.
+        """
+        folded = self.classifier() if norm else None
+        results = {self.start: x}
+        copies = {}
+        taken = set(taken)
+        for step in self.steps:
+            args, kwargs = keras.tree.map_structure(
+                lambda leaf: (
+                    results.get(self.resolve(leaf), leaf)
+                    if isinstance(leaf, Step)
+                    else leaf
+                ),
+                (step.args, step.kwargs),
+            )
+            kwargs.pop("training", None)
+            operation = step.operation
+            is_new = id(operation) not in copies
+            if is_new:
+                options = {"use_bias": True} if step is folded else {}
+                copies[id(operation)] = copy_of(
+                    operation,
+                    backend,
+                    name=unique(operation.name, taken),
+                    **options,
+                )
+            copy = copies[id(operation)]
+            results[step] = copy(*args, **kwargs)
+            if is_new and getattr(operation, "weights", []):
+                weights = operation.get_weights()
+                if step is folded:
+                    weights = fold_norm(*norm, *weights)
+                copy.set_weights(weights)
+        return results[self.output]
+
+
+def fold_norm(scale, shift, kernel, bias=0.0):
+    """The weights of a dense layer with the norm before it in them."""
+    kernel = kernel.astype("float64")
+    bias = bias + shift @ kernel
+    return [np.float32(scale[:, None] * kernel), np.float32(bias)]
+
+
+def is_stock(step, kind):
+    """Whether it is a call of that layer of Keras', as it is by default."""
+    layer = step.operation
+    is_it = type(layer) is getattr(keras.layers, kind)
+    return is_it and not getattr(layer, "keepdims", False)
+
+
+def unique(name, taken):
+    """The name, or one with a number; it is taken from now on."""
+    candidate, count = name, 0
+    while candidate in taken:
+        count += 1
+        candidate = f"{name}_{count}"
+    taken.add(candidate)
+    return candidate
+
+
+def copy_of(operation, backend, name, **options):
+    """A new layer of the same kind, in float32.
+
+    Raises:
+        UserError: If it can't be made from its configuration, or not with
+            this backend.
+    """
+    if backend is not keras:
+        return legacy_copy(operation, backend, name, options)
+    try:
+        config = operation.get_config() | {"name": name, **options}
+        if isinstance(operation, keras.Layer):
+            config = in_float32(config)
+        return type(operation).from_config(config)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(
+            f"{operation.name!r} ({type(operation).__name__}) can't be made "
+            f"again from its configuration: {error}"
+        ) from error
+
+
+def in_float32(config):
+    """The configuration of a layer, and of those inside it, in float32."""
+    if isinstance(config, dict):
+        return {
+            key: "float32" if key == "dtype" else in_float32(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, list | tuple):
+        return type(config)(map(in_float32, config))
+    return config
+
+
+def legacy_copy(layer, backend, name, options):
+    """The layer of the same name of `tf_keras`."""
+    kind = getattr(backend.layers, type(layer).__name__, None)
+    stock = getattr(keras.layers, type(layer).__name__, None)
+    if kind is None or type(layer) is not stock:
+        raise UserError(
+            f"{layer.name!r} ({type(layer).__name__}) is no layer that "
+            f"{backend.__name__} has"
+        )
+    allowed = inspect.signature(kind.__init__).parameters
+    config = {
+        key: value
+        for key, value in layer.get_config().items()
+        if key in allowed and not key.endswith(OF_TRAINING)
+    }
+    if "activation" in config and not isinstance(layer, keras.layers.PReLU):
+        # The function, as Keras 2 has other names.
+        config["activation"] = layer.activation
+    return kind(**config | options | {"name": name, "dtype": "float32"})

@@ -1,0 +1,49 @@
+"""What is to be trained, on what, how: all that a training depends on."""
+
+from dataclasses import dataclass
+
+from keras_convmixer.data.source import Source
+from keras_convmixer.training.recipes import Recipe
+from keras_convmixer.utils.checks import (
+    POSITIVE_INTEGER,
+    check_choice,
+    check_limits,
+    integers,
+    limited,
+)
+
+MIXED_PRECISIONS = ("float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a training depends on.
+
+    Attributes:
+        recipe: A `Recipe`.
+        source: The `Source` of the images.
+        seed: Of the weights, the order and the augmentation.
+        weights: What to start from: a name, a file or None.
+        limit_steps: Steps an epoch at most, or None.
+        replicas: Their number; None for all GPUs, or one CPU.
+        freeze: Blocks that stay as they are, with the stem; None for no stem.
+        mixed_precision: "float16", "bfloat16" or None.
+        tensorboard: Whether TensorBoard's logs are written.
+    """
+
+    recipe: Recipe
+    source: Source
+    seed: int = limited(integers(0, 2**32 - 1), default=0)
+    weights: str | None = None
+    limit_steps: int | None = limited(POSITIVE_INTEGER, default=None)
+    replicas: int | None = limited(POSITIVE_INTEGER, default=None)
+    freeze: int | None = limited(integers(0, 1000), default=None)
+    mixed_precision: str | None = None
+    tensorboard: bool = False
+
+    def __post_init__(self):
+        check_limits(self)
+        if self.mixed_precision is not None:
+            check_choice(
+                "mixed_precision", self.mixed_precision, MIXED_PRECISIONS
+            )

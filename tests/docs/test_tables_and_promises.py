@@ -1,0 +1,61 @@
+"""Tables of README and docs are what their commands print; promises have tests.
+
+The commands are `python -m benchmarks.tables` and `convmixer list`.
+"""
+
+import re
+
+import pytest
+
+from benchmarks import tables
+from keras_convmixer import list_variants
+from keras_convmixer.utils.tables import markdown_table
+from tests.helpers import ROOT
+
+
+@pytest.mark.parametrize(
+    ("file", "rows"),
+    [
+        ("README.md", tables.results_table),
+        ("docs/networks.md", list_variants),
+        ("docs/training.md", tables.training_table),
+        ("docs/training.md", tables.pipeline_table),
+        ("docs/quantisation.md", tables.accuracy_table),
+        ("docs/quantisation.md", tables.compression_table),
+        ("docs/benchmarks.md", tables.latency_table),
+        ("docs/benchmarks.md", tables.full_size_table),
+    ],
+)
+def test_the_page_holds_the_table(file, rows):
+    assert markdown_table(rows()) in (ROOT / file).read_text()
+
+
+def test_the_command_prints_every_table(capsys):
+    tables.main()
+    printed = capsys.readouterr().out
+    for rows in (tables.results_table, tables.latency_table):
+        assert markdown_table(rows()) in printed
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("155.944", "156"), ("9.96", "10"), ("2.975", "3.0"), ("0.081", "0.081")],
+)
+def test_milliseconds_have_two_digits(given, shown):
+    assert tables.milliseconds(given) == shown
+
+
+def test_every_promise_names_a_test_that_exists():
+    text = (ROOT / "docs" / "promises.md").read_text()
+    tests = re.findall(r"`(tests/\w+/\w+\.py)::(\w+)`", text)
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(tests) >= len(rows) - 2 * text.count("\n## ") - 1
+    for file, name in tests:
+        assert f"\ndef {name}(" in (ROOT / file).read_text(), name
+
+
+def test_every_link_and_picture_exists():
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+            if not target.startswith("https://"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"

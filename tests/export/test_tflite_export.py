@@ -1,0 +1,216 @@
+"""`export_tflite`: a file from Python, proved before it is there."""
+
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+import export
+from export import AgreementError, export_tflite
+from export.metadata import read_labels
+from keras_convmixer import ConvMixer
+from tests.helpers import interpreter, outputs, run_command
+
+NAMES = ["daisy", "poppy", "rose", "tulip", "violet"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Whose classes differ by so much that no rounding confuses them."""
+    model = ConvMixer(8, 1, 3, 4, input_shape=(16, 16, 3), classes=5)
+    kernel, bias = model.get_layer("head").get_weights()
+    bias[:] = 5, 0, 0, 0, 0
+    model.get_layer("head").set_weights([kernel, bias])
+    return model
+
+
+def test_the_file_is_what_the_result_says(model, images, tmp_path):
+    path = tmp_path / "flowers.tflite"
+    classes = np.zeros(len(images), int)
+    classes[:5] = 1
+    result = export_tflite(
+        model,
+        path,
+        format="float32",
+        labels=NAMES,
+        verification=(images, classes),
+    )
+    measured = outputs(path.read_bytes(), images)
+    expected = model.predict(images, verbose=0)
+    assert result.path == path
+    assert result.bytes == path.stat().st_size
+    assert result.agreement == 1
+    assert result.top1 == 0.75
+    assert result.max_abs_diff == pytest.approx(
+        np.abs(measured - expected).max(), abs=1e-6
+    )
+    assert result.latency_ms["1"] > 0
+    assert read_labels(path) == NAMES
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_labels_the_classes_have_numbers(model, images, tmp_path):
+    path = str(tmp_path / "flowers.tflite")
+    result = export_tflite(model, path, representative_images=images)
+    assert read_labels(path) == ["0", "1", "2", "3", "4"]
+    assert result.top1 is None
+    assert result.agreement == 1
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda images, classes: (np.float32(images), classes),
+        lambda images, classes: (images.tolist(), classes.tolist()),
+        lambda images, classes: (images, classes[:, None]),
+        lambda images, classes: (images, np.eye(5)[classes]),
+    ],
+    ids=["float images", "lists", "a column", "one-hot"],
+)
+def test_images_and_classes_of_every_kind(model, images, tmp_path, kind):
+    classes = np.zeros(len(images), int)
+    classes[:5] = 1
+    result = export_tflite(
+        model,
+        tmp_path / "flowers.tflite",
+        format="float32",
+        verification=kind(images, classes),
+    )
+    assert result.top1 == 0.75
+    assert result.agreement == 1
+
+
+def test_a_file_that_falls_short_is_not_written(images, tmp_path):
+    """Classes that hardly differ, so that eight bits confuse some."""
+    model = ConvMixer(8, 1, 3, 4, input_shape=(16, 16, 3), classes=5)
+    kernel, bias = model.get_layer("head").get_weights()
+    kernel[:] = kernel[:, :1] + 1e-5 * kernel
+    features = keras.Model(model.input, model.get_layer("head").input)
+    bias = -features.predict(images, verbose=0).mean(0) @ kernel
+    model.get_layer("head").set_weights([kernel, bias])
+    path = tmp_path / "flowers.tflite"
+    path.write_text("the last one")
+    with pytest.raises(
+        AgreementError, match="less than min_agreement"
+    ) as error:
+        export_tflite(model, path, representative_images=images)
+    assert not isinstance(error.value, ValueError)
+    assert error.value.result.agreement < 0.98
+    assert path.read_text() == "the last one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_printed(model, images, tmp_path, capfd):
+    path = tmp_path / "flowers.tflite"
+    options = {"format": "int8", "representative_images": images}
+    export_tflite(model, path, **options)
+    assert capfd.readouterr() == ("", "")
+    export_tflite(model, path, **options, verbose=True)
+    assert "20/20" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"classifier_activation": None}, "logits"),
+        ({"include_top": False, "pooling": "avg"}, "features"),
+        ({"include_preprocessing": False}, "probabilities"),
+    ],
+)
+def test_networks_of_every_end(images, tmp_path, options, name):
+    model = ConvMixer(8, 1, 3, 4, input_shape=(16, 16, 3), classes=5, **options)
+    path = tmp_path / "network.tflite"
+    pixels = images / 255 if "include_preprocessing" in options else images
+    result = export_tflite(
+        model, path, format="float32", verification=(pixels, None)
+    )
+    assert result.agreement == (None if name == "features" else 1)
+    assert result.max_abs_diff < 1e-4
+    runner = interpreter(path.read_bytes()).get_signature_runner()
+    assert list(runner.get_output_details()) == [name]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"path": "flowers.lite"}, "must be a file that ends in .tflite"),
+        ({"path": "nowhere/flowers.tflite"}, "There is no nowhere"),
+        ({"format": "int4"}, "format must be one of"),
+        ({"format": "float16", "io": "int8"}, "io 'int8' needs the format"),
+        ({"labels": NAMES[:2]}, "must be 5 names, one for each output"),
+        ({"labels": "daisy"}, "must be 5 names, one for each output"),
+        ({"labels": [*NAMES[:4], "a\nb"]}, "names of one line each"),
+        ({"labels": [*NAMES[:4], ""]}, "names of one line each"),
+        ({"labels": range(5)}, "names of one line each"),
+        ({"min_agreement": 98}, "min_agreement must be from 0 to 1"),
+        ({"verification": None}, "verification must be (images, labels)"),
+        (
+            {"verification": np.zeros(3)},
+            "verification must be (images, labels)",
+        ),
+        ({"verification": (np.zeros((2, 8, 8, 3)), None)}, "(2, 8, 8, 3)"),
+        ({"verification": (np.ones((2, 16, 16, 3)), None)}, "from 0 to 255"),
+        ({"verification": (np.eye(16), [1])}, "must be images of shape"),
+        ({"verification_labels": [1, 2]}, "one class for each of the 20"),
+        ({"representative_images": None}, "representative_images must be"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_said_before_any_work(
+    model, images, tmp_path, monkeypatch, change, words
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = {
+        "path": "flowers.tflite",
+        "labels": NAMES,
+        "representative_images": images,
+        "verification": (images, change.pop("verification_labels", None)),
+    }
+    if "verification" in change and change["verification"] is None:
+        arguments["representative_images"] = None
+    with pytest.raises(export.tflite_export.UserError) as error:
+        export_tflite(model, **{**arguments, **change})
+    assert words in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_probability_has_one_label(images, tmp_path):
+    model = ConvMixer(
+        *(8, 1, 3, 4),
+        input_shape=(16, 16, 3),
+        classes=1,
+        classifier_activation="sigmoid",
+    )
+    path = tmp_path / "is_it.tflite"
+    options = {"representative_images": images, "format": "float32"}
+    with pytest.raises(ValueError, match="give its name alone"):
+        export_tflite(model, path, labels=["no", "yes"], **options)
+    export_tflite(model, path, labels=["yes"], **options)
+    assert read_labels(path) == ["yes"]
+
+
+def test_the_example_runs(model, images, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {
+        "export_tflite": export_tflite,
+        "model": model,
+        "train_images": images,
+        "test_images": images,
+        "test_labels": np.zeros(len(images), int),
+        "names": NAMES,
+    }
+    (example,) = export_tflite.__doc__.split("Example:\n")[1:]
+    exec(textwrap.dedent(example), names)
+    assert capsys.readouterr().out.endswith("top-1 100.00%\n")
+    assert (tmp_path / "flowers.tflite").is_file()
+
+
+def test_importing_the_package_imports_no_keras():
+    done = run_command(
+        "-c",
+        "import sys, export\n"
+        "assert 'export_tflite' in dir(export)\n"
+        "print({'keras', 'tensorflow', 'numpy'} & set(sys.modules))",
+    )
+    assert done.stdout.strip() == "set()"
