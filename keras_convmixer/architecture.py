@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.graph import flatten, leaf_layers
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -82,6 +81,8 @@ def trunk_layers(model):
     Raises:
         ValueError: If there is no ConvMixer in the model, or more than one.
     """
+    from keras_convmixer.utils.graph import leaf_layers
+
     layers = leaf_layers(model)
     stems = [layer for layer in layers if layer.name.endswith(STEM[0])]
     if len(stems) > 1:
@@ -165,6 +166,8 @@ def read_network(model):
         ValueError: If there is no ConvMixer in the model, or more than one,
             or it is not as `ConvMixer` built it. It names the layer.
     """
+    from keras_convmixer.utils.graph import flatten
+
     layers = trunk_layers(model)
     steps, output = flatten(model)
     network = architecture(model)
