@@ -1,6 +1,6 @@
 """TFLite files: the inference model in four number formats."""
 
-from keras_convmixer.inference.reparameterize import reparameterize
+from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError, check_choice
 
 from . import IO, TFLITE_FORMATS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from keras_convmixer.inference.reparameterize import reparameterize
+from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError
 
 from ..interface import (
