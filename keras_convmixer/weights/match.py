@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_convmixer.architecture import trunk_layers
-
 
 @dataclass
 class Match:
@@ -124,7 +122,9 @@ def own_layers(model):
         as for `trunk_layers`. A head is among them if it is right behind the
         pooled features.
     """
-    from keras_convmixer.utils.graph import leaf_layers  # Needs Keras.
+    # They need Keras, for which no command waits to refuse a mistake.
+    from keras_convmixer.architecture import trunk_layers
+    from keras_convmixer.utils.graph import leaf_layers
 
     layers = {
         role: layer

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from keras_convmixer.architecture import architecture
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import replacing
 from keras_convmixer.weights.keras_files import KERAS_NAMES
@@ -34,6 +33,8 @@ def save_weights(model, path, description=""):
     """
     from keras import ops
     from safetensors.numpy import save_file
+
+    from keras_convmixer.architecture import architecture
 
     path = Path(path)
     if path.suffix != ".safetensors":
