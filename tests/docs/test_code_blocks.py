@@ -203,6 +203,37 @@ def take(program, arguments, monkeypatch):
             program.main(arguments)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "convmixer trian",
+        "convmixer train --epoch 3",
+        "convmixer list --all",
+        "python -m export runs/digits --epochs 3",
+        "python -m benchmarks.training 256/8/k5/p2@32 --replica 2",
+        "python -m pytest tests/no_such_test.py",
+        "pip install '.[exports]'",
+        "pip install -r no_such_file.txt",
+        "npm ci --prefix no_such_folder",
+        "no_such_program",
+    ],
+)
+def test_a_command_that_does_not_exist_is_found_out(line, monkeypatch):
+    (command,) = commands_of(line)
+    with pytest.raises((AssertionError, KeyError, SystemExit)):
+        module, arguments = program_of(command)
+        take(importlib.import_module(module), arguments, monkeypatch)
+
+
+def test_a_block_is_left_out_for_a_reason_only(tmp_path):
+    page = tmp_path / "page.md"
+    block = "```python\n1 / 0\n```\n"
+    page.write_text(
+        f"<!-- not run: -->\n{block}<!-- not run: no hub -->\n{block}"
+    )
+    assert [block.runs for block in blocks_of(page)] == [True, False]
+
+
 def program_of(command):
     """What a command line calls.
 
