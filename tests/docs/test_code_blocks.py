@@ -171,7 +171,7 @@ def test_shell_commands_are_taken(block, here, monkeypatch, capsys):
             assert not exit_status(EXECUTED[module], arguments)
             assert capsys.readouterr().out
         elif module:
-            take(importlib.import_module(module), arguments, monkeypatch)
+            take(module, arguments, monkeypatch)
 
 
 def exit_status(main, arguments):
@@ -186,8 +186,9 @@ class ParsedError(Exception):
     """Raised in place of what a program does after it took its arguments."""
 
 
-def take(program, arguments, monkeypatch):
+def take(module, arguments, monkeypatch):
     """Asserts that a program takes its arguments."""
+    program = importlib.import_module(module)
     if hasattr(program, "parse_arguments"):
         program.parse_arguments(arguments)
         return
@@ -221,8 +222,7 @@ def take(program, arguments, monkeypatch):
 def test_a_command_that_does_not_exist_is_found_out(line, monkeypatch):
     (command,) = commands_of(line)
     with pytest.raises((AssertionError, KeyError, SystemExit)):
-        module, arguments = program_of(command)
-        take(importlib.import_module(module), arguments, monkeypatch)
+        take(*program_of(command), monkeypatch)
 
 
 def test_a_block_is_left_out_for_a_reason_only(tmp_path):
