@@ -50,7 +50,7 @@ def measure(run):
     from export.runtime import TFLiteFile
     from export.tflite import convert
     from keras_convmixer.data.image_data import as_arrays
-    from keras_convmixer.inference.reparameterize import reparameterize
+    from keras_convmixer.inference import reparameterize
 
     model, _, data = run.read()
     reference = Reference.of_arrays(model, *as_arrays(data.held_out))

@@ -17,7 +17,7 @@ from keras_convmixer.utils.commands import (
 
 MAPS = ((32, 512), (16, 1024))
 KERNEL_SIZES = (7, 9)
-FORMATS = ("float32", "int8")
+DEPTHWISE_FORMATS = ("float32", "int8")
 
 
 def parse_arguments(arguments=None):
@@ -42,7 +42,7 @@ def main(arguments=None):
             row
             for side, channels in MAPS
             for kernel_size in KERNEL_SIZES
-            for format in FORMATS
+            for format in DEPTHWISE_FORMATS
             for row in benchmark(
                 side, channels, kernel_size, format, args.rounds
             )

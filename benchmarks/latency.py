@@ -5,8 +5,8 @@ python -m benchmarks.latency convmixer_768_32 --implementations ours \\
     --formats float32 int8 --threads 1
 
 Latency is that of one image, in milliseconds. Every file is written by a
-process of its own, whose peak memory is measured; then everything that one
-number of threads runs is timed in one process, in turns.
+process of its own, whose peak memory is measured. For each number of threads
+everything is timed in turns, PyTorch in a process of its own.
 """
 
 import importlib.util
@@ -14,7 +14,11 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import RESULTS, measure_networks
+from benchmarks.measure import (
+    RESULTS,
+    interleaved_processes,
+    measure_networks,
+)
 from export.memory import peak_megabytes
 from keras_convmixer.utils.commands import (
     Parser,
@@ -25,7 +29,7 @@ from keras_convmixer.utils.commands import (
 )
 
 IMPLEMENTATIONS = ("stock", "ours", "tensorflow", "pytorch")
-FORMATS = ("float32", "float16", "dynamic", "int8")
+LATENCY_FORMATS = ("float32", "float16", "dynamic", "int8")
 MATRIX_PRODUCT = ("matrix product", "float32")
 
 
@@ -39,10 +43,12 @@ def parse_arguments(arguments=None):
         "networks",
         nargs="+",
         metavar="NETWORK",
-        help="a name of `python -m keras_convmixer`, or "
+        help="a name of `python -m keras_convmixer list`, or "
         "DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION][@SIZE]",
     )
-    add("--formats", nargs="+", choices=FORMATS, default=FORMATS)
+    add(
+        "--formats", nargs="+", choices=LATENCY_FORMATS, default=LATENCY_FORMATS
+    )
     add(
         "--implementations",
         nargs="+",
@@ -72,16 +78,19 @@ def benchmark(variant, args):
     """The rows of one network."""
     with tempfile.TemporaryDirectory() as folder:
         files = write_files(variant, args, Path(folder))
-        others = [
-            name
-            for name, module in (("tensorflow", "keras"), ("pytorch", "torch"))
-            if name in args.implementations and importlib.util.find_spec(module)
-        ]
+        with_tensorflow = "tensorflow" in args.implementations
+        with_pytorch = (
+            "pytorch" in args.implementations
+            and importlib.util.find_spec("torch") is not None
+        )
         rows = []
         for threads in args.threads:
-            results = in_new_process(
-                measure, variant, files, others, threads, args.rounds
-            )
+            builders = [
+                (tensorflow_runs, (variant, files, with_tensorflow, threads))
+            ]
+            if with_pytorch:
+                builders.append((pytorch_runs, (variant, threads)))
+            results = interleaved_processes(builders, threads, args.rounds)
             rows += table(variant, files, results, threads)
     return rows
 
@@ -126,17 +135,13 @@ def write_file(variant, implementation, format, image_count, path):
     return peak_megabytes()
 
 
-def measure(variant, files, others, threads, rounds):
-    """Turns, by implementation and format, and the matrix product's."""
+def tensorflow_runs(variant, files, with_tensorflow, threads):
+    """Functions by implementation and format; the matrix product's last."""
     quiet_tensorflow()
     import tensorflow as tf
 
-    from benchmarks.measure import interleaved, tflite_run
-    from benchmarks.networks import (
-        matrix_product,
-        pytorch_network,
-        tensorflow_network,
-    )
+    from benchmarks.measure import tflite_run
+    from benchmarks.networks import matrix_product, tensorflow_network
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -144,12 +149,17 @@ def measure(variant, files, others, threads, rounds):
         key: tflite_run(path.read_bytes(), threads)
         for key, (path, _) in files.items()
     }
-    if "tensorflow" in others:
+    if with_tensorflow:
         runs["tensorflow", "float32"] = tensorflow_network(variant)
-    if "pytorch" in others:
-        runs["pytorch", "float32"] = pytorch_network(variant, threads)
     runs[MATRIX_PRODUCT] = matrix_product(variant)
-    return interleaved(runs, threads, rounds)
+    return runs
+
+
+def pytorch_runs(variant, threads):
+    """The same of PyTorch."""
+    from benchmarks.networks import pytorch_network
+
+    return {("pytorch", "float32"): pytorch_network(variant, threads)}
 
 
 def table(variant, files, results, threads):

@@ -1,5 +1,6 @@
 """Interleaved timing, and results as CSV with the machine's description."""
 
+import contextlib
 import csv
 import os
 import platform
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_convmixer.utils.commands import new_process
 from keras_convmixer.utils.tables import markdown_table
 
 RESULTS = Path(__file__).parent / "results"
@@ -51,24 +53,72 @@ def interleaved(runs, threads, rounds):
     Returns:
         For each name a list of turns, each a list of seconds.
     """
+    return in_rounds(lambda: round_of_turns(runs, threads), rounds)
+
+
+def interleaved_processes(builders, threads, rounds):
+    """The same for functions that must not be in one process.
+
+    PyTorch and TensorFlow, for instance, can crash each other.
+
+    Args:
+        builders: List of `(function, arguments)`, at the top of a module. Each
+            is called in a process of its own and returns functions by name.
+        threads, rounds: As for `interleaved`.
+    """
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(new_process(_build, *builder))
+            for builder in builders
+        ]
+
+        def all_turns():
+            turns = {}
+            for process in processes:
+                turns |= process.submit(_turns_of_built, threads).result()
+            return turns
+
+        return in_rounds(all_turns, rounds)
+
+
+def in_rounds(all_turns, rounds):
+    """Lists of what `all_turns` returns by name, with a progress bar."""
     import keras
 
-    clock = time.process_time if threads == 1 else time.perf_counter
-    times = {name: [] for name in runs}
+    times = {}
     progress = keras.utils.Progbar(rounds, unit_name="round")
     for _ in range(rounds):
-        for name, run in runs.items():
-            run()
-            turn, end = [], time.perf_counter() + TURN_SECONDS
-            while True:
-                start = clock()
-                run()
-                turn.append(clock() - start)
-                if time.perf_counter() > end:
-                    break
-            times[name].append(turn)
+        for name, turn in all_turns().items():
+            times.setdefault(name, []).append(turn)
         progress.add(1)
     return times
+
+
+def round_of_turns(runs, threads):
+    """Times of one turn of each function, by its name."""
+    clock = time.process_time if threads == 1 else time.perf_counter
+    turns = {}
+    for name, run in runs.items():
+        run()
+        turns[name], end = [], time.perf_counter() + TURN_SECONDS
+        while True:
+            start = clock()
+            run()
+            turns[name].append(clock() - start)
+            if time.perf_counter() > end:
+                break
+    return turns
+
+
+_built = {}  # The functions of a process of `interleaved_processes`.
+
+
+def _build(function, arguments):
+    _built.update(function(*arguments))
+
+
+def _turns_of_built(threads):
+    return round_of_turns(_built, threads)
 
 
 def spread(turns):

@@ -19,7 +19,7 @@ from keras_convmixer.utils.commands import (
 
 BATCH_SIZE = 128
 CLASSES = 10
-SECONDS = 10
+MEASURED_SECONDS = 10
 
 
 def main(arguments=None):
@@ -87,7 +87,7 @@ def images_a_second(data, augmentation):
     for _ in range(2 * steps):
         next(iterator)
     count, start = 0, time.perf_counter()
-    while time.perf_counter() < start + SECONDS:
+    while time.perf_counter() < start + MEASURED_SECONDS:
         next(iterator)
         count += BATCH_SIZE
     return round(count / (time.perf_counter() - start))

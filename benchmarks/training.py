@@ -2,7 +2,8 @@
 
 python -m benchmarks.training 256/8/k5/p2@32 128/8/k7/p2@32
 
-A step is AdamW's on one batch that is in memory, with all cores. Stock Keras
+A step is AdamW's on one batch that is in memory, with all cores. Each
+implementation has a process of its own; they take turns. Stock Keras
 is the model that `ConvMixer` builds, as the keras.io example trains it; ours
 is what `train.py` trains in its place, on one replica and, with `--replicas`,
 on several that share the batch; PyTorch's is channels last, and left out where
@@ -11,9 +12,14 @@ it is not installed.
 
 import importlib.util
 import os
+from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import RESULTS, measure_networks
+from benchmarks.measure import (
+    RESULTS,
+    interleaved_processes,
+    measure_networks,
+)
 from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
@@ -32,34 +38,26 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from keras_convmixer.training.devices import distribute
-
-        # The most first, since a CPU that was used can't be divided.
-        devices = {
-            count: distribute(count, args.batch_size)
-            for count in sorted({args.replicas, 1}, reverse=True)
-        }
         measure_networks(
-            args.networks,
-            lambda variant: benchmark(
-                variant, args.batch_size, args.rounds, devices
-            ),
-            args.output,
+            args.networks, partial(benchmark, args=args), args.output
         )
 
 
-def benchmark(variant, batch_size, rounds, devices):
-    """The rows of one network; `devices` by the number of replicas."""
-    from benchmarks.measure import interleaved, spread, times_as_fast
-    from keras_convmixer.training.devices import Devices
+def benchmark(variant, args):
+    """The rows of one network."""
+    from benchmarks.measure import spread, times_as_fast
 
-    steps = {"stock": keras_step(variant, batch_size, Devices([]))}
-    for count in sorted(devices):
-        name = f"ours, {count} replicas" if count > 1 else "ours"
-        steps[name] = keras_step(variant, batch_size, devices[count])
+    batch_size = args.batch_size
+    builders = [
+        (keras_step, ("stock", variant, batch_size, None)),
+        *(
+            (keras_step, (our_name(count), variant, batch_size, count))
+            for count in sorted({1, args.replicas})
+        ),
+    ]
     if importlib.util.find_spec("torch"):
-        steps["pytorch"] = pytorch_step(variant, batch_size)
-    times = interleaved(steps, os.cpu_count(), rounds)
+        builders.append((pytorch_step, (variant, batch_size)))
+    times = interleaved_processes(builders, os.cpu_count(), args.rounds)
     return [
         {
             "implementation": name,
@@ -77,15 +75,29 @@ def benchmark(variant, batch_size, rounds, devices):
     ]
 
 
-def keras_step(variant, batch_size, devices):
-    """A function that does one step."""
+def our_name(replicas):
+    return f"ours, {replicas} replicas" if replicas > 1 else "ours"
+
+
+def keras_step(name, variant, batch_size, replicas):
+    """A function that does one step, by its name.
+
+    Args:
+        name: Of the implementation.
+        variant: A `Variant`.
+        batch_size: Images a step.
+        replicas: Number of ours; None for stock Keras.
+    """
+    quiet_tensorflow()
     import keras
     import numpy as np
 
     from benchmarks.networks import random_images, random_model
     from keras_convmixer.training.compile import compile_for_training
+    from keras_convmixer.training.devices import Devices, distribute
     from keras_convmixer.training.recipes import CIFAR10
 
+    devices = distribute(replicas, batch_size) if replicas else Devices([])
     with devices.scope():
         model = devices.prepare(random_model(variant))
         compile_for_training(model, CIFAR10, total_steps=10**6)
@@ -95,11 +107,11 @@ def keras_step(variant, batch_size, devices):
     labels = keras.utils.to_categorical(
         np.arange(count) % variant.classes, variant.classes
     )
-    return lambda: model.train_on_batch(images, labels)
+    return {name: lambda: model.train_on_batch(images, labels)}
 
 
 def pytorch_step(variant, batch_size):
-    """A function that does one step."""
+    """The same of PyTorch."""
     import torch
 
     from benchmarks.networks import pytorch_model
@@ -118,7 +130,7 @@ def pytorch_step(variant, batch_size):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
-    return step
+    return {"pytorch": step}
 
 
 if __name__ == "__main__":

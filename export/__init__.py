@@ -14,6 +14,7 @@ TFLITE_FORMATS = ("float32", "float16", "dynamic", "int8")
 DEFAULT_FORMATS = ("saved_model", *TFLITE_FORMATS)
 FORMATS = (*DEFAULT_FORMATS, "int8_qat")
 IO = ("uint8", "int8")
+QAT_EPOCHS = 5
 
 
 def __getattr__(name):

@@ -2,7 +2,6 @@
 
 import collections
 import os
-import time
 from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError
@@ -61,21 +60,18 @@ def benchmark(path, threads, seconds):
 
     Returns:
         One row of the table. The memory is by how much the peak of the
-        process grew; a partition is a part of the graph that a delegate runs.
+        process grew, None on Windows; a partition is a part of the graph
+        that a delegate runs.
     """
     import numpy as np
 
-    from .runtime import TFLiteFile
+    from .runtime import TFLiteFile, timings
 
     empty = peak_megabytes()
     file = TFLiteFile(path, threads)
-    image = np.zeros((1, *file.image_size, 3), "uint8")
-    file(image)
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        file(image)
-        times.append(1000 * (time.perf_counter() - start))
+    image = np.zeros((1, *file.image_size, file.channels), file.image_type)
+    times = timings(file, image, seconds)
+    grown = None if empty is None else peak_megabytes() - empty
     operators = collections.Counter(file.operators())
     partitions = operators.pop("DELEGATE", 0)
     return {
@@ -84,7 +80,7 @@ def benchmark(path, threads, seconds):
         "threads": threads,
         "median ms": f"{np.median(times):.2f}",
         "p90 ms": f"{np.percentile(times, 90):.2f}",
-        "memory MB": peak_megabytes() - empty,
+        "memory MB": grown,
         "partitions": partitions,
         "operators": ", ".join(
             f"{count} {name}" for name, count in operators.most_common()

@@ -33,6 +33,11 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
+        if args.file.suffix not in SUFFIXES or not args.file.is_file():
+            raise UserError(
+                f"FILE must be a file that ends in {' or '.join(SUFFIXES)}. "
+                f"Received: {args.file}"
+            )
         quiet_tensorflow()
         size, run, labels = load(args.file, args.threads)
 
@@ -50,7 +55,7 @@ def load(path, threads=None):
     """A trained model, or an exported file, ready to run.
 
     Args:
-        path: A `.tflite` that `export` wrote, or a `best.keras`.
+        path: A `.tflite` that `export` wrote, or the `best.keras` of a run.
         threads: How many a TFLite file runs with; None for all cores.
 
     Returns:
@@ -59,13 +64,13 @@ def load(path, threads=None):
         the names of the classes.
 
     Raises:
-        ValueError: If it is something else, or its images are not square.
+        UserError: If it is something else, or its images are not square.
+
+    Example:
+        size, run, labels = load("digits_int8.tflite")
+        print(classify("photo.jpg", size, run, labels, top=5))
     """
-    if path.suffix not in SUFFIXES or not path.is_file():
-        raise UserError(
-            f"FILE must be a file that ends in {' or '.join(SUFFIXES)}. "
-            f"Received: {path}"
-        )
+    path = Path(path)
     if path.suffix == ".keras":
         from keras_convmixer.training.run_folder import RunFolder
 

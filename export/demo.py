@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import json
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from keras_convmixer.utils.files import replacing, write_json
 from . import FORMATS
 
 PAGE = Path(__file__).with_name("page")
-PACKAGE = PAGE / "node_modules" / "@mediapipe" / "tasks-vision"
+PACKAGE = "@mediapipe/tasks-vision"
 PAGE_FILES = ("index.html", "style.css", "app.js")
 
 
@@ -60,27 +61,45 @@ def write_demo(run):
         run: A `RunFolder` with an `export` folder.
 
     Raises:
-        ValueError: If the run is not exported, or the page's packages are
-            not installed.
+        UserError: If the run is not exported, or the page's package is not
+            installed.
     """
     models = exported_models(run)
     if not models:
         raise UserError(f"{run.path} is not exported: it has no .tflite file")
-    if not PACKAGE.is_dir():
-        raise UserError(
-            f"the page's packages are missing: run `npm ci --prefix {PAGE}`"
-        )
+    package = find_package()
     with replacing(run.path / "demo") as folder:
         folder.mkdir()
         for name in PAGE_FILES:
             shutil.copy(PAGE / name, folder)
         vendor = folder / "vendor"
-        shutil.copytree(PACKAGE / "wasm", vendor / "wasm")
-        shutil.copy(PACKAGE / "vision_bundle.mjs", vendor)
+        shutil.copytree(package / "wasm", vendor / "wasm")
+        shutil.copy(package / "vision_bundle.mjs", vendor)
         for model in models:
             shutil.copy(run.export_folder / model["file"], folder)
         write_json(folder / "files.json", models)
     return run.path / "demo"
+
+
+def find_package():
+    """The folder of MediaPipe's package for the web.
+
+    It is looked for in the page's folder, where `npm ci` puts it in a
+    checkout, and in the current one: an installed package is no place to
+    install into.
+
+    Raises:
+        UserError: If it is in neither.
+    """
+    for folder in (PAGE, Path.cwd()):
+        package = folder / "node_modules" / PACKAGE
+        if package.is_dir():
+            return package
+    needed = json.loads((PAGE / "package.json").read_text())["dependencies"]
+    raise UserError(
+        f"the page needs {PACKAGE}: run `npm install --no-save --prefix . "
+        f"{PACKAGE}@{needed[PACKAGE]}` in this folder"
+    )
 
 
 def exported_models(run):

@@ -1,6 +1,7 @@
 """Exported files as functions, whatever their numbers inside."""
 
 import os
+import time
 
 import numpy as np
 
@@ -92,3 +93,23 @@ def saved_model(path):
     serve = model.signatures["serving_default"]
     (name,) = serve.structured_outputs
     return lambda image: serve(image=tf.constant(image))[name].numpy()
+
+
+def timings(run, image, seconds):
+    """Milliseconds of each of some runs, one after the other.
+
+    Args:
+        run: A function of an image.
+        image: The image.
+        seconds: How long to go on, about; five runs are the least.
+
+    Returns:
+        A list of float.
+    """
+    run(image)  # The first call allocates.
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        start = time.perf_counter()
+        run(image)
+        times.append(1000 * (time.perf_counter() - start))
+    return times

@@ -11,7 +11,7 @@ def write_saved_model(model, path):
     loads it.
 
     Args:
-        model: A model that `ConvMixer` built.
+        model: A model that `ConvMixer` built, or one that has it inside.
         path: The folder to write.
     """
     serving = device_model(model, input_type(model))

@@ -1,6 +1,6 @@
 """TFLite files: the inference model in four number formats."""
 
-from keras_convmixer.inference.reparameterize import reparameterize
+from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError, check_choice
 
 from . import IO, TFLITE_FORMATS
@@ -24,11 +24,14 @@ def convert(model, format, representative_images=None, io="uint8"):
     takes float32 images, normalised. Only TFLite's builtin operators occur.
 
     Args:
-        model: A model that `ConvMixer` built, with a fixed input size.
+        model: A model that `ConvMixer` built, or one that has it inside, with
+            layers of your own behind it (see `reparameterize`); of a fixed
+            input size.
         format: "float32"; "float16", weights of half the size; "dynamic",
-            pointwise convolutions and classifier in int8 with ranges found
+            pointwise convolutions and dense layers in int8 with ranges found
             while running, all else in float32; "int8", all integer up to the
-            last feature map.
+            last feature map, behind it float32 with int8 weights of the dense
+            layers.
         representative_images: For "int8" only: images as the model takes
             them, `[N, height, width, channels]`, from which the ranges of the
             activations are taken.
@@ -40,7 +43,12 @@ def convert(model, format, representative_images=None, io="uint8"):
         The contents of the file, `bytes`.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is not as above, or the model has a layer
+            that is not understood.
+
+    Example:
+        contents = convert(model, "int8", train_images[:200])
+        Path("flowers.tflite").write_bytes(contents)
     """
     check_choice("format", format, TFLITE_FORMATS)
     check_choice("io", io, IO)

@@ -12,7 +12,7 @@ from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.files import replacing
 
 from . import IO, TFLITE_FORMATS
-from .interface import input_type, output_name
+from .interface import check_model, input_type, output_name
 from .metadata import add_metadata, check_labels
 from .reference import Reference
 from .tflite import convert
@@ -103,6 +103,7 @@ def export_tflite(
         raise UserError(
             f"min_agreement must be from 0 to 1. Received: {min_agreement!r}"
         )
+    check_model(model)
     labels = check_labels(labels, model.output_shape[-1], output_name(model))
     if representative_images is not None:
         representative_images = as_input(

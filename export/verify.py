@@ -1,14 +1,13 @@
 """Every file that was written is run on real images and compared."""
 
 import statistics
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from .runtime import TFLiteFile, saved_model
+from .runtime import TFLiteFile, saved_model, timings
 
 TIMED_SECONDS = 0.5
 
@@ -112,13 +111,7 @@ def compare(path, format, run, reference, run_single=None, aware=None):
 
 def latency(run, image):
     """Median milliseconds of a run, over about `TIMED_SECONDS`."""
-    run(image)  # The first call allocates.
-    times, end = [], time.perf_counter() + TIMED_SECONDS
-    while len(times) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        run(image)
-        times.append(time.perf_counter() - start)
-    return round(1000 * statistics.median(times), 3)
+    return round(statistics.median(timings(run, image, TIMED_SECONDS)), 3)
 
 
 def size(path):

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import keras
+
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten, leaf_layers
 
@@ -19,6 +21,7 @@ BLOCK = (
     "pointwise_activation",
     "pointwise_norm",
 )
+TRUNK_NAME = rf"{'|'.join(STEM)}|block_\d+_({'|'.join(BLOCK)})"
 KINDS = {
     "conv": "Conv2D",
     "depthwise": "DepthwiseConv2D",
@@ -43,7 +46,7 @@ OPTIONS = {
         "strides": (1, 1),
         "groups": 1,
     },
-    "norm": {"center": True, "scale": True},
+    "norm": {"axis": -1, "center": True, "scale": True},
 }
 
 
@@ -76,42 +79,33 @@ def trunk_layers(model):
         model: A model that `ConvMixer` built, or one that has it inside.
 
     Returns:
-        `{role: layer}`, in order; the role is the layer's name without what
-        all of them may have in front, like "block_0_depthwise_norm".
+        `{name: layer}`, in order, like "block_0_depthwise_norm".
 
     Raises:
         ValueError: If there is no ConvMixer in the model, or more than one.
     """
-    layers = leaf_layers(model)
-    stems = [layer for layer in layers if layer.name.endswith(STEM[0])]
-    if len(stems) > 1:
+    layers = [
+        layer
+        for layer in leaf_layers(model)
+        if re.fullmatch(TRUNK_NAME, layer.name)
+    ]
+    named = {layer.name: layer for layer in layers}
+    if len(named) < len(layers):
         raise UserError(
             "model must have one ConvMixer in it. Received: "
-            f"{model.name!r} with {[stem.name for stem in stems]}"
+            f"{model.name!r} with several"
         )
-    prefix = stems[0].name.removesuffix(STEM[0]) if stems else ""
-    named = {
-        layer.name.removeprefix(prefix): layer
-        for layer in layers
-        if layer.name.startswith(prefix)
-    }
-    block = rf"block_\d+_({'|'.join(BLOCK)})"
-    count = sum(bool(re.fullmatch(r"block_\d+_add", name)) for name in named)
-    roles = trunk_roles(max(count, 1))
-    for role in roles:
-        if role not in named or not has_kind(named[role], role):
+    depth = sum(name.endswith("_add") for name in named)
+    roles = trunk_roles(max(depth, 1))
+    for role in (*roles, *(name for name in named if name not in roles)):
+        kind = getattr(keras.layers, KINDS[role.rpartition("_")[2]])
+        is_there = role in roles and isinstance(named.get(role), kind)
+        if not is_there:
             raise UserError(
                 "model must be one that keras_convmixer.ConvMixer built, or "
                 f"have one inside. Received: {model.name!r}, whose layer "
-                f"{prefix + role!r} is missing or of another kind"
+                f"{role!r} is missing, in excess or of another kind"
             )
-    extra = [
-        name
-        for name in named
-        if re.fullmatch(block, name) and name not in roles
-    ]
-    if extra:
-        raise UserError(f"model has layers of no whole block: {extra}")
     return {role: named[role] for role in roles}
 
 
@@ -119,12 +113,6 @@ def trunk_roles(depth):
     """The names of a trunk's layers, in order."""
     blocks = [f"block_{i}_{role}" for i in range(depth) for role in BLOCK]
     return [*STEM, *blocks]
-
-
-def has_kind(layer, role):
-    """Whether the layer is of the class that `ConvMixer` has there."""
-    kind = KINDS[role.rpartition("_")[2]]
-    return any(base.__name__ == kind for base in type(layer).__mro__)
 
 
 @dataclass
@@ -165,23 +153,25 @@ def read_network(model):
         ValueError: If there is no ConvMixer in the model, or more than one,
             or it is not as `ConvMixer` built it. It names the layer.
     """
-    layers = trunk_layers(model)
     steps, output = flatten(model)
     network = architecture(model)
+    calls = {}
+    for step in steps:
+        calls.setdefault(id(step.operation), []).append(step)
     trunk = {}
-    for role, layer in layers.items():
-        calls = [step for step in steps if step.operation is layer]
-        if len(calls) != 1:
+    for role, layer in trunk_layers(model).items():
+        count = len(calls.get(id(layer), []))
+        if count != 1:
             raise UserError(
                 "model must run its ConvMixer once, to the last block. "
-                f"{layer.name!r} runs {len(calls)} times"
+                f"{layer.name!r} runs {count} times"
             )
-        trunk[role] = calls[0]
+        (trunk[role],) = calls[id(layer)]
         check_options(layer, role, network)
     check_connections(trunk, output)
-    stem, last = trunk["stem_conv"], trunk[list(trunk)[-1]]
+    last = list(trunk.values())[-1]
     front = []
-    source = stem
+    source = trunk["stem_conv"]
     while source.sources:
         if len(source.sources) != 1:
             raise UserError(
@@ -190,13 +180,13 @@ def read_network(model):
             )
         (source,) = source.sources
         front.insert(0, source)
-    inside = {last, *front, *trunk.values()}
+    inside = {*front, *trunk.values()}
     tail = [step for step in steps if step not in inside]
     for step in tail:
         if inside.intersection(step.sources) - {last}:
             raise UserError(
                 f"{step.name!r} takes what is in front of the ConvMixer, or "
-                "inside it: it must stand behind the last block alone"
+                "inside it: it may take what is behind the last block only"
             )
     return Network(
         **network,
@@ -218,6 +208,12 @@ def check_options(layer, role, network):
         options["kernel_size"] = (network["kernel_size"],) * 2
     if kind == "activation":
         options["activation"] = network["activation"]
+    stock = getattr(keras.layers, KINDS[kind])
+    if type(layer) is not stock:
+        raise UserError(
+            f"{layer.name!r} must be a keras.layers.{stock.__name__}. "
+            f"Received: {type(layer).__name__}"
+        )
     config = layer.get_config()
     for option, expected in options.items():
         value = config[option]
@@ -236,8 +232,7 @@ def check_connections(trunk, output):
         sources = [trunk[previous]]
         if role.endswith("_add"):
             block = role.removesuffix("_add")
-            before = roles[roles.index(f"{block}_depthwise") - 1]
-            sources.append(trunk[before])
+            sources += trunk[f"{block}_depthwise"].sources
         found = trunk[role].sources
         if len(found) != len(sources) or set(found) != set(sources):
             raise UserError(

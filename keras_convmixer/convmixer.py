@@ -140,7 +140,7 @@ def ConvMixer(
         image = sources[0] if len(sources) == 1 else sources
     model = keras.Model(image, x, name=name)
     if weights is not None:
-        from keras_convmixer.weights.load import load_weights
+        from keras_convmixer.weights import load_weights
 
         load_weights(model, weights)
     return model

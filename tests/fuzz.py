@@ -29,8 +29,8 @@ from keras_convmixer.weights.keras_files import read_keras, read_weights_h5
 from keras_convmixer.weights.safetensors_files import read_safetensors
 from keras_convmixer.weights.timm_names import read_architecture
 
-SECONDS = 5
-MEGABYTES = 2000
+MAX_SECONDS = 5
+MAX_MEGABYTES = 2000
 IMAGES = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 CONFIG = (
     b'{"config": {"layers": [{"config": {"name": "stem_activation", '
@@ -131,7 +131,7 @@ def load_damaged(numbers, folder, outcomes):
         random = np.random.default_rng(number)
         load, contents = cases()[number % len(cases())]
         path.write_bytes(damaged(contents, random))
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)  # Ends the process.
+        signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)  # Ends the process.
         try:
             load(path)
             outcome = "loaded"
@@ -187,7 +187,7 @@ def main():
         print(f"{count:>8,}  {outcome}")
     print(f"most memory: {most:,} MB")
     good = counts["loaded"] + counts["refused"]
-    sys.exit(0 if good == args.files and most < MEGABYTES else 1)
+    sys.exit(0 if good == args.files and most < MAX_MEGABYTES else 1)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -100,6 +101,12 @@ def outputs(contents, images):
     runner = interpreter(contents).get_signature_runner()
     (name,) = runner.get_output_details()
     return np.concatenate([runner(image=i[None])[name] for i in images])
+
+
+def run_example(function, **names):
+    """Runs what stands behind "Example:" in a docstring, with some names."""
+    (example,) = function.__doc__.split("Example:\n")[1:]
+    exec(textwrap.dedent(example), {function.__name__: function, **names})
 
 
 def timm_checkpoint(

@@ -28,7 +28,7 @@ TRAINING = (
     *("--epochs", "3", "--limit-steps", "3", "--batch-size", "16"),
     *("--model", "8/1/k3/p2@8"),
 )
-FORMATS = ("saved_model", "dynamic")
+EXPORTED_FORMATS = ("saved_model", "dynamic")
 
 
 def start(function, log):
@@ -67,7 +67,7 @@ def train_in(run):
 
 def export_from(run):
     least = ["--min-agreement", "0", "--images", "20"]
-    export([str(run), "--formats", *FORMATS, *least])
+    export([str(run), "--formats", *EXPORTED_FORMATS, *least])
 
 
 def check(run):
@@ -96,7 +96,7 @@ def check(run):
         elif path.name == "saved_model":
             tf.saved_model.load(str(path))
     report = run / "export" / "report.json"
-    if report.exists():
+    if report.parent.exists():
         for row in json.loads(report.read_text())["files"]:
             file = run / "export" / row["file"]
             assert file.is_dir() or file.stat().st_size == row["bytes"]

@@ -37,6 +37,7 @@ the epoch was chosen by them.
 - Held out: {held_out}{note}.
 - Seed {seed}, {epochs} epochs, {parameters:,} trainable parameters.
 - {devices}; {versions}.
+- Weights: `{weights}`, float32, with Keras' names.
 - Log: `{log}`.
 
 {table}
@@ -75,9 +76,10 @@ def ship(args):
     network = short_form(**recipe.network)
     stem = "-".join([plan.source.dataset, *network.split("/")])
     SHIPPED_FOLDER.mkdir(exist_ok=True)
+    weights = SHIPPED_FOLDER / f"{stem}{SHIPPED_SUFFIX}"
     save_weights(
         model,
-        SHIPPED_FOLDER / f"{stem}{SHIPPED_SUFFIX}",
+        weights,
         description=f"{plan.source.dataset}: the weights of {args.command}; "
         f"see {stem}.md",
     )
@@ -119,6 +121,7 @@ def ship(args):
         versions=", ".join(f"{k} {v}" for k, v in config.versions.items()),
         epochs=recipe.epochs,
         note=f", {args.note}" if args.note else "",
+        weights=weights.name,
         log=log.name,
         table=markdown_table(rows),
         pictures="\n\n".join(pictures),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from keras_convmixer.inference.reparameterize import reparameterize
+from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError
 
 from ..interface import (
@@ -122,7 +122,7 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
 
 
 def agreement(expected, found):
-    """Whether the first class is the same; of sigmoids, the share of them."""
+    """Whether the first class is the same; of one class, if it is there."""
     if expected.shape[-1] == 1:
         return keras.ops.equal(expected > 0.5, found > 0.5)
     return keras.ops.equal(

@@ -8,7 +8,7 @@ tensorflow-model-optimization's own scheme knows neither GELU nor a norm behind
 an activation; here every layer is wrapped with a configuration of ours.
 """
 
-from keras_convmixer.inference.reparameterize import reparameterize
+from keras_convmixer.inference import reparameterize
 
 from .calibrate import split_at_last_feature_map
 from .legacy_keras import tf_keras, tfmot

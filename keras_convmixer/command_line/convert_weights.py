@@ -10,9 +10,11 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 from keras_convmixer.utils.files import replacing
-from keras_convmixer.weights.load import find_file
-from keras_convmixer.weights.safetensors_files import read_safetensors
-from keras_convmixer.weights.timm_names import read_architecture
+from keras_convmixer.weights import (
+    find_file,
+    read_architecture,
+    read_safetensors,
+)
 
 
 def main(arguments=None):

@@ -19,7 +19,7 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 from keras_convmixer.variants import parse_variant
-from keras_convmixer.weights.load import find_file
+from keras_convmixer.weights import find_file
 
 
 def parse_arguments(arguments=None):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_convmixer.architecture import IMAGENET_MEAN
-from keras_convmixer.data.seeds import fold_in, with_seed
+from keras_convmixer.data.seeds import SeededLayer, fold_in
 
 MEAN = [255 * mean for mean in IMAGENET_MEAN]
 GREY = 128.0  # Keras fills with one number only.
@@ -47,9 +47,11 @@ class Augmentation:
             )
         self.mixers = []
         if recipe.mixup:
-            self.mixers.append(layers.MixUp(recipe.mixup, dtype="float32"))
+            mixer = layers.MixUp(recipe.mixup, dtype="float32")
+            self.mixers.append(SeededLayer(mixer))
         if recipe.cutmix:
-            self.mixers.append(layers.CutMix(recipe.cutmix, dtype="float32"))
+            mixer = layers.CutMix(recipe.cutmix, dtype="float32")
+            self.mixers.append(SeededLayer(mixer))
 
     def __call__(self, images, seed):
         """Changes images, each by itself.
@@ -82,9 +84,8 @@ class Augmentation:
             return images, labels
 
         def by(mixer):
-            mixed = with_seed(mixer, fold_in(seed, 0))(
-                {"images": images, "labels": labels}
-            )
+            pair = {"images": images, "labels": labels}
+            mixed = mixer(pair, fold_in(seed, 0))
             return mixed["images"], mixed["labels"]
 
         return random_choice(
@@ -146,9 +147,10 @@ class RandAugment:
 def seeded(layer):
     """A function of images and a seed."""
     layer.dtype_policy = "float32"  # Whatever the model computes in.
+    seeded_layer = SeededLayer(layer)
 
     def apply(images, seed):
-        changed = with_seed(layer, seed)(images)
+        changed = seeded_layer(images, seed)
         return tf.ensure_shape(tf.cast(changed, "float32"), images.shape)
 
     return apply

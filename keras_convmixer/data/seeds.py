@@ -15,22 +15,39 @@ def fold_in(seed, number):
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 
-def with_seed(layer, seed):
-    """A Keras image layer that draws all it draws from a seed."""
-    layer.get_random_transformation = functools.partial(
-        type(layer).get_random_transformation, layer, seed=Seeds(seed)
-    )
-    return layer
+class SeededLayer:
+    """A Keras image layer that draws all it draws from a seed.
+
+    Args:
+        layer: A layer with a `get_random_transformation`.
+    """
+
+    def __init__(self, layer):
+        self.layer = layer
+        self.seeds = Seeds()
+        layer.get_random_transformation = functools.partial(
+            layer.get_random_transformation, seed=self.seeds
+        )
+
+    def __call__(self, inputs, seed):
+        """The layer's outputs.
+
+        Args:
+            inputs: What the layer takes.
+            seed: Integer tensor of two elements.
+        """
+        self.seeds.restart(seed)
+        return self.layer(inputs)
 
 
 class Seeds(keras.random.SeedGenerator):
-    """A generator without a state of its own: seeds that follow from one.
+    """A generator without variables: seeds that follow from one."""
 
-    Args:
-        seed: Integer tensor of two elements.
-    """
+    def __init__(self):
+        self.restart(None)
 
-    def __init__(self, seed):
+    def restart(self, seed):
+        """From here on they follow from an integer tensor of two elements."""
         self.seed = seed
         self.count = 0
 

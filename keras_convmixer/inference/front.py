@@ -1,6 +1,6 @@
 """What stands between the input and the stem, as one scale and one shift."""
 
-import warnings
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -46,20 +46,31 @@ TRAINING_ONLY = (
 SHRINKS_PIXELS = 0.1
 
 
-def fold_front(network):
-    """The scale and the shift that take an image to the stem.
+class Front(NamedTuple):
+    """The stem gets `scale * image + shift`.
 
-    Warns of the layers that are left out, since they act in training only.
+    Attributes:
+        scale, shift: float64, `(channels,)`.
+        left_out: The names of the layers that act in training only.
+    """
+
+    scale: np.ndarray
+    shift: np.ndarray
+    left_out: list
+
+
+def fold_front(network):
+    """What happens to an image before the stem.
 
     Args:
         network: A `keras_convmixer.architecture.Network`.
 
     Returns:
-        `(scale, shift)`: float64, `(channels,)`; the stem gets
-        `scale * image + shift`.
+        A `Front`.
 
     Raises:
-        UserError: If anything else happens to the image. It names the layer.
+        UserError: If it is more than a scale and a shift a channel. It names
+            the layer.
     """
     image, *steps = network.front
     channels = image.tensor.shape[-1]
@@ -73,13 +84,7 @@ def fold_front(network):
                 continue
             factor, term = affine(layer, channels)
             scale, shift = factor * scale, factor * shift + term
-    if left_out:
-        warnings.warn(
-            "Left out of the inference model, since they act in training "
-            f"only: {', '.join(left_out)}",
-            stacklevel=3,
-        )
-    return scale, shift
+    return Front(scale, shift, left_out)
 
 
 def takes_pixels(model):
@@ -91,9 +96,8 @@ def takes_pixels(model):
     Raises:
         UserError: As `reparameterize`.
     """
-    with warnings.catch_warnings(action="ignore"):
-        scale, _ = fold_front(read_network(model))
-    return bool(np.abs(scale).max() < SHRINKS_PIXELS)
+    front = fold_front(read_network(model))
+    return bool(np.abs(front.scale).max() < SHRINKS_PIXELS)
 
 
 def is_training_only(layer):

@@ -19,6 +19,8 @@ depthwise convolution reads then stay in the first-level cache, the kernel that
 a pointwise convolution reads again for every few pixels in the second.
 """
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -51,7 +53,8 @@ def reparameterize(
 
     Returns:
         A functional model of stock layers, in float32, from the input to the
-        output of `model`. Its outputs differ by float rounding only. Dropout,
+        output of `model`. Its outputs differ by float rounding only from
+        those of `model(images, training=False)` and `predict`. Dropout,
         augmentation and other layers that act in training only are left out;
         of those in front of the ConvMixer a warning tells.
 
@@ -71,6 +74,12 @@ def reparameterize(
     True
     """
     trained = TrainedConvMixer(model)
+    if trained.front.left_out:
+        warnings.warn(
+            "Left out of the inference model, since they act in training "
+            f"only: {', '.join(trained.front.left_out)}",
+            stacklevel=2,
+        )
     if channel_groups is None:
         channel_groups = max(
             groups
@@ -129,6 +138,7 @@ class TrainedConvMixer:
 
     def __init__(self, model):
         self.network = read_network(model)
+        self.front = fold_front(self.network)
         self.dim = self.network.dim
         self.depth = self.network.depth
         self.activation = self.network.activation
@@ -153,9 +163,8 @@ class TrainedConvMixer:
     def stem(self):
         """Kernel and bias for the images that the model takes."""
         kernel, bias = self.weights("stem_conv")
-        scale, shift = fold_front(self.network)
-        bias = bias + (kernel * shift[:, None]).sum((0, 1, 2))
-        return kernel * scale[:, None], bias
+        bias = bias + (kernel * self.front.shift[:, None]).sum((0, 1, 2))
+        return kernel * self.front.scale[:, None], bias
 
     def depthwise(self, name, channels):
         kernel, bias = self.weights(f"{name}_depthwise")

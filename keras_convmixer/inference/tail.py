@@ -51,7 +51,8 @@ class Tail:
         if dense is None or not is_stock(dense, "Dense"):
             return None
         calls = [s for s in self.steps if s.operation is dense.operation]
-        return dense if len(calls) == 1 else None
+        is_plain = len(dense.operation.weights) <= 2
+        return dense if len(calls) == 1 and is_plain else None
 
     def only_user(self, step):
         users = [
@@ -86,7 +87,8 @@ class Tail:
                 ),
                 (step.args, step.kwargs),
             )
-            kwargs.pop("training", None)
+            if "training" in kwargs:
+                kwargs["training"] = False
             operation = step.operation
             is_new = id(operation) not in copies
             if is_new:
@@ -103,7 +105,7 @@ class Tail:
                 weights = operation.get_weights()
                 if step is folded:
                     weights = fold_norm(*norm, *weights)
-                copy.set_weights(weights)
+                set_weights(copy, weights)
         return results[self.output]
 
 
@@ -152,6 +154,16 @@ def copy_of(operation, backend, name, **options):
         ) from error
 
 
+def set_weights(copy, weights):
+    try:
+        copy.set_weights(weights)
+    except ValueError as error:
+        raise UserError(
+            f"{copy.name!r} ({type(copy).__name__}) has other weights in the "
+            f"inference model: {error}"
+        ) from error
+
+
 def in_float32(config):
     """The configuration of a layer, and of those inside it, in float32."""
     if isinstance(config, dict):
@@ -174,11 +186,18 @@ def legacy_copy(layer, backend, name, options):
             f"{backend.__name__} has"
         )
     allowed = inspect.signature(kind.__init__).parameters
-    config = {
-        key: value
-        for key, value in layer.get_config().items()
-        if key in allowed and not key.endswith(OF_TRAINING)
-    }
+    defaults = inspect.signature(stock.__init__).parameters
+    config = {}
+    for key, value in layer.get_config().items():
+        if key.endswith(OF_TRAINING):
+            continue
+        if key in allowed:
+            config[key] = value
+        elif key in defaults and value != defaults[key].default:
+            raise UserError(
+                f"{layer.name!r} has {key}={value!r}, which "
+                f"{backend.__name__} does not have"
+            )
     if "activation" in config and not isinstance(layer, keras.layers.PReLU):
         # The function, as Keras 2 has other names.
         config["activation"] = layer.activation

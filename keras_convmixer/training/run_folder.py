@@ -22,7 +22,7 @@ from keras_convmixer.utils.files import (
     write_json,
     write_text,
 )
-from keras_convmixer.weights.load import load_weights
+from keras_convmixer.weights import load_weights
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "numpy")
 

@@ -129,8 +129,15 @@ def dataclass_from_json(kind, values, where):
         values: A dict.
         where: What holds them, for the error.
 
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Point:
+        ...     x: float
+        >>> dataclass_from_json(Point, {"x": 1.5}, "point.json")
+        Point(x=1.5)
+
     Raises:
-        ValueError: If a value is missing, unknown or of another type.
+        UserError: If a value is missing, unknown or of another type.
     """
     if not isinstance(values, dict):
         raise UserError(f"{where} must be a dict. Found: {values!r}")

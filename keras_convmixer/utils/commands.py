@@ -152,9 +152,14 @@ def user_error_in(message):
 
 def in_new_process(function, *arguments):
     """What a function returns, called in a process of its own."""
+    with new_process() as process:
+        return process.submit(function, *arguments).result()
+
+
+def new_process(begin=None, *arguments):
+    """An executor of one process, which calls `begin` before all else."""
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn) as pool:
-        return pool.submit(function, *arguments).result()
+    return ProcessPoolExecutor(1, spawn, begin, arguments)
 
 
 class Parser(argparse.ArgumentParser):

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.exchange import exchange
 
 
 @contextlib.contextmanager
@@ -20,6 +21,10 @@ def replacing(path):
 
     Args:
         path: The file to write; its name's end is kept, as writers look at it.
+
+    Example:
+        >>> with replacing("runs/digits/model.keras") as temporary:
+        ...     model.save(temporary)
     """
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
@@ -42,27 +47,17 @@ def temporary_folder(path):
         remove(temporary)
 
 
-def move_into(folder, source, last):
-    """Moves all that `source` holds to `folder`, replacing what is there.
-
-    Args:
-        folder, source: Folders on one disk; the first need not exist.
-        last: Name of the file that is moved when all others are there.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(source.iterdir(), key=lambda path: path.name == last):
-        put(path, folder / path.name)
-
-
 def put(new, path):
-    """Moves a file or folder to `path`, which is whole or absent meanwhile."""
-    if not path.is_dir():
+    """Moves a file or folder to `path`, which is whole meanwhile.
+
+    Only where `exchange` can't work as one step, a folder that is replaced is
+    away for a moment; `sole_use` puts it back if a kill fell into it.
+    """
+    if path.is_dir():
+        exchange(new, path)
+        remove(new)
+    else:
         new.replace(path)
-        return
-    old = new.with_name(f"{new.name}.old")
-    path.rename(old)
-    new.rename(path)
-    shutil.rmtree(old)
 
 
 @contextlib.contextmanager
@@ -95,6 +90,7 @@ def sole_use(folder):
     try:
         for leftover in Path(folder).glob(".*"):
             if leftover != path:
+                put_back(leftover)
                 remove(leftover)
         yield
     finally:
@@ -112,6 +108,14 @@ def remove_lock(lock, path):
     # again with a new one.
     path.unlink(missing_ok=True)
     lock.release()
+
+
+def put_back(path):
+    """Moves what `exchange` had put away where it was, if it is not there."""
+    # .PROCESS.NAME.old
+    name = path.name.split(".", 2)[-1].removesuffix(".old")
+    if path.suffix == ".old" and not path.with_name(name).exists():
+        path.rename(path.with_name(name))
 
 
 def write_bytes(path, contents):

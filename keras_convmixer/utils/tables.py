@@ -2,7 +2,14 @@
 
 
 def markdown_table(rows):
-    """A list of dicts with the same keys as a Markdown table."""
+    """A list of dicts with the same keys as a Markdown table.
+
+    Example:
+        >>> print(markdown_table([{"format": "int8", "KB": 1234}]))
+        | format | KB    |
+        | ------ | ----- |
+        | int8   | 1,234 |
+    """
     cells = [list(rows[0])] + [
         [cell(value) for value in row.values()] for row in rows
     ]

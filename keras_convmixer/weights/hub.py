@@ -16,7 +16,19 @@ HUB_SECONDS = 10
 
 
 def imagenet_file(network):
-    """The released checkpoint of a network: by hand, cached, or downloaded."""
+    """The released checkpoint of a network: by hand, cached, or downloaded.
+
+    Args:
+        network: The arguments of `ConvMixer`.
+
+    Returns:
+        A path.
+
+    Raises:
+        UserError: If none was released for this network.
+        ConnectionError: If the hub is out of reach. It says where to put the
+            file.
+    """
     from huggingface_hub import hf_hub_download
 
     repository = imagenet_repository(network)
@@ -32,7 +44,7 @@ def imagenet_file(network):
         try:
             return Path(hf_hub_download(**file, local_files_only=True))
         except FileNotFoundError:
-            check_hub(**file)
+            check_reachable(**file)
             return Path(hf_hub_download(**file))
     # The hub's errors have no base of their own, and change with its version.
     except Exception as error:
@@ -45,6 +57,7 @@ def imagenet_file(network):
 
 
 def imagenet_repository(network):
+    """The name of a network's repository on the hub; else a UserError."""
     from keras_convmixer.variants import VARIANTS
 
     for name, repository in IMAGENET_REPOSITORIES.items():
@@ -58,7 +71,7 @@ def imagenet_repository(network):
     )
 
 
-def check_hub(repo_id, filename):
+def check_reachable(repo_id, filename):
     """Asks the hub for a file once; an error within `HUB_SECONDS`.
 
     A download asks again and again for longer than that.

@@ -3,7 +3,6 @@
 import warnings
 from pathlib import Path
 
-from keras_convmixer.architecture import architecture
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.weights.hub import imagenet_file
 from keras_convmixer.weights.keras_files import (
@@ -51,6 +50,9 @@ def load_weights(model, weights, new_head=True):
         >>> model = keras_convmixer.ConvMixer(768, 32, 7, 7, "relu")
         >>> load_weights(model, "imagenet")
     """
+    # Here, as it takes Keras: commands find a file and its faults without.
+    from keras_convmixer.architecture import architecture
+
     network = architecture(model)
     path = find_file(weights, network)
     tensors, naming = read_tensors(path, network["activation"])

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_convmixer.architecture import trunk_layers
-from keras_convmixer.utils.graph import leaf_layers
 
 
 @dataclass
@@ -125,6 +124,8 @@ def own_layers(model):
         as for `trunk_layers`. A head is among them if it is right behind the
         pooled features.
     """
+    from keras_convmixer.utils.graph import leaf_layers  # Needs Keras.
+
     layers = {
         role: layer
         for role, layer in trunk_layers(model).items()

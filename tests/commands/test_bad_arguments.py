@@ -1,13 +1,16 @@
 """Every mistake of a user is one line, exit status 2, and nothing is written.
 
-Each row is a real command. `{name}` stands for a path: `here` is an empty
-folder, the others are made by `stage`.
+Each row is what is written after `convmixer`, and is refused by its `main` in
+this process; those that set TensorFlow up, or show how a process ends, are real
+commands. `{name}` stands for a path: `here` is an empty folder, the others are
+made by `stage`.
 """
 
 import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -15,10 +18,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from keras_convmixer.command_line.convmixer import main
 from tests.helpers import ROOT, timm_checkpoint
 
 TRAIN = str(ROOT / "train.py")
 EXPORT = "-m export"
+CONVMIXER = "-m keras_convmixer"
 CLUSTER = (
     '{"cluster": {"worker": ["a:1", "b:1"]}, '
     '"task": {"type": "worker", "index": 1}}'
@@ -65,25 +70,71 @@ def change_config(run, change):
     (run / "config.json").write_text(json.dumps(config))
 
 
-def refused(command, words, here, environment=()):
-    """Runs a command in an empty folder, and asserts how it refuses."""
-    done = subprocess.run(
-        [sys.executable, *shlex.split(command)],
-        cwd=here,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **dict(environment)},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 2, done.stdout + done.stderr
-    (line,) = done.stderr.splitlines()
+def listing(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def check_refusal(status, printed, words, here):
+    assert status == 2, printed
+    (line,) = printed.splitlines()
     assert line.startswith("error: ")
     assert words in line
     assert not list(here.iterdir())
 
 
-def listing(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+@pytest.fixture
+def refused(stage, tmp_path, monkeypatch, capsys):
+    """Calls `convmixer` in an empty folder, and asserts how it refuses."""
+
+    def refused(arguments, words):
+        before = listing(stage["stage"])
+        arguments = shlex.split(arguments.format(here=tmp_path, **stage))
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        printed = capsys.readouterr().err
+        check_refusal(stop.value.code, printed, words, tmp_path)
+        assert listing(stage["stage"]) == before
+
+    monkeypatch.chdir(tmp_path)
+    handler = signal.getsignal(signal.SIGTERM)
+    yield refused
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def refused_in_a_process(stage, tmp_path):
+    """The same of a command in a process of its own."""
+
+    def refused(command, words):
+        before = listing(stage["stage"])
+        command = shlex.split(command.format(here=tmp_path, **stage))
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        check_refusal(done.returncode, done.stderr, words, tmp_path)
+        assert listing(stage["stage"]) == before
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("trian", "unknown command 'trian'. Did you mean 'train'?"),
+        ("exports r", "Did you mean 'export'?"),
+        ("--versio", "unknown argument '--versio'. Did you mean '--version'?"),
+        ("''", "after 'convmixer' must not be empty"),
+        ("train ''", "after 'convmixer train' must not be empty"),
+        ("list surplus", "unknown argument 'surplus'"),
+    ],
+)
+def test_convmixer(arguments, words, refused):
+    refused(arguments, words)
 
 
 @pytest.mark.parametrize(
@@ -96,15 +147,12 @@ def listing(folder):
         ("--image-folder ''", "after '--image-folder' must not be empty"),
         ("--run ''", "after '--run' must not be empty"),
         ("--batch-size 1.5", "--batch-size: must be a positive integer"),
-        ("--batch-size 65 --replicas 2", "must divide by the number of"),
-        ("--batch-size 2000", "batch_size must be at most 1437"),
         ("--learning-rate -1", "--learning-rate: must be a positive number"),
         ("--learning-rate nan", "--learning-rate: must be a positive number"),
         ("--weight-decay 2", "--weight-decay: must be a number from 0 to 1"),
         ("--label-smoothing 2", "--label-smoothing: must be a number from 0"),
         ("--ema 1.5", "--ema: must be a number from 0 to 1"),
         ("--accumulation 0", "--accumulation: must be a positive integer"),
-        ("--accumulation 2 --replicas 2", "with one replica only"),
         ("--shift -0.1", "--shift: must be a number from 0 to 1"),
         ("--crop 0", "--crop: must be more than 0 and at most 1"),
         ("--rand-augment 11", "--rand-augment: must be a number from 0 to 10"),
@@ -116,22 +164,15 @@ def listing(folder):
         ("--mixed-precision int8", "'float16', 'bfloat16'"),
         ("--seed -1", "--seed: must be an integer from 0 to 4294967295"),
         ("--limit-steps 0", "--limit-steps: must be a positive integer"),
-        ("--replicas 99 --batch-size 99", "replicas must be at most 64"),
         ("--replicas 0", "--replicas: must be a positive integer"),
         ("--image-size 0", "--image-size: must be an integer from 1 to 4096"),
-        ("--image-size 9 --model 8/1/k3/p2", "multiples of patch_size=2"),
         ("--model convmixer_768_23", "Did you mean 'convmixer_768_32'?"),
         ("--model 64/4/k7", "'DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]"),
         ("--model 0/4/k7/p1", "dim must be a positive integer"),
-        ("--model 9999/999/k7/p1", "at most 1,073,741,824 parameters"),
-        ("--model 8/1/k3/p1/gelo", "gelo"),
         ("--recipe cifar100", "Did you mean 'cifar10'?"),
         ("--broken-images keep", "'skip', 'error'"),
         ("--dataset digits --image-folder {here}", "not both"),
         ("--dataset digits --data-dir {here}", "data_dir is for the data sets"),
-        ("--dataset cifar01", "Did you mean 'cifar10'?"),
-        ("--dataset cifar10/none", "dataset cifar10/none: "),
-        ("--dataset coco", "is not an image classification set"),
         ("--resume {here}", "is not the folder of a training"),
         ("--resume {stage}/missing", "is not the folder of a training"),
         ("--resume {finished}", "is finished: it has a metrics.json"),
@@ -141,21 +182,38 @@ def listing(folder):
         ("--resume {odd}", "dim of its recipe must be <class 'int'>"),
         ("--run {file}", "must be a new or empty folder"),
         ("--run {holds_something}", "must be a new or empty folder"),
-        (f"{SMALL} --run {{file}}/run", "Not a directory"),
-        (f"{SMALL} --run /proc/run", "/proc"),
         ("--weights imagnet", "Did you mean 'imagenet'?"),
         ("--weights imagenet", "weights='imagenet' exist for"),
         ("--weights {stage}/missing.keras", "there is no file"),
+    ],
+)
+def test_train(arguments, words, refused):
+    refused(f"train {arguments}", words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--epochs 0", "--epochs: must be a positive integer, not '0'"),
+        ("--batch-size 65 --replicas 2", "must divide by the number of"),
+        ("--batch-size 2000", "batch_size must be at most 1437"),
+        ("--accumulation 2 --replicas 2", "with one replica only"),
+        ("--replicas 99 --batch-size 99", "replicas must be at most 64"),
+        ("--image-size 9 --model 8/1/k3/p2", "multiples of patch_size=2"),
+        ("--model 9999/999/k7/p1", "at most 1,073,741,824 parameters"),
+        ("--model 8/1/k3/p1/gelo", "gelo"),
+        ("--dataset cifar01", "Did you mean 'cifar10'?"),
+        ("--dataset cifar10/none", "dataset cifar10/none: "),
+        ("--dataset coco", "is not an image classification set"),
+        (f"{SMALL} --run {{file}}/run", "Not a directory"),
+        (f"{SMALL} --run /proc/run", "/proc"),
         ("--weights {model_keras}", "is not a Keras model that can be read"),
         ("--weights {other_safetensors}", "does not fit the network"),
         ("--weights {finished}/best.keras --freeze 9", "from 0 to 4"),
     ],
 )
-def test_train(arguments, words, stage, tmp_path):
-    before = listing(stage["stage"])
-    arguments = arguments.format(here=tmp_path, **stage)
-    refused(f"{TRAIN} {arguments}", words, tmp_path)
-    assert listing(stage["stage"]) == before
+def test_train_in_a_process(arguments, words, refused_in_a_process):
+    refused_in_a_process(f"{TRAIN} {arguments}", words)
 
 
 @pytest.mark.parametrize(
@@ -168,41 +226,51 @@ def test_train(arguments, words, stage, tmp_path):
         (CLUSTER, "need --run, the same on each"),
     ],
 )
-def test_train_on_a_cluster(cluster, words, tmp_path):
-    refused(TRAIN, words, tmp_path, {"TF_CONFIG": cluster})
+def test_train_on_a_cluster(cluster, words, refused, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", cluster)
+    refused("train", words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("export {here}", "is not the folder of a training"),
+        ("export {untrained}", "it has no best.keras"),
+        ("export {older}", "was written by another version"),
+        ("export {finished} --formats int9", "Did you mean 'int8'?"),
+        ("export {finished} --format int8", "Did you mean '--formats'?"),
+        ("export {finished} --min-agreement 2", "a number from 0 to 1"),
+        ("export {finished} --images 0", "a positive integer"),
+        ("export {finished} --epochs 2", "needs --formats int8_qat"),
+        ("export {finished} --io int8", "--io int8 needs --formats int8"),
+        ("export {finished} --io int4", "'uint8', 'int8'"),
+        ("classify {file} x.png", "ends in .tflite or .keras"),
+        ("classify none.tflite x.png", "FILE must be a file"),
+        ("classify {model_keras} x.png", "not the folder of a"),
+        ("classify {finished}/best.keras x.png", "x.png can't be"),
+        ("classify {model_tflite}", "required: IMAGE"),
+        ("classify {model_tflite} x --top 0", "--top: must be"),
+        ("benchmark none.tflite", "none.tflite"),
+        ("demo {finished} --port 70000", "from 0 to 65535"),
+    ],
+)
+def test_export(arguments, words, refused):
+    refused(arguments, words)
 
 
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (f"{EXPORT} {{here}}", "is not the folder of a training"),
-        (f"{EXPORT} {{untrained}}", "it has no best.keras"),
         (f"{EXPORT} {{bare}}", "is not a Keras model that can be read"),
-        (f"{EXPORT} {{older}}", "was written by another version"),
-        (f"{EXPORT} {{finished}} --formats int9", "Did you mean 'int8'?"),
-        (f"{EXPORT} {{finished}} --format int8", "Did you mean '--formats'?"),
-        (f"{EXPORT} {{finished}} --min-agreement 2", "a number from 0 to 1"),
-        (f"{EXPORT} {{finished}} --images 0", "a positive integer"),
-        (f"{EXPORT} {{finished}} --epochs 2", "needs --formats int8_qat"),
-        (f"{EXPORT} {{finished}} --io int8", "--io int8 needs --formats int8"),
-        (f"{EXPORT} {{finished}} --io int4", "'uint8', 'int8'"),
-        (f"{EXPORT}.classify {{file}} x.png", "ends in .tflite or .keras"),
-        (f"{EXPORT}.classify none.tflite x.png", "FILE must be a file"),
         (f"{EXPORT}.classify {{model_tflite}} x.png", "model.tflite can't be"),
-        (f"{EXPORT}.classify {{model_keras}} x.png", "not the folder of a"),
-        (f"{EXPORT}.classify {{finished}}/best.keras x.png", "x.png can't be"),
-        (f"{EXPORT}.classify {{model_tflite}}", "required: IMAGE"),
-        (f"{EXPORT}.classify {{model_tflite}} x --top 0", "--top: must be"),
-        (f"{EXPORT}.benchmark none.tflite", "none.tflite"),
         (f"{EXPORT}.benchmark {{model_tflite}}", "model.tflite can't be run"),
-        (f"{EXPORT}.demo {{finished}} --port 70000", "from 0 to 65535"),
         (f"{EXPORT}.demo {{bare}}", "is not exported"),
+        (f"{CONVMIXER} trian", "Did you mean 'train'?"),
+        (f"{CONVMIXER} export {{bare}}", "is not a Keras model that can be"),
     ],
 )
-def test_export(command, words, stage, tmp_path):
-    before = listing(stage["stage"])
-    refused(command.format(here=tmp_path, **stage), words, tmp_path)
-    assert listing(stage["stage"]) == before
+def test_export_in_a_process(command, words, refused_in_a_process):
+    refused_in_a_process(command, words)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +288,12 @@ def test_export(command, words, stage, tmp_path):
         ("{other_safetensors} out.keras --activation gelo", "gelo"),
     ],
 )
-def test_conversion_of_weights(arguments, words, stage, tmp_path):
-    arguments = arguments.format(**stage)
-    refused(f"-m keras_convmixer.weights {arguments}", words, tmp_path)
+def test_conversion_of_weights(arguments, words, refused):
+    refused(f"convert-weights {arguments}", words)
+
+
+def test_conversion_of_weights_in_a_process(refused_in_a_process):
+    arguments = "{model_safetensors} out.keras"
+    refused_in_a_process(
+        f"{CONVMIXER} convert-weights {arguments}", "is not a safetensors file"
+    )

@@ -1,15 +1,17 @@
 """`python -m export.classify`: photographs of every kind, or one clear line."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from export.classify import classify, load
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from tests.helpers import run_command
+from tests.helpers import run_command, run_example
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +105,17 @@ def test_a_trained_model_classifies_as_its_file(
     assert heading.endswith(" ms")
     assert first.split()[-1] == str(label)
     assert len(others) == 2
+
+
+def test_the_example_runs(
+    digits_export, picture, tmp_path, monkeypatch, capsys
+):
+    grey, label = picture
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(grey).save("photo.jpg", quality=100)
+    shutil.copy(digits_export / "digits_int8.tflite", tmp_path)
+    run_example(load, classify=classify)
+    heading, first, *others = capsys.readouterr().out.splitlines()
+    assert heading.startswith("photo.jpg")
+    assert first.split()[-1] == str(label)
+    assert len(others) == 4

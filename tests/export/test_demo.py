@@ -1,5 +1,6 @@
 """The demo page in a real browser, on the exported files."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from export.demo import PACKAGE, PAGE
+from export.demo import PACKAGE, PAGE, find_package
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from tests.helpers import ROOT, TFLITE_FILES, outputs
@@ -36,7 +37,7 @@ FLAGS = (
 @pytest.fixture(scope="module")
 def packages():
     """The page's packages, installed as the README says."""
-    if not PACKAGE.is_dir():
+    if not (PAGE / "node_modules" / PACKAGE).is_dir():
         if not shutil.which("npm"):
             pytest.skip("needs npm")
         install = ["npm", "ci", "--prefix", PAGE]
@@ -142,3 +143,20 @@ def test_page_loads_nothing_from_elsewhere(browser, address):
     loaded = [name for name, size in entries if size]
     assert f"{address}files.json" in loaded
     assert all(name.startswith((address, "blob:")) for name in loaded), loaded
+
+
+def test_the_package_may_be_in_the_current_folder(tmp_path, monkeypatch):
+    """Where the error's own command puts it, for want of a checkout."""
+    page = tmp_path / "site-packages" / "page"
+    page.mkdir(parents=True)
+    shutil.copy(PAGE / "package.json", page)
+    monkeypatch.setattr("export.demo.PAGE", page)
+    monkeypatch.chdir(tmp_path)
+    version = json.loads((PAGE / "package.json").read_text())
+    version = version["dependencies"][PACKAGE]
+    command = f"npm install --no-save --prefix . {PACKAGE}@{version}"
+    with pytest.raises(ValueError, match=re.escape(f"`{command}`")):
+        find_package()
+    package = tmp_path / "node_modules" / PACKAGE
+    package.mkdir(parents=True)
+    assert find_package() == package

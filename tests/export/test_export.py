@@ -1,6 +1,7 @@
 """`python -m export RUN`: files are proved before they are handed over."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,11 +10,14 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from export import FORMATS, TFLITE_FORMATS
 from export.flatbuffer import unpack
+from export.reference import Reference
 from export.tflite import convert
+from export.verify import verify
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from tests.helpers import (
+    ROOT,
     TFLITE_FILES,
     interpreter,
     operators,
@@ -125,6 +129,46 @@ def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
     assert "run_int8.tflite agrees with Keras on" in done.stderr
     assert not (run / "export").exists()
     assert not list(run.glob(".*"))
+
+
+def test_images_that_files_are_compared_on_are_not_kept():
+    """300 MB of images, in a process of its own."""
+    done = run_command(
+        "-c",
+        "import keras, tensorflow as tf\n"
+        "from export.memory import peak_megabytes\n"
+        "from export.reference import Reference\n"
+        "from export.verify import compare\n"
+        "pool = keras.layers.GlobalAveragePooling2D()\n"
+        "image = keras.Input((500, 500, 3), dtype='uint8')\n"
+        "model = keras.Model(image, pool(keras.ops.cast(image, 'float32')))\n"
+        "def held_out(number):\n"
+        "    labels = tf.data.Dataset.range(number)\n"
+        "    pixels = tf.zeros((500, 500, 3), tf.uint8)\n"
+        "    return labels.map(lambda i: (pixels, i)).batch(8)\n"
+        "def verified(number):\n"
+        "    reference = Reference.of_dataset(model, held_out(number))\n"
+        "    run = model.predict_on_batch\n"
+        f"    compare({str(ROOT / 'train.py')!r}, 'x', run, reference)\n"
+        "    return len(reference)\n"
+        "verified(16)\n"
+        "before = peak_megabytes()\n"
+        "print(verified(400), peak_megabytes() - before)",
+    )
+    images, megabytes = map(int, done.stdout.split()[-2:])
+    assert images == 400
+    assert megabytes < 150
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_is_verified_by_any_path(model, images, tmp_path, kind):
+    path = tmp_path / "network.tflite"
+    path.write_bytes(convert(model, "float32"))
+    labels = model.predict(images, verbose=0).argmax(-1)
+    reference = Reference.of_arrays(model, images, labels)
+    result = verify(kind(path), "float32", reference)
+    assert result.path == path
+    assert result.top1 == result.agreement == 1
 
 
 @pytest.mark.parametrize("format", TFLITE_FORMATS)

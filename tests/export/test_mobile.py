@@ -4,19 +4,18 @@ import ctypes.util
 import json
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert.schema_py_generated import Model
 from PIL import Image
 
-from export.metadata import add_metadata, read_labels
-from export.runtime import TFLiteFile
+from export.metadata import add_metadata
+from export.tflite import convert
+from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from tests.helpers import ROOT, TFLITE_FILES, outputs, run_command
+from tests.helpers import ROOT, TFLITE_FILES, outputs
 
 PYTHON = Path(sys.prefix, "mediapipe", "bin", "python")
 
@@ -94,61 +93,19 @@ def test_the_newer_interface_of_litert_computes_the_same(
         np.testing.assert_allclose(measured, values, atol=2e-3)
 
 
-@pytest.mark.parametrize("format", TFLITE_FILES)
-def test_labels_are_inside(digits_export, format):
-    file = digits_export / f"digits_{format}.tflite"
-    names = (digits_export / "labels.txt").read_text().splitlines()
-    assert read_labels(file) == names
-    assert zipfile.ZipFile(file).testzip() is None
-
-
-def test_metadata_changes_no_result(digits_export, held_out):
-    images, _ = held_out
-    file = digits_export / "digits_float32.tflite"
-    contents = file.read_bytes()
-    twice = add_metadata(contents, "name", "description", ["a", "b"])
-    np.testing.assert_array_equal(
-        outputs(contents, images[:9]), outputs(twice, images[:9])
+def test_mediapipe_gives_one_sigmoid_as_the_score_of_its_label(tmp_path):
+    network = ConvMixer(
+        *(8, 1, 3, 2),
+        input_shape=(8, 8, 3),
+        classes=1,
+        classifier_activation="sigmoid",
     )
-
-
-def test_one_entry_holds_the_metadata(digits_export):
-    contents = (digits_export / "digits_int8.tflite").read_bytes()
-    model = Model.GetRootAs(contents)
-    entries = [model.Metadata(i) for i in range(model.MetadataLength())]
-    (entry,) = [e for e in entries if e.Name() == b"TFLITE_METADATA"]
-    buffer = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
-    assert buffer[4:8] == b"M001"
-    for words in (b"digits_int8", b"Apache-2.0", b"labels.txt", b"RGB image"):
-        assert words in buffer
-
-
-def test_a_file_without_labels_is_named(tmp_path):
-    (tmp_path / "plain.tflite").write_bytes(b"TFL3" * 20)
-    with pytest.raises(ValueError, match=r"plain\.tflite holds no labels"):
-        read_labels(tmp_path / "plain.tflite")
-
-
-def test_a_file_tells_its_size(digits_export):
-    file = TFLiteFile(digits_export / "digits_int8.tflite")
-    assert file.image_size == (8, 8)
-
-
-def test_cost_is_that_of_the_file_alone(digits_export):
-    """Whatever the process that started the command holds."""
-    held = np.ones(10**9, "uint8")
-    file = digits_export / "digits_int8.tflite"
-    seconds = ("--threads", 1, "--seconds", 0.1)
-    done = run_command("-m", "export.benchmark", file, *seconds)
-    del held
-    names, _, values = done.stdout.strip().splitlines()
-    cells = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in (names, values)
-    ]
-    row = dict(zip(*cells, strict=True))
-    assert row["file"] == file.name
-    assert int(row["KB"]) == round(file.stat().st_size / 1000)
-    assert 0 < int(row["memory MB"]) < 500
-    assert 0 < float(row["median ms"]) <= float(row["p90 ms"])
-    assert "GELU" in row["operators"]
+    image = np.full((1, 8, 8, 3), (200, 30, 60), "uint8")
+    Image.fromarray(image[0]).save(tmp_path / "image.png")
+    file = tmp_path / "is_it.tflite"
+    contents = convert(network, "float32")
+    file.write_bytes(add_metadata(contents, "is it", "one output", ["yes"]))
+    ((index, name, score),) = mediapipe(file, [tmp_path / "image.png"])
+    assert (index, name) == (0, "yes")
+    expected = network.predict(image, verbose=0)[0, 0]
+    assert score == pytest.approx(expected, abs=1e-3)

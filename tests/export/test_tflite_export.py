@@ -1,16 +1,14 @@
 """`export_tflite`: a file from Python, proved before it is there."""
 
-import textwrap
-
 import keras
 import numpy as np
 import pytest
 
-import export
 from export import AgreementError, export_tflite
 from export.metadata import read_labels
 from keras_convmixer import ConvMixer
-from tests.helpers import interpreter, outputs, run_command
+from keras_convmixer.utils.checks import UserError
+from tests.helpers import interpreter, outputs, run_command, run_example
 
 NAMES = ["daisy", "poppy", "rose", "tulip", "violet"]
 
@@ -169,10 +167,16 @@ def test_what_is_wrong_is_said_before_any_work(
     }
     if "verification" in change and change["verification"] is None:
         arguments["representative_images"] = None
-    with pytest.raises(export.tflite_export.UserError) as error:
+    with pytest.raises(UserError) as error:
         export_tflite(model, **{**arguments, **change})
     assert words in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_of_any_size_is_refused_by_that_name(images, tmp_path):
+    model = ConvMixer(8, 1, 3, 4, input_shape=(None, None, 3))
+    with pytest.raises(UserError, match="fixed height and width"):
+        export_tflite(model, tmp_path / "x.tflite", verification=(images, None))
 
 
 def test_one_probability_has_one_label(images, tmp_path):
@@ -192,16 +196,14 @@ def test_one_probability_has_one_label(images, tmp_path):
 
 def test_the_example_runs(model, images, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    names = {
-        "export_tflite": export_tflite,
-        "model": model,
-        "train_images": images,
-        "test_images": images,
-        "test_labels": np.zeros(len(images), int),
-        "names": NAMES,
-    }
-    (example,) = export_tflite.__doc__.split("Example:\n")[1:]
-    exec(textwrap.dedent(example), names)
+    run_example(
+        export_tflite,
+        model=model,
+        train_images=images,
+        test_images=images,
+        test_labels=np.zeros(len(images), int),
+        names=NAMES,
+    )
     assert capsys.readouterr().out.endswith("top-1 100.00%\n")
     assert (tmp_path / "flowers.tflite").is_file()
 

@@ -101,7 +101,7 @@ def test_jax_evaluates_any_number_of_held_out_images(
     run = tmp_path / "run"
     done = run_command(
         *("train.py", "--dataset", "tiny_pictures", "--data-dir", tiny_tfds),
-        *("--model", "8/1/k3/p2@16", "--batch-size", 8, "--replicas", 2),
+        *("--model", "8/1/k3/p2@16", "--batch-size", 14, "--replicas", 2),
         *("--epochs", 1, "--run", run),
     )
     assert "30 training, 13 held out" in done.stdout

@@ -342,8 +342,11 @@ def test_preprocess_input_leaves_pixels_to_the_model():
     assert keras_convmixer.preprocess_input(images) is images
 
 
-def test_the_package_imports_without_keras():
-    code = "import sys, keras_convmixer; print('keras' in sys.modules)"
+def test_the_package_and_its_commands_import_without_keras():
+    code = (
+        "import sys, keras_convmixer, keras_convmixer.weights.__main__, "
+        "keras_convmixer.training.__main__; print('keras' in sys.modules)"
+    )
     assert run_command("-c", code).stdout.strip() == "False"
 
 

@@ -122,6 +122,11 @@ ACCEPTED = {
         layers.Conv2D(4, 3, name="patch_rows"),
         layers.Flatten(name="features_norm"),
     ),
+    "augmentation of features": lambda: on_output(
+        layers.Pipeline([layers.RandomFlip(), layers.Dropout(0.5)]),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(3),
+    ),
     "a head that branches": branches,
     "a prefix of a network": lambda: (
         lambda model: keras.Model(
@@ -193,7 +198,7 @@ def inference_model(model):
 def check_equal(model, inference):
     images = np.random.default_rng(1).uniform(0, 255, (2, *SHAPE))
     expected = model(images, training=False).numpy()
-    result = inference(images, training=False).numpy()
+    result = inference(images).numpy()
     assert result.shape == expected.shape
     assert np.abs(expected).max() > 1e-3
     difference = np.abs(result - expected).max()
@@ -346,6 +351,42 @@ def test_the_names_of_an_own_head_are_kept():
     assert "features_norm" not in names  # It is a part of the dense layer.
 
 
+@pytest.fixture(scope="module")
+def tf_keras():
+    from export.int8.legacy_keras import tf_keras
+
+    return tf_keras
+
+
+@pytest.mark.parametrize(
+    "network", ["a head of several layers", "a head on a flat map"]
+)
+def test_tf_keras_has_the_same_layers(tf_keras, network):
+    model = randomized(ACCEPTED[network])
+    legacy = reparameterize(model, channel_groups=1, backend=tf_keras)
+    check_equal(model, legacy)
+    names = [layer.name for layer in legacy.layers]
+    ours = reparameterize(model, channel_groups=1)
+    assert names == [layer.name for layer in ours.layers]
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda x: keras.ops.tanh(x), "'tanh'.*no layer that tf_keras has"),
+        (layers.RMSNormalization(name="rms"), "'rms'.*no layer"),
+        (
+            layers.LeakyReLU(negative_slope=0.1, name="leaky"),
+            "'leaky' has negative_slope=0.1, which tf_keras does not have",
+        ),
+    ],
+)
+def test_what_tf_keras_lacks_is_refused(tf_keras, layer, message):
+    model = on_output(layer)
+    with pytest.raises(ValueError, match=message):
+        reparameterize(model, channel_groups=1, backend=tf_keras)
+
+
 @pytest.mark.parametrize(
     ("scale", "normalised_inside", "expected"),
     [
@@ -376,6 +417,14 @@ class Doubled(layers.Dropout):
 
     def call(self, inputs, training=None):
         return 2 * inputs
+
+
+@keras.saving.register_keras_serializable()
+class Subtracted(layers.Add):
+    """A sum that isn't one."""
+
+    def _merge_function(self, inputs):
+        return inputs[0] - inputs[1]
 
 
 class Subclassed(keras.Model):
@@ -501,6 +550,15 @@ REFUSED = {
     "an inserted layer": (with_inserted_layer, "'block_1_depthwise'.*inserted"),
     "a skip connection": (skip_connection, "'skip'"),
     "a skip connection from the input": (from_the_input, "'beside'"),
+    "a class of the user's in the trunk": (
+        lambda: keras.models.clone_model(
+            backbone(),
+            clone_function=lambda layer: {layers.Add: Subtracted}.get(
+                type(layer), type(layer)
+            ).from_config(layer.get_config()),
+        ),
+        "'block_0_add' must be a keras.layers.Add",
+    ),
     "another dilation": (
         lambda: changed(block_1_depthwise={"dilation_rate": 2}),
         "'block_1_depthwise' must have dilation_rate",

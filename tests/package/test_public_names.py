@@ -56,11 +56,11 @@ def test_a_network_loads_keras_and_nothing_heavier():
     assert loaded == modules_after("import keras")
 
 
-def test_a_mistake_is_answered_without_anything_heavy():
+def test_a_mistake_is_answered_before_keras_is_imported():
     code = (
         "from keras_convmixer.command_line.convmixer import main\n"
         "try: main(['train', '--epochs', '0'])\n"
         "except SystemExit: pass\n"
         "pass"
     )
-    assert modules_after(code) == set()
+    assert modules_after(code) <= {"numpy"}

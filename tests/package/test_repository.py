@@ -1,14 +1,11 @@
 """What the repository says of itself in several places agrees."""
 
 import re
-import tomllib
 
 from packaging.requirements import Requirement
 
 from keras_convmixer import __version__
 from tests.helpers import ROOT
-
-FOLDERS = (ROOT / "keras_convmixer", ROOT / "export")
 
 
 def requirements(path):
@@ -32,14 +29,3 @@ def test_each_range_is_stated_once():
     assert set(re.findall("^-r requirements/(.+)$", everything, re.M)) == {
         file.name for file in files
     }
-
-
-def test_what_is_built_is_everything_that_is_imported_and_no_more():
-    with open(ROOT / "pyproject.toml", "rb") as file:
-        packages = tomllib.load(file)["tool"]["setuptools"]["packages"]
-    installed = {"keras_convmixer", "keras_convmixer.export"}
-    for folder, name in zip(FOLDERS, sorted(installed), strict=True):
-        for init in folder.rglob("*/__init__.py"):
-            within = init.parent.relative_to(folder).parts
-            installed.add(".".join((name, *within)))
-    assert set(packages) == installed

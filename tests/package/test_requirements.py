@@ -5,7 +5,7 @@ import re
 import sys
 from importlib.metadata import packages_distributions
 
-from tests.helpers import ROOT
+from tests.helpers import ROOT, run_command
 
 # Keras' other backends: who chooses one has installed it.
 BACKENDS = {"jax", "torch"}
@@ -54,3 +54,21 @@ def test_what_is_imported_is_declared():
         and not allowed & set(map(normalized, distributions.get(package, ())))
     }
     assert not missing
+
+
+def test_looking_for_a_weights_file_does_not_import_keras():
+    """It takes seconds; a wrong argument is answered without them."""
+    done = run_command(
+        "-c",
+        "import sys\n"
+        "import keras_convmixer.training.run_folder\n"
+        "from keras_convmixer.weights import find_file, load_weights\n"
+        "print(find_file('cifar10', {'dim': 128, 'depth': 8, 'kernel_size': 7,"
+        " 'patch_size': 2, 'activation': 'gelu'}).name)\n"
+        "print('keras' in sys.modules, 'tensorflow' in sys.modules)\n",
+    )
+    assert done.stdout.split() == [
+        "cifar10-128-8-k7-p2.safetensors",
+        "False",
+        "False",
+    ]

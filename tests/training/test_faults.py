@@ -11,6 +11,7 @@ import time
 import keras
 import pytest
 
+from keras_convmixer.utils.files import sole_use
 from tests.helpers import run_command, start
 
 TRAINING = (
@@ -127,6 +128,107 @@ def test_an_export_that_is_stopped_leaves_the_last_one(
     for path in before:
         if path.suffix not in (".json", ".md") and "dynamic" not in path.name:
             assert path.read_bytes() == before[path]
+
+
+EXPORT_ENDED_WHEN_TORN = """
+import json, os, signal, sys
+from pathlib import Path
+from export.__main__ import main
+
+folder = Path(sys.argv[1], "export")
+
+def is_torn():
+    try:
+        rows = json.loads((folder / "report.json").read_text())["files"]
+        sizes = {row["file"]: row["bytes"] for row in rows}
+        card = (folder / "MODEL_CARD.md").read_text()
+        return any(name not in card for name in sizes) or any(
+            (folder / name).stat().st_size != size
+            for name, size in sizes.items()
+            if name != "saved_model"
+        )
+    except OSError:
+        return True
+
+def look(event, arguments):
+    if event in ("os.rename", "os.remove", "os.rmdir") and is_torn():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(look)
+main([*sys.argv[1:], "--formats", "float32", "--images", "360"])
+"""
+
+
+def test_no_moment_of_an_export_has_files_without_their_report(
+    digits_export, tmp_path
+):
+    """The process kills itself where a kill would leave them."""
+    run = tmp_path / "digits"
+    shutil.copytree(digits_export.parent, run)
+    file = run / "export" / "digits_float32.tflite"
+    before = file.read_bytes()
+    file.write_bytes(before + bytes(1000))  # Of another size than the new one.
+    report = run / "export" / "report.json"
+    values = json.loads(report.read_text())
+    for row in values["files"]:
+        row["bytes"] += 1000 * (row["file"] == file.name)
+    report.write_text(json.dumps(values))
+    (run / "export" / "notes.txt").write_text("kept")
+    done = run_command("-c", EXPORT_ENDED_WHEN_TORN, run, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(file.read_bytes()) < len(before) + 1000
+    assert (run / "export" / "notes.txt").read_text() == "kept"
+    assert (run / "export" / "digits_int8.tflite").is_file()
+    assert not list(run.glob(".*"))
+
+
+REPLACE_A_FOLDER = """
+import os, signal, sys
+from pathlib import Path
+from keras_convmixer.utils import exchange, files
+
+folder, step, is_at_once = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if is_at_once == "no":  # As on a file system that lacks the call.
+    exchange.exchange_at_once = lambda first, second: False
+steps = 0
+
+def look(event, arguments):
+    global steps
+    if event in ("os.rename", "os.remove", "os.rmdir"):
+        steps += 1
+        if steps == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+with files.sole_use(folder), files.temporary_folder(folder / "export") as new:
+    (new / "a").write_text("new")
+    (new / "b").write_text("new")
+    sys.addaudithook(look)
+    files.put(new, folder / "export")
+"""
+
+
+@pytest.mark.parametrize("is_at_once", ["yes", "no"])
+def test_a_folder_is_replaced_as_a_whole(tmp_path, is_at_once):
+    """Killed before each step in turn, until there is no further one."""
+    for step in range(1, 99):
+        run = tmp_path / str(step)
+        (run / "export").mkdir(parents=True)
+        for name in ("a", "b"):
+            (run / "export" / name).write_text("old")
+        arguments = (run, step, is_at_once)
+        done = run_command("-c", REPLACE_A_FOLDER, *arguments, check=False)
+        if is_at_once == "no":
+            with sole_use(run):  # The next command has the folder to itself.
+                pass
+        found = {file.read_text() for file in (run / "export").iterdir()}
+        assert found in ({"old"}, {"new"})
+        assert {p.name for p in (run / "export").iterdir()} == {"a", "b"}
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+    assert step > 3
+    assert found == {"new"}
+    assert not list(run.glob(".*"))
 
 
 def test_two_trainings_do_not_share_a_new_folder(tmp_path):

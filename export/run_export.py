@@ -1,0 +1,93 @@
+"""All files of a run, verified, with a report and a model card."""
+
+import shutil
+
+from keras_convmixer.utils.files import put, temporary_folder
+
+from . import DEFAULT_FORMATS, QAT_EPOCHS
+from .reference import Reference
+from .report import table, with_earlier, write_model_card, write_report
+from .verify import verify
+from .writers import WRITERS, Training
+
+
+def export_run(
+    run,
+    formats=DEFAULT_FORMATS,
+    min_agreement=0.98,
+    max_images=None,
+    epochs=QAT_EPOCHS,
+    io="uint8",
+):
+    """Writes a run's `export` folder if all files agree with the Keras model.
+
+    Files of earlier exports that aren't written again are kept. At any moment
+    the folder is that of the last export or the new one, with its report.
+
+    Args:
+        run: The `RunFolder` of a training.
+        formats: Some of `export.FORMATS`.
+        min_agreement: Least agreement that a file may have.
+        max_images: Held-out images to use at most; None for all.
+        epochs: How long "int8_qat" is fine-tuned.
+        io: As for `export.tflite.convert`.
+
+    Returns:
+        The `Result`s of the files that fell short; then nothing was written.
+    """
+    model, recipe, data = run.read()
+    training = Training(model, recipe, data, epochs=epochs, io=io)
+    held_out = data.held_out.take(max_images or -1).batch(recipe.batch_size)
+    reference = Reference.of_dataset(model, held_out)
+    keras_top1 = reference.top1(reference.outputs)
+
+    with temporary_folder(run.export_folder) as folder:
+        results = []
+        for format in formats:
+            print(format, flush=True)
+            path = folder / file_name(run.name, format, io)
+            aware = WRITERS[format](path, format, training)
+            result = verify(path, format, reference, aware)
+            result.io = io
+            result.qat_epochs = epochs if format == "int8_qat" else None
+            results.append(result)
+        failed = [r for r in results if r.agreement < min_agreement]
+        if not failed:
+            results = with_earlier(results, run.export_folder, len(reference))
+        proof = table(keras_top1, results)
+        print(f"{len(reference):,} held-out images\n{proof}")
+        if failed:
+            return failed
+
+        write_report(folder, keras_top1, results, len(reference))
+        write_model_card(
+            folder,
+            name=run.name,
+            recipe=recipe,
+            data=data,
+            results=results,
+            proof=proof,
+            num_images=len(reference),
+        )
+        shutil.copy(run.labels_path, folder)
+        copy_missing(run.export_folder, folder)
+        put(folder, run.export_folder)
+    return []
+
+
+def file_name(name, format, io):
+    if format == "saved_model":
+        return format
+    return f"{name}_{format}{'_io_int8' * (io == 'int8')}.tflite"
+
+
+def copy_missing(source, folder):
+    """Copies what a folder does not hold from another one, if there is one."""
+    for path in source.iterdir() if source.is_dir() else ():
+        copy = folder / path.name
+        if copy.exists():
+            continue
+        if path.is_dir():
+            shutil.copytree(path, copy)
+        else:
+            shutil.copy2(path, copy)

@@ -1,0 +1,100 @@
+"""One function for each format that a run is exported in."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import keras
+
+from keras_convmixer.data.batches import (
+    held_out_batches,
+    steps_in_epoch,
+    training_batches,
+)
+from keras_convmixer.data.image_data import ImageData, sample
+from keras_convmixer.training.recipes import Recipe
+
+from . import TFLITE_FORMATS
+from .int8.qat import convert_qat
+from .metadata import add_metadata
+from .saved_model import write_saved_model
+from .tflite import convert
+
+REPRESENTATIVE_IMAGES = 200
+
+
+@dataclass
+class Training:
+    """What was trained, on what, and how its files shall be.
+
+    Attributes:
+        model: The trained `keras.Model`.
+        recipe: The `Recipe` it was trained with.
+        data: The `ImageData` it was trained on.
+        epochs: How long "int8_qat" is fine-tuned.
+        io: As for `export.tflite.convert`.
+    """
+
+    model: keras.Model
+    recipe: Recipe
+    data: ImageData
+    epochs: int
+    io: str
+
+    @cached_property
+    def representative_images(self):
+        return sample(self.data.train, REPRESENTATIVE_IMAGES)
+
+
+def write_servable(path, format, training):
+    """Writes the folder of the SavedModel."""
+    write_saved_model(training.model, path)
+
+
+def write_converted(path, format, training):
+    """Writes a TFLite file of the model as it is."""
+    images = training.representative_images if format == "int8" else None
+    contents = convert(training.model, format, images, training.io)
+    write_described(path, contents, format, training)
+
+
+def write_fine_tuned(path, format, training):
+    """Writes a TFLite file of the model after fine-tuning.
+
+    Returns:
+        The quantisation-aware model that it was converted from.
+    """
+    data, size = training.data, training.recipe.batch_size
+    steps = steps_in_epoch(data, size)
+    contents, aware = convert_qat(
+        training.model,
+        representative_images=training.representative_images,
+        # Not augmented: the ranges are those of images as they are.
+        batches=training_batches(data, size, steps, seed=0),
+        steps=steps,
+        held_out=held_out_batches(data, size),
+        epochs=training.epochs,
+        io=training.io,
+    )
+    write_described(path, contents, format, training)
+    return aware
+
+
+def write_described(path, contents, format, training):
+    """Writes a TFLite file with its metadata."""
+    recipe, data = training.recipe, training.data
+    contents = add_metadata(
+        contents,
+        name=path.stem,
+        description=f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on "
+        f"{data.name}, {format}",
+        labels=data.classes,
+    )
+    path.write_bytes(contents)
+
+
+# (path, format, training) -> None, or the model that `verify` compares with.
+WRITERS = {
+    "saved_model": write_servable,
+    **dict.fromkeys(TFLITE_FORMATS, write_converted),
+    "int8_qat": write_fine_tuned,
+}

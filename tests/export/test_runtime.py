@@ -1,0 +1,74 @@
+"""Files that run: what they tell, what they cost, on which systems."""
+
+import numpy as np
+import pytest
+
+from export.runtime import TFLiteFile
+from export.tflite import convert
+from keras_convmixer import ConvMixer
+from tests.helpers import run_command, run_example
+
+
+def test_a_file_tells_its_size(digits_export):
+    file = TFLiteFile(digits_export / "digits_int8.tflite")
+    assert file.image_size == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "image_type", "output_name"),
+    [
+        ({}, "uint8", "probabilities"),
+        ({"include_preprocessing": False}, "float32", "probabilities"),
+        ({"classifier_activation": None}, "uint8", "logits"),
+    ],
+)
+def test_a_file_tells_what_it_takes_and_gives(
+    tmp_path, options, image_type, output_name
+):
+    network = ConvMixer(
+        *(8, 1, 3, 4), input_shape=(16, 16, 3), classes=5, **options
+    )
+    path = tmp_path / "network.tflite"
+    path.write_bytes(convert(network, "float32"))
+    file = TFLiteFile(path)
+    assert (file.image_type, file.output_name) == (image_type, output_name)
+    assert (file.image_size, file.channels, file.classes) == ((16, 16), 3, 5)
+    image = np.ones((1, 16, 16, 3), image_type)
+    expected = network.predict(image, verbose=0)
+    np.testing.assert_allclose(file(image), expected, atol=1e-5)
+
+
+def test_the_example_runs(digits_export, monkeypatch):
+    monkeypatch.chdir(digits_export)
+    run_example(TFLiteFile, image=np.zeros((8, 8, 3), "uint8"))
+
+
+def test_cost_is_that_of_the_file_alone(digits_export):
+    """Whatever the process that started the command holds."""
+    held = np.ones(10**9, "uint8")
+    file = digits_export / "digits_int8.tflite"
+    seconds = ("--threads", 1, "--seconds", 0.1)
+    done = run_command("-m", "export.benchmark", file, *seconds)
+    del held
+    names, _, values = done.stdout.strip().splitlines()
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (names, values)
+    ]
+    row = dict(zip(*cells, strict=True))
+    assert row["file"] == file.name
+    assert int(row["KB"]) == round(file.stat().st_size / 1000)
+    assert 0 < int(row["memory MB"]) < 500
+    assert 0 < float(row["median ms"]) <= float(row["p90 ms"])
+    assert "GELU" in row["operators"]
+
+
+def test_programs_are_imported_where_there_is_no_module_resource():
+    """As on Windows."""
+    run_command(
+        "-c",
+        "import sys\n"
+        "sys.modules['resource'] = None\n"
+        "import export, export.__main__, export.memory, export.benchmark\n"
+        "import export.classify, export.demo",
+    )
