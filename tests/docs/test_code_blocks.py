@@ -171,7 +171,7 @@ def test_shell_commands_are_taken(block, here, monkeypatch, capsys):
             assert not exit_status(EXECUTED[module], arguments)
             assert capsys.readouterr().out
         elif module:
-            take(importlib.import_module(module), arguments, monkeypatch)
+            take(module, arguments, monkeypatch)
 
 
 def exit_status(main, arguments):
@@ -186,8 +186,9 @@ class ParsedError(Exception):
     """Raised in place of what a program does after it took its arguments."""
 
 
-def take(program, arguments, monkeypatch):
+def take(module, arguments, monkeypatch):
     """Asserts that a program takes its arguments."""
+    program = importlib.import_module(module)
     if hasattr(program, "parse_arguments"):
         program.parse_arguments(arguments)
         return
@@ -201,6 +202,36 @@ def take(program, arguments, monkeypatch):
         patch.setattr(Parser, "parse_args", parse_and_stop)
         with pytest.raises(ParsedError):
             program.main(arguments)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "convmixer trian",
+        "convmixer train --epoch 3",
+        "convmixer list --all",
+        "python -m export runs/digits --epochs 3",
+        "python -m benchmarks.training 256/8/k5/p2@32 --replica 2",
+        "python -m pytest tests/no_such_test.py",
+        "pip install '.[exports]'",
+        "pip install -r no_such_file.txt",
+        "npm ci --prefix no_such_folder",
+        "no_such_program",
+    ],
+)
+def test_a_command_that_does_not_exist_is_found_out(line, monkeypatch):
+    (command,) = commands_of(line)
+    with pytest.raises((AssertionError, KeyError, SystemExit)):
+        take(*program_of(command), monkeypatch)
+
+
+def test_a_block_is_left_out_for_a_reason_only(tmp_path):
+    page = tmp_path / "page.md"
+    block = "```python\n1 / 0\n```\n"
+    page.write_text(
+        f"<!-- not run: -->\n{block}<!-- not run: no hub -->\n{block}"
+    )
+    assert [block.runs for block in blocks_of(page)] == [True, False]
 
 
 def program_of(command):

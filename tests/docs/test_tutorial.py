@@ -57,9 +57,10 @@ def run_file(runner, path):
 
 def test_it_draws_the_heat_maps(executed):
     _, work = executed
-    drawn = Image.open(work / "heat_maps.jpg")
-    assert drawn.size == Image.open(PICTURE).size
-    assert np.ptp(np.asarray(drawn)) > 200
+    with Image.open(work / "heat_maps.jpg") as drawn:
+        with Image.open(PICTURE) as saved:
+            assert drawn.size == saved.size
+        assert np.ptp(np.asarray(drawn)) > 200
     assert PICTURE.stat().st_size < 200_000
 
 
