@@ -71,7 +71,11 @@ def change_config(run, change):
 
 
 def listing(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    """What is there, and when files were written: a lock touches folders."""
+    return {
+        path: None if path.is_dir() else path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+    }
 
 
 def check_refusal(status, printed, words, here):
