@@ -62,7 +62,8 @@ def measure(run):
             if layer.name.endswith("_pointwise"):
                 kernel, bias = layer.get_weights()
                 layer.set_weights([change(kernel), bias])
-        return run_converter(device_model(inference, "uint8"), **options)
+        on_device = device_model(inference, "uint8", "probabilities")
+        return run_converter(on_device, **options)
 
     files = {"float32": convert(model, "float32")}
     for share in SHARES_OF_ZEROS:

@@ -16,21 +16,22 @@ OUTPUT_NAMES = {
 }
 
 
-def device_model(model, pixels):
+def device_model(model, pixels, output):
     """The model with a named input and a named output.
 
     Args:
         model: A model that has a ConvMixer in it, or its inference form.
         pixels: Type of the input `image`.
+        output: Name of the output.
 
     Returns:
         A `keras.Model` from `image` to a dict with one tensor.
     """
     image = keras.Input(model.input_shape[1:], dtype=pixels, name="image")
-    output = model(keras.ops.cast(image, "float32"))
-    if output.dtype != "float32":  # After training in mixed precision.
-        output = keras.ops.cast(output, "float32")
-    return keras.Model(image, {output_name(model): output}, name=model.name)
+    x = model(keras.ops.cast(image, "float32"))
+    if x.dtype != "float32":  # After training in mixed precision.
+        x = keras.ops.cast(x, "float32")
+    return keras.Model(image, {output: x}, name=model.name)
 
 
 def input_type(model):

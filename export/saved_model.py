@@ -1,6 +1,6 @@
 """TensorFlow SavedModel, for servers."""
 
-from .interface import device_model, input_type
+from .interface import device_model, input_type, output_name
 
 
 def write_saved_model(model, path):
@@ -14,5 +14,5 @@ def write_saved_model(model, path):
         model: A model that `ConvMixer` built, or one that has it inside.
         path: The folder to write.
     """
-    serving = device_model(model, input_type(model))
+    serving = device_model(model, input_type(model), output_name(model))
     serving.export(path, format="tf_saved_model", verbose=False)

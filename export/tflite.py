@@ -11,6 +11,7 @@ from .interface import (
     check_model,
     device_model,
     input_type,
+    output_name,
 )
 
 
@@ -62,7 +63,7 @@ def convert(model, format, representative_images=None, io="uint8"):
         raise UserError(f"io 'int8' needs the format int8. Received: {format}")
     is_dynamic = format == "dynamic"
     inference = reparameterize(model, whole_pointwise=is_dynamic)
-    inference = device_model(inference, input_type(model))
+    inference = device_model(inference, input_type(model), output_name(model))
     if format == "float16":
         return run_converter(inference, float16_weights=True)
     float32 = run_converter(inference)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from ..converter import run_converter
-from ..interface import device_model
+from ..interface import device_model, output_name
 from .graph import Graph
 from .quantize import all_tensors_kept
 
@@ -36,7 +36,7 @@ class CalibratedFile:
         if io == "int8":
             images = images.astype("float32")
         self.contents = run_converter(
-            device_model(inference, images.dtype.name)
+            device_model(inference, images.dtype.name, output_name(inference))
         )
         graph = Graph(self.contents)
         self.ranges = extremes(self.contents, graph.computed, images)

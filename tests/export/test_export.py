@@ -195,6 +195,16 @@ def test_every_format_computes_the_same(model, images, format, tolerance):
     np.testing.assert_allclose(measured, expected, atol=tolerance)
 
 
+@pytest.mark.parametrize("format", ["float32", "float16", "dynamic"])
+def test_wide_networks_run_in_groups_of_channels(images, format):
+    model = ConvMixer(512, 1, 3, 4, input_shape=(8, 8, 3), classes=5)
+    contents = convert(model, format)
+    assert "SPLIT" in operators(contents)
+    images = images[:, :8, :8]
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(outputs(contents, images), expected, atol=0.01)
+
+
 @pytest.mark.parametrize("format", TFLITE_FORMATS)
 def test_only_builtin_operators_occur(model, images, format):
     for name in operators(convert(model, format, images)):
