@@ -51,7 +51,8 @@ def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
 def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
     run = tmp_path / "run"
     with start(
-        "train.py", "--epochs", 1, "--limit-steps", 2, "--run", run
+        *("train.py", "--epochs", 1, "--limit-steps", 2, "--run", run),
+        *("--model", "8/1/k3/p2@8"),
     ) as process:
         while not (run / "backup.weights.h5").exists():
             time.sleep(0.02)

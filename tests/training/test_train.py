@@ -154,7 +154,7 @@ def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
     run = tmp_path / "run"
     run_command(
         *("train.py", "--epochs", 1, "--limit-steps", 4, "--run", run),
-        *("--mixed-precision", "float16"),
+        *("--model", "8/1/k3/p2@8", "--mixed-precision", "float16"),
         *("--label-smoothing", 0.1, "--weight-decay", 0),
     )
     config = json.loads((run / "config.json").read_text())
@@ -169,11 +169,12 @@ def test_averaged_weights_are_what_is_saved(tmp_path):
     run = tmp_path / "run"
     run_command(
         *("train.py", "--epochs", 1, "--limit-steps", 3, "--run", run),
+        *("--model", "64/1/k7/p1@8"),
         # An average that stays where the first of the steps led.
         *("--ema", 1, "--tensorboard"),
     )
     keras.utils.set_random_seed(0)
-    beginning = DIGITS.build(10)
+    beginning = DIGITS.replace(depth=1).build(10)
     saved = keras.saving.load_model(run / "best.keras")
     for ours, theirs in zip(
         saved.trainable_variables, beginning.trainable_variables, strict=True
