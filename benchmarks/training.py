@@ -36,6 +36,11 @@ def main(arguments=None):
     parser.add_argument("--rounds", type=positive_int, default=5)
     parser.add_argument("--output", type=Path, default=RESULTS / "training.csv")
     args = parser.parse_args(arguments)
+    if args.batch_size % args.replicas:
+        parser.error(
+            f"--batch-size must divide by --replicas, {args.replicas}. "
+            f"Received: {args.batch_size}"
+        )
     with one_line_errors():
         quiet_tensorflow()
         measure_networks(

@@ -205,12 +205,21 @@ def check_verification(verification, representative_images, model):
 @contextlib.contextmanager
 def quiet():
     """Keeps what libraries print to themselves; warnings come at the end."""
-    with (
-        warnings.catch_warnings(record=True) as caught,
-        contextlib.redirect_stdout(streams.StringIO()),
-        silent_libraries(),
-    ):
-        yield
+    import tensorflow as tf
+
+    logger = tf.get_logger()
+    level = logger.level
+    # In a notebook it writes where no redirection reaches.
+    logger.setLevel("ERROR")
+    try:
+        with (
+            warnings.catch_warnings(record=True) as caught,
+            contextlib.redirect_stdout(streams.StringIO()),
+            silent_libraries(),
+        ):
+            yield
+    finally:
+        logger.setLevel(level)
     for warning in caught:
         warnings.warn_explicit(
             warning.message,

@@ -60,8 +60,8 @@ def ConvMixer(
             0 to 255; without it, normalised images.
         weights: None (random), "imagenet" or "cifar10" for the networks that
             have them (see `list_variants`), or the path of a `.keras`,
-            `.weights.h5` or timm `.safetensors` file. Another number of
-            input channels adapts the stem.
+            `.weights.h5` or `.safetensors` file, ours or timm's. Another number
+            of input channels adapts the stem.
         input_tensor: Optional Keras tensor to build on, for one ConvMixer; a
             model with several calls each of them, `model(image)`.
         input_shape: `(height, width, channels)`; height and width may be

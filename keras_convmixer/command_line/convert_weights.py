@@ -10,11 +10,6 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 from keras_convmixer.utils.files import replacing
-from keras_convmixer.weights import (
-    find_file,
-    read_architecture,
-    read_safetensors,
-)
 
 
 def main(arguments=None):
@@ -41,12 +36,17 @@ def convert(args):
             raise UserError(f"{path} must be a {suffix} file")
     if not args.output.parent.is_dir():
         raise UserError(f"there is no folder {args.output.parent}")
+    quiet_tensorflow()
+    from keras_convmixer.convmixer import ConvMixer
+    from keras_convmixer.weights import (
+        find_file,
+        read_architecture,
+        read_safetensors,
+    )
+
     found = read_architecture(
         read_safetensors(find_file(args.checkpoint, None)), args.checkpoint
     )
-    quiet_tensorflow()
-
-    from keras_convmixer.convmixer import ConvMixer
 
     channels, classes = found.pop("channels"), found.pop("classes")
     top = {"include_top": False} if classes is None else {"classes": classes}

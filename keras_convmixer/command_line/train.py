@@ -6,11 +6,14 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from keras_convmixer.data.source import BROKEN_IMAGES, Source
-from keras_convmixer.training.backend import check_backend, configured_backend
 from keras_convmixer.training.plan import MIXED_PRECISIONS, Plan
 from keras_convmixer.training.recipes import Recipe, recipe_for
 from keras_convmixer.training.run_folder import RunFolder, check_empty
 from keras_convmixer.training.workers import worker_addresses
+from keras_convmixer.utils.backend import (
+    check_training_backend,
+    configured_backend,
+)
 from keras_convmixer.utils.checks import UserError, allowed_of
 from keras_convmixer.utils.commands import (
     Parser,
@@ -93,7 +96,7 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     # TensorFlow takes seconds to import: a mistake is answered before.
     with one_line_errors():
-        check_backend(configured_backend())
+        check_training_backend(configured_backend())
         if args.resume:
             run = RunFolder(args.resume)
             run.read_plan()

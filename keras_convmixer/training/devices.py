@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 
 from keras_convmixer.data.batches import Shard
-from keras_convmixer.training.backend import check_backend
 from keras_convmixer.training.workers import patch_fit, worker_addresses
+from keras_convmixer.utils.backend import check_training_backend
 from keras_convmixer.utils.checks import UserError
 
 MAX_LOGICAL_CPUS = 64
@@ -88,7 +88,7 @@ def distribute(replicas, batch_size, accumulation=1):
             replicas, the batch does not divide by the replicas, or several
             replicas were to accumulate.
     """
-    if check_backend(keras.backend.backend()) == "jax":
+    if check_training_backend(keras.backend.backend()) == "jax":
         return data_parallel(replicas, batch_size)
     return strategy(replicas, batch_size, accumulation)
 

@@ -12,6 +12,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextvars import ContextVar
 
+from keras_convmixer.utils.backend import check_importable_backend
 from keras_convmixer.utils.checks import (
     POSITIVE_INTEGER,
     POSITIVE_NUMBER,
@@ -59,7 +60,12 @@ def command(name):
 
 
 def quiet_tensorflow():
-    """Imports TensorFlow without its start-up messages."""
+    """Imports TensorFlow without its start-up messages.
+
+    Raises:
+        UserError: If Keras' backend can't be imported.
+    """
+    check_importable_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MPLBACKEND", "agg")
     with silent_libraries():

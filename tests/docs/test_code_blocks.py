@@ -32,7 +32,10 @@ from keras_convmixer.utils.commands import Parser
 from tests.docs.installed import lay_out_installed, run_installed
 from tests.helpers import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 NOT_CODE = ("kotlin", "swift", "js", "bibtex")
 EXECUTED = {
     "keras_convmixer.command_line.list_networks": list_networks.main,
@@ -255,7 +258,7 @@ def program_of(command):
         assert flag == "-m", command
         if module == "export":
             return "export.__main__", arguments
-        if module.split(".")[0] in ("export", "benchmarks", "tools"):
+        if module.split(".")[0] in ("export", "benchmarks", "tools", "tests"):
             return module, arguments
         check_python_module(module, arguments)
         return None, arguments
@@ -267,8 +270,10 @@ def program_of(command):
     elif name == "npm":
         assert arguments[:2] == ["ci", "--prefix"], command
         assert (ROOT / arguments[2] / "package-lock.json").exists(), command
+    elif name == "pre-commit":
+        assert (ROOT / ".pre-commit-config.yaml").exists()
     else:
-        assert command == [".", ".venv/bin/activate"], command
+        assert command in ([".", ".venv/bin/activate"], [".ci/run"]), command
     return None, arguments
 
 

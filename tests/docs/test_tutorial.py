@@ -30,6 +30,7 @@ def test_it_ends_with_a_file_that_agrees_with_keras(executed):
     notebook, work = executed
     (agreement,) = re.findall(r"as Keras on (\d+)%", printed(notebook))
     assert int(agreement) >= 98
+    assert "INFO:" not in printed(notebook)
     assert not any(
         output.output_type == "error"
         for cell in notebook.cells

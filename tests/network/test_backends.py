@@ -118,3 +118,17 @@ def test_a_backend_that_does_not_train_is_named_at_once(tmp_path, monkeypatch):
     assert line.startswith("error: Keras' backend (KERAS_BACKEND) must be one")
     assert line.endswith("tensorflow, jax to train. Received: torch")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_backend_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "foo")
+    done = run_command(
+        *("-m", "keras_convmixer", "convert-weights"),
+        *(GOLDEN / "gelu_k8_p2.safetensors", tmp_path / "model.keras"),
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: Keras' backend (KERAS_BACKEND) must be one of 'tensorflow', "
+        "'jax', 'torch'. Received: 'foo'.\n"
+    )
