@@ -6,7 +6,6 @@ Prints how many loaded, were refused with a ValueError, ended otherwise,
 crashed or took more than 5 seconds, and the most memory that any took.
 """
 
-import argparse
 import collections
 import io
 import multiprocessing
@@ -25,6 +24,7 @@ from safetensors.numpy import save
 
 from export.memory import peak_megabytes
 from keras_convmixer.data.decode import read_image
+from keras_convmixer.utils.commands import Parser, positive_int
 from keras_convmixer.weights.keras_files import read_keras, read_weights_h5
 from keras_convmixer.weights.safetensors_files import read_safetensors
 from keras_convmixer.weights.timm_names import read_architecture
@@ -177,11 +177,11 @@ def run(numbers):
     return counts, most
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=10_000)
+def main(arguments=None):
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=positive_int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="its number")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     counts, most = run(range(args.first, args.first + args.files))
     for outcome, count in counts.most_common():
         print(f"{count:>8,}  {outcome}")

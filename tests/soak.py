@@ -8,7 +8,6 @@ was lost. The processes are copies of one that has imported TensorFlow, so that
 the moments are those of this project's own work.
 """
 
-import argparse
 import json
 import os
 import random
@@ -22,7 +21,11 @@ from pathlib import Path
 
 from export.__main__ import main as export
 from keras_convmixer.command_line import train
-from keras_convmixer.utils.commands import quiet_tensorflow
+from keras_convmixer.utils.commands import (
+    Parser,
+    positive_int,
+    quiet_tensorflow,
+)
 
 TRAINING = (
     *("--epochs", "3", "--limit-steps", "3", "--batch-size", "16"),
@@ -123,11 +126,11 @@ def kill_and_repeat(work, run, seconds, log):
     return None
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=200)
+def main(arguments=None):
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=positive_int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     random.seed(args.seed)
     quiet_tensorflow()
     folder = Path(tempfile.mkdtemp())
