@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import keras
 
+from keras_convmixer.training.averages import AveragedWeights
 from keras_convmixer.utils.files import replacing
 
 
@@ -54,26 +55,6 @@ class SaveBest(keras.callbacks.Callback):
             self.plain.set_weights(self.model.get_weights())
             with replacing(self.path) as temporary:
                 self.plain.save(temporary)
-
-
-class AveragedWeights(keras.callbacks.Callback):
-    """Has the moving average of the weights evaluated and saved.
-
-    `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, after
-    which the weights are not what they were to the last bit. It stands after
-    what saves the model, and before what keeps the training's state.
-    """
-
-    def on_test_begin(self, logs=None):
-        self.trained = [v.numpy() for v in self.model.trainable_variables]
-        self.model.optimizer.finalize_variable_values(
-            self.model.trainable_variables
-        )
-
-    def on_epoch_end(self, epoch, logs=None):
-        variables = self.model.trainable_variables
-        for variable, value in zip(variables, self.trained, strict=True):
-            variable.assign(value)
 
 
 class Backup(keras.callbacks.Callback):

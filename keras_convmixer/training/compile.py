@@ -4,6 +4,8 @@ import itertools
 
 import keras
 
+from keras_convmixer.training.optimizers import AdamW, AveragingAdamW
+
 # The paper's learning rate: share of the training, share of the peak.
 SCHEDULE = ((0, 0), (2 / 5, 1), (4 / 5, 1 / 20), (1, 0))
 
@@ -19,16 +21,23 @@ def compile_for_training(model, recipe, total_steps):
         recipe: A `Recipe`.
         total_steps: Batches of the whole training.
     """
-    optimizer = AdamW(
+    options = {}
+    if recipe.ema:
+        options = {"use_ema": True, "ema_momentum": recipe.ema}
+        options["norms"] = [
+            layer
+            for layer in model.layers
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+    optimizer = (AveragingAdamW if recipe.ema else AdamW)(
         learning_rate=OneCycle(recipe.learning_rate, total_steps),
         weight_decay=recipe.weight_decay,
         epsilon=recipe.epsilon,
         global_clipnorm=1.0,
-        use_ema=recipe.ema > 0,
-        ema_momentum=recipe.ema,
         gradient_accumulation_steps=(
             recipe.accumulation if recipe.accumulation > 1 else None
         ),
+        **options,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(
@@ -39,24 +48,6 @@ def compile_for_training(model, recipe, total_steps):
         # Weighted, since held-out batches can be filled up.
         weighted_metrics=["accuracy"],
     )
-
-
-class AdamW(keras.optimizers.AdamW):
-    """Clips the gradient of the whole batch, however many replicas there are.
-
-    With TensorFlow, Keras clips each replica's gradient before it adds them
-    up, so that a training with several is not that with one.
-    """
-
-    def _clip_gradients(self, grads):
-        if keras.backend.backend() == "tensorflow":
-            return grads
-        return super()._clip_gradients(grads)
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        reduced = super()._all_reduce_sum_gradients(grads_and_vars)
-        grads, variables = zip(*reduced, strict=True)
-        return list(zip(super()._clip_gradients(grads), variables, strict=True))
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

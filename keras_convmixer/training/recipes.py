@@ -29,9 +29,9 @@ class Recipe:
         learning_rate: The peak of the schedule.
         weight_decay: AdamW's, on kernels only.
         epsilon: AdamW's.
-        ema: Share of the moving average of the weights that each step keeps;
-            0 for no average. Where there is one, it is what is evaluated and
-            saved.
+        ema: Share of the moving average of the weights that each step keeps,
+            of an average of n steps n / (n + 9) at most; 0 for no average.
+            Where there is one, it is what is evaluated and saved.
         accumulation: Batches whose gradients make one step of AdamW.
         label_smoothing: Share of a label that is spread over all classes.
         flip: Whether images are mirrored left to right at random.

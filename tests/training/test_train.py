@@ -165,23 +165,26 @@ def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
 
 
-def test_averaged_weights_are_what_is_saved(tmp_path):
+def test_averaged_weights_are_as_good_as_the_trained(digits_run, tmp_path):
     run = tmp_path / "run"
     run_command(
-        *("train.py", "--epochs", 1, "--limit-steps", 3, "--run", run),
-        *("--model", "64/1/k7/p1@8"),
-        # An average that stays where the first of the steps led.
-        *("--ema", 1, "--tensorboard"),
+        *("train.py", "--epochs", 6, "--run", run),
+        # As long as ten times the training, whose beginning must not count.
+        *("--ema", 0.999, "--tensorboard"),
     )
-    keras.utils.set_random_seed(0)
-    beginning = DIGITS.replace(depth=1).build(10)
-    saved = keras.saving.load_model(run / "best.keras")
-    for ours, theirs in zip(
-        saved.trainable_variables, beginning.trainable_variables, strict=True
-    ):
-        # AdamW's first step is its rate; the second one's is 0.0076.
-        np.testing.assert_allclose(ours, theirs, atol=0.0043)
+    top1, plain = (
+        json.loads((folder / "metrics.json").read_text())["top1"]
+        for folder in (run, digits_run)
+    )
+    assert top1 > plain - 0.01
     assert list((run / "tensorboard" / "train").glob("events.*"))
+    ours, trained = (
+        keras.saving.load_model(folder / "best.keras").get_weights()
+        for folder in (run, digits_run)
+    )
+    for averaged, last in zip(ours, trained, strict=True):
+        if len(averaged) > 3:  # Not the normalisation of the pixels.
+            assert (averaged != last).any()
 
 
 def test_accumulated_gradients_are_those_of_a_larger_batch():
