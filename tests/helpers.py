@@ -1,9 +1,11 @@
 """What several tests need: commands, checkpoints, interpreters."""
 
+import io
 import os
 import subprocess
 import sys
 import textwrap
+from contextlib import redirect_stdout
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -38,6 +40,13 @@ def run_command(*arguments, cwd=ROOT, check=True):
     if check:
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done
+
+
+def run_program(main, *arguments):
+    """What a program prints, run in this process, which has TensorFlow."""
+    with redirect_stdout(io.StringIO()) as printed:
+        main([*map(str, arguments)])
+    return printed.getvalue()
 
 
 def start(*arguments):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_convmixer.command_line.train import main
 from keras_convmixer.data.batches import held_out_batches
 from keras_convmixer.data.source import Source
 from keras_convmixer.features import freeze
@@ -15,7 +16,7 @@ from keras_convmixer.training.compile import OneCycle, compile_for_training
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import train
 from keras_convmixer.utils.checks import UserError
-from tests.helpers import run_command, start
+from tests.helpers import run_command, run_program, start
 
 
 def test_writes_the_run_folder(digits_run):
@@ -89,14 +90,14 @@ def test_model_holds_no_optimizer(digits_run):
 
 
 def test_trains_on_tensorflow_datasets(tiny_tfds, tmp_path):
-    done = run_command(
-        "train.py",
+    printed = run_program(
+        main,
         *("--dataset", "tiny_pictures", "--data-dir", tiny_tfds),
         *("--epochs", 1, "--limit-steps", 1, "--batch-size", 8),
         *("--model", "16/2/k7/p4@16", "--run", tmp_path / "run"),
     )
-    assert "16/2, kernel 7, patch 4, 16 x 16 pixels" in done.stdout
-    assert "30 training, 13 held out" in done.stdout
+    assert "16/2, kernel 7, patch 4, 16 x 16 pixels" in printed
+    assert "30 training, 13 held out" in printed
     assert not (tmp_path / "run" / "images.csv").exists()
 
 
@@ -167,8 +168,9 @@ def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
 
 def test_averaged_weights_are_as_good_as_the_trained(digits_run, tmp_path):
     run = tmp_path / "run"
-    run_command(
-        *("train.py", "--epochs", 6, "--run", run),
+    run_program(
+        main,
+        *("--epochs", 6, "--run", run),
         # As long as ten times the training, whose beginning must not count.
         *("--ema", 0.999, "--tensorboard"),
     )
@@ -210,8 +212,9 @@ def test_accumulated_gradients_are_those_of_a_larger_batch():
 
 def test_a_recipe_by_name(tmp_path):
     run = tmp_path / "run"
-    run_command(
-        *("train.py", "--recipe", "cifar10", "--model", "8/1/k3/p2@8"),
+    run_program(
+        main,
+        *("--recipe", "cifar10", "--model", "8/1/k3/p2@8"),
         *("--epochs", 1, "--limit-steps", 1, "--batch-size", 32),
         *("--no-flip", "--cutmix", 0, "--run", run),
     )
@@ -224,8 +227,9 @@ def test_a_recipe_by_name(tmp_path):
 
 def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
     run = tmp_path / "run"
-    run_command(
-        *("train.py", "--epochs", 1, "--limit-steps", 2, "--run", run),
+    run_program(
+        main,
+        *("--epochs", 1, "--limit-steps", 2, "--run", run),
         *("--weights", digits_run / "best.keras", "--freeze", 1),
     )
     before, after = (
