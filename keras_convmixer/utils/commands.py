@@ -97,7 +97,15 @@ def one_line_errors():
     Ctrl-C and SIGTERM with that of Ctrl-C, and a reader that wants no more,
     such as `head`, without a word. All else is a bug and keeps its traceback.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopped = []
+
+    def stop(number, frame):
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
     try:
         yield
         sys.stdout.flush()
@@ -108,9 +116,11 @@ def one_line_errors():
     except (UserError, OSError, MemoryError) as error:
         fail(str(error) or "out of memory")
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(STOPPED)
+        end_stopped()
     except Exception as error:
+        # Libraries in C++ raise errors of their own in place of an interrupt.
+        if stopped:
+            end_stopped()
         # Of images and labels that TensorFlow reads while a model runs.
         tensorflow = sys.modules.get("tensorflow")
         if not (tensorflow and isinstance(error, tensorflow.errors.OpError)):
@@ -119,6 +129,11 @@ def one_line_errors():
         if cause is None:
             raise
         fail(cause)
+
+
+def end_stopped():
+    print("stopped", file=sys.stderr)
+    sys.exit(STOPPED)
 
 
 @contextlib.contextmanager

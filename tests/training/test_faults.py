@@ -130,6 +130,25 @@ def test_an_export_that_is_stopped_leaves_the_last_one(
             assert path.read_bytes() == before[path]
 
 
+INTERRUPT_REPLACED = """
+import os, signal, time
+from keras_convmixer.utils.commands import one_line_errors
+
+with one_line_errors():
+    try:
+        os.kill(os.getpid(), signal.SIG{})
+        time.sleep(10)
+    except KeyboardInterrupt:
+        raise SystemError("bad argument to internal function") from None
+"""
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM"])
+def test_an_interrupt_that_a_library_replaced_is_a_stop(name):
+    done = run_command("-c", INTERRUPT_REPLACED.format(name), check=False)
+    assert (done.returncode, done.stderr) == (130, "stopped\n")
+
+
 EXPORT_ENDED_WHEN_TORN = """
 import json, os, signal, sys
 from pathlib import Path
