@@ -14,6 +14,7 @@ from keras_convmixer.utils.commands import (
 )
 
 SUFFIXES = (".tflite", ".keras")
+PICTURES = (".png", ".jpg", ".jpeg")
 
 
 def parse_arguments(arguments=None):
@@ -26,8 +27,30 @@ def parse_arguments(arguments=None):
     add("file", type=Path, metavar="FILE", help="a .tflite or .keras file")
     add("images", nargs="+", metavar="IMAGE", help="a photograph")
     add("--top", type=positive_int, default=5, help="classes of each image")
+    add(
+        "--heatmap",
+        type=Path,
+        metavar="PATH",
+        help="with a .keras file, draw which places speak for the likely "
+        "classes: a .png or .jpg for one image, a folder for several",
+    )
     add("--threads", type=positive_int, help="of a .tflite (default: all)")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.heatmap and args.file.suffix != ".keras":
+        parser.error(
+            "--heatmap needs the .keras file of a run, which has the feature "
+            f"maps. Received: {args.file}"
+        )
+    if is_picture(args.heatmap) and len(args.images) > 1:
+        parser.error(
+            "--heatmap must be a folder for several images. Received: "
+            f"{args.heatmap}"
+        )
+    return args
+
+
+def is_picture(path):
+    return path is not None and path.suffix.lower() in PICTURES
 
 
 def main(arguments=None):
@@ -40,11 +63,24 @@ def main(arguments=None):
             )
         quiet_tensorflow()
         size, run, labels = load(args.file, args.threads)
+        if args.heatmap:
+            from .heatmap import HeatMaps
+
+            heat_maps = HeatMaps(args.file)
+            folder = args.heatmap
+            (folder.parent if is_picture(folder) else folder).mkdir(
+                parents=True, exist_ok=True
+            )
 
     failed = False
     for path in args.images:
         try:
             print(classify(path, size, run, labels, args.top), flush=True)
+            if args.heatmap:
+                output = args.heatmap
+                if not is_picture(output):
+                    output = output / f"{Path(path).stem}.png"
+                heat_maps.draw(path, output)
         except ValueError as error:
             failed = True
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # For editors and type checkers.
     from keras_convmixer.convmixer import ConvMixer as ConvMixer
     from keras_convmixer.data.preprocessing import center_crop as center_crop
     from keras_convmixer.features import (
+        class_map_model as class_map_model,
         feature_model as feature_model,
         freeze as freeze,
     )
@@ -42,6 +43,7 @@ _MODULE_OF = {
     "ConvMixer_512_12": "applications",
     "ConvMixer_256_8": "applications",
     "center_crop": "data.preprocessing",
+    "class_map_model": "features",
     "decode_predictions": "applications",
     "feature_model": "features",
     "freeze": "features",

@@ -1,9 +1,14 @@
-"""The inside of a network: feature maps to use, blocks to freeze."""
+"""The inside of a network: maps to use and to look at, blocks to freeze."""
 
 import keras
+from keras import layers
 
 from keras_convmixer.architecture import read_network, trunk_layers
 from keras_convmixer.utils.checks import UserError
+
+# What does nothing in inference and may stand anywhere in a linear head.
+NOTHING = (layers.Dropout, layers.SpatialDropout2D, layers.Identity)
+ACTIVATIONS = ("Activation", "Softmax", "Sigmoid")  # Layers and operations.
 
 
 def feature_model(model):
@@ -46,6 +51,80 @@ def feature_model(model):
         outputs = keras.Model(image, outputs)(*call.input_tensors)
     (image,) = model.inputs
     return keras.Model(image, outputs, name=f"{model.name}_features")
+
+
+def class_map_model(model):
+    """A model that shows which places of an image speak for which class.
+
+    The classifier is linear and what it classifies is a mean over all places,
+    so the score of a class is the mean of a map: the features of each place
+    times the classifier's weights. No gradient and no approximation is in it.
+
+    Args:
+        model: A model with a ConvMixer in it that ends in global average
+            pooling and one dense layer, as `ConvMixer` builds it; dropout may
+            stand between them, and an activation of its own behind them.
+
+    Returns:
+        A `keras.Model` from the input of `model` to float32
+        `(batch, height / patch_size, width / patch_size, classes)`. The mean
+        over height and width is what the dense layer gives before its
+        activation, to rounding. The trunk is shared with `model`, the weights
+        of the dense layer are copied.
+
+    Raises:
+        ValueError: If the model ends in anything else.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_convmixer import ConvMixer, class_map_model
+    >>> model = ConvMixer(8, 2, 3, 4, input_shape=(32, 32, 3), classes=10)
+    >>> maps = class_map_model(model)
+    >>> maps.output_shape
+    (None, 8, 8, 10)
+    """
+    network = read_network(model)
+    head = linear_head(network)
+    features = feature_model(model)
+    last = features.output[f"block_{network.depth - 1}"]
+    each_place = layers.Dense(
+        head.units, use_bias=head.use_bias, dtype="float32", name="class_maps"
+    )
+    maps = keras.Model(
+        features.input, each_place(last), name=f"{model.name}_class_maps"
+    )
+    each_place.set_weights(head.get_weights())
+    return maps
+
+
+def linear_head(network):
+    """The dense layer that classifies the mean of the last feature map.
+
+    Args:
+        network: A `keras_convmixer.architecture.Network`.
+
+    Raises:
+        UserError: If the network ends in anything else.
+    """
+    found = []
+    previous = list(network.trunk.values())[-1]
+    for step in network.tail:
+        if step.sources != [previous]:
+            break
+        previous = step
+        if not isinstance(step.operation, NOTHING):
+            found.append(step.operation)
+    kinds = [type(operation).__name__ for operation in found]
+    is_linear = kinds[:2] == ["GlobalAveragePooling2D", "Dense"]
+    ends = not kinds[2:] or (len(kinds) == 3 and kinds[2] in ACTIVATIONS)
+    if not (is_linear and ends and previous is network.output):
+        raise UserError(
+            "model must end in GlobalAveragePooling2D and one Dense layer: the "
+            "maps of other heads are not exact. Received: "
+            f"{', '.join(type(s.operation).__name__ for s in network.tail)}"
+        )
+    return found[1]
 
 
 def freeze(model, blocks):

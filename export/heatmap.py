@@ -1,0 +1,109 @@
+"""Which places of a photograph speak for which class, drawn over it."""
+
+from pathlib import Path
+
+import keras
+import matplotlib
+
+from keras_convmixer import center_crop, class_map_model
+from keras_convmixer.data.decode import read_image
+from keras_convmixer.training.run_folder import RunFolder
+from keras_convmixer.utils.files import replacing
+
+CLASSES = 3  # The most probable ones are drawn.
+SHARE = 0.65  # Of a colour in what is seen of it and the photograph.
+OUTSIDE = 0.15  # Of the brightness that is left of what is not seen.
+INCHES = 3.2  # Width and height of one picture, at most.
+
+
+class HeatMaps:
+    """Draws the class maps of a trained network over photographs.
+
+    Args:
+        path: The model file of a run folder.
+
+    Raises:
+        UserError: If it is something else, or ends in a head of which there
+            are no exact maps.
+
+    Example:
+        HeatMaps("runs/digits/best.keras").draw("photo.jpg", "map.png")
+    """
+
+    def __init__(self, path):
+        run = RunFolder(Path(path).parent)
+        model = run.trained_model(path)
+        self.maps = class_map_model(model)
+        self.labels = run.read_config().classes
+        self.size = model.input_shape[1]
+
+    def probabilities(self, photograph):
+        """What the network says of the middle square of a photograph.
+
+        Args:
+            photograph: uint8 `[height, width, 3]`.
+
+        Returns:
+            `(each_place, whole)`: the probabilities of the classes at each
+            patch, float32 `[rows, columns, classes]`, and those of the whole
+            square, `[classes]`.
+        """
+        square = center_crop(photograph, self.size)
+        scores = self.maps(square[None])[0]
+        whole = keras.ops.softmax(keras.ops.mean(scores, axis=(0, 1)))
+        return keras.ops.softmax(scores).numpy(), whole.numpy()
+
+    def draw(self, image, output):
+        """Writes a picture: the photograph, and a map for the likely classes.
+
+        Bright is where the class would be the most probable one, if the
+        network saw the features of this place everywhere. Dark on the sides
+        is what the network does not see.
+
+        Args:
+            image: File of the photograph.
+            output: File to write, `.png` or `.jpg`.
+        """
+        photograph = read_image(image)
+        each_place, whole = self.probabilities(photograph)
+        classes = whole.argsort()[::-1][:CLASSES]
+        height, width = photograph.shape[:2]
+        longest = max(height, width)
+        figure = matplotlib.figure.Figure(
+            figsize=(
+                INCHES * (len(classes) + 1) * width / longest,
+                INCHES * height / longest + 0.4,
+            ),
+            layout="constrained",
+        )
+        first, *others = figure.subplots(1, len(classes) + 1)
+        first.imshow(photograph)
+        first.set_title(Path(image).name, fontsize=9)
+        side = min(height, width)
+        left, top = (width - side) / 2, (height - side) / 2
+        for axes, index in zip(others, classes, strict=True):
+            outside = OUTSIDE * photograph.mean(-1)
+            axes.imshow(outside, cmap="gray", vmin=0, vmax=255)
+            square = (left, left + side, top + side, top)
+            inside = photograph[
+                round(top) : round(top) + side, round(left) : round(left) + side
+            ]
+            axes.imshow(
+                inside.mean(-1), cmap="gray", vmin=0, vmax=255, extent=square
+            )
+            axes.imshow(
+                each_place[..., index],
+                cmap="inferno",
+                alpha=SHARE,
+                extent=square,
+                interpolation="bilinear",
+                vmin=0,
+                vmax=1,
+            )
+            axes.set(xlim=(0, width), ylim=(height, 0))
+            name = f"{self.labels[index]} {whole[index]:.0%}"
+            axes.set_title(name, fontsize=9)
+        for axes in (first, *others):
+            axes.axis("off")
+        with replacing(Path(output)) as temporary:
+            figure.savefig(temporary, dpi=120)

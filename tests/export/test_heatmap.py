@@ -1,0 +1,72 @@
+"""`python -m export.classify --heatmap`: what a network looks at, drawn."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from export import classify
+from export.heatmap import HeatMaps
+from keras_convmixer import center_crop
+from keras_convmixer.data.decode import read_image
+from tests.helpers import run_command
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    """A wide picture whose middle square, 64 x 64, is a vertical line."""
+    pixels = np.zeros((64, 128, 3), "uint8")
+    pixels[8:56, 60:68] = 255
+    path = tmp_path / "one.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_a_place_of_the_map_is_a_patch_of_the_middle_square(
+    digits_run, photograph
+):
+    maps = HeatMaps(digits_run / "best.keras")
+    each_place, whole = maps.probabilities(read_image(photograph))
+    assert each_place.shape == (8, 8, 10)
+    np.testing.assert_allclose(each_place.sum(-1), 1, rtol=1e-5)
+    size, run, labels = classify.load(digits_run / "best.keras")
+    square = center_crop(read_image(photograph), size)
+    (expected,) = run(square[None])
+    np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-6)
+    assert labels == maps.labels
+
+
+def test_the_command_draws_a_picture_for_each_image(
+    digits_run, photograph, tmp_path
+):
+    file = digits_run / "best.keras"
+    other = tmp_path / "two.png"
+    Image.open(photograph).rotate(90, expand=True).save(other)
+    folder = tmp_path / "new" / "maps"
+    run_command(
+        *("-m", "export.classify", file, photograph, other),
+        *("--heatmap", folder),
+    )
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["one.png", "two.png"]
+    with Image.open(folder / "one.png") as drawn:
+        assert drawn.width > 2 * drawn.height
+        assert np.ptp(np.asarray(drawn)) > 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("x.tflite", "a.jpg", "--heatmap", "b.png"), "needs the .keras file"),
+        (
+            ("x.keras", "a.jpg", "b.jpg", "--heatmap", "c.png"),
+            "must be a folder for several images. Received: c.png",
+        ),
+    ],
+)
+def test_what_can_not_be_drawn_is_one_line(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        classify.parse_arguments(arguments)
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: --heatmap")
+    assert words in line
