@@ -134,6 +134,8 @@ INTERRUPT_REPLACED = """
 import os, signal, time
 from keras_convmixer.utils.commands import one_line_errors
 
+# As in the foreground: what a shell starts in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with one_line_errors():
     try:
         os.kill(os.getpid(), signal.SIG{})
