@@ -9,6 +9,7 @@ from PIL import Image
 
 from keras_convmixer.data.batches import training_batches
 from keras_convmixer.data.image_data import ImageData, as_arrays
+from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import PHOTOGRAPHS
 from keras_convmixer.training.run_folder import Plan, RunFolder
@@ -152,6 +153,7 @@ def write_run(tmp_path):
         ("vanished", "vanished: a/0.png"),
         ("renamed", "vanished: a/0.png. added: a/zero.png"),
         ("many added", "b/14.png and 15 more"),
+        ("changed", "changed: a/0.png"),
     ],
 )
 def test_images_that_changed_are_not_taken_for_held_out_ones(
@@ -162,6 +164,8 @@ def test_images_that_changed_are_not_taken_for_held_out_ones(
         write_images(photos / "a", 11)
     elif change == "vanished":
         (photos / "a" / "0.png").unlink()
+    elif change == "changed":
+        Image.new("RGB", (30, 20)).save(photos / "a" / "0.png")
     elif change == "renamed":
         (photos / "a" / "0.png").rename(photos / "a" / "zero.png")
     else:
@@ -174,11 +178,11 @@ def test_images_that_changed_are_not_taken_for_held_out_ones(
 def test_the_index_says_what_is_held_out_and_no_image_is_opened(tmp_path):
     run, data, photos = write_run(tmp_path)
     rows = (run.path / "images.csv").read_text().splitlines()
-    assert rows[0] == "file,class,part"
+    assert rows[0] == "file,class,part,width,height,orientation,bytes,digest"
     assert sorted(row.split(",")[2] for row in rows[1:]) == (
         ["held_out"] * 4 + ["train"] * 16 + ["unreadable"]
     )
-    assert "b/broken.png,b,unreadable" in rows
+    assert "b/broken.png,b,unreadable,0,0,1,14," in rows
     again = run.data()
     assert again.held_out_split == data.held_out_split
     for part in ("train", "held_out"):
@@ -190,7 +194,7 @@ def test_the_index_says_what_is_held_out_and_no_image_is_opened(tmp_path):
             np.testing.assert_array_equal(ours, theirs)
     # None of them could be read any more.
     for path in photos.rglob("*.png"):
-        path.write_text("404: not found")
+        path.write_bytes(bytes(path.stat().st_size))
     assert run.data().held_out_split == data.held_out_split
 
 
@@ -237,9 +241,14 @@ def test_errors_name_the_field_not_an_option(source, words):
 def test_a_label_out_of_range_is_an_error(label):
     import tensorflow as tf
 
-    pixels = np.zeros((8, 4, 4, 3), "uint8")
+    files = [tf.io.encode_png(np.zeros((4, 4, 3), "uint8"))] * 8
     labels = np.array([0, 1, 2, label, 0, 1, 2, 0])
-    images = tf.data.Dataset.from_tensor_slices((pixels, labels))
+    images = Pictures(
+        rows=tf.data.Dataset.from_tensor_slices((files, labels)),
+        read=lambda contents: (contents, tf.constant(1)),
+        decode=lambda row, contents: tf.io.decode_png(contents, 3),
+        buffer=8,
+    )
     data = ImageData("odd", ["a", "b", "c"], 4, images, images, "all")
     with pytest.raises(
         tf.errors.InvalidArgumentError, match="labels of odd must be from 0 to"
