@@ -9,6 +9,7 @@ import argparse
 import os
 import time
 
+import torch
 from timm.data import Mixup, create_dataset, create_loader
 
 BATCH_SIZE = 128
@@ -35,7 +36,7 @@ def main():
         re_mode="pixel",
         num_workers=os.cpu_count(),
         persistent_workers=True,
-        device="cpu",
+        device=torch.device("cpu"),
     )
     mix = Mixup(mixup_alpha=0.5, cutmix_alpha=0.5, num_classes=10)
     for images, labels in loader:  # Its workers start.

@@ -96,10 +96,13 @@ def describe(path, whole=False):
         end = ENDS.get(image.format)
         if whole or end is None or end not in contents[-TAIL:]:
             image.load()
+        # Of a PNG without EXIF data Pillow would decode all to look for it.
+        absent = image.format == "PNG" and "exif" not in image.info
+        exif = {} if absent else image.getexif()
         return {
             "width": image.width,
             "height": image.height,
-            "orientation": image.getexif().get(ORIENTATION, 1),
+            "orientation": exif.get(ORIENTATION, 1),
             "bytes": len(contents),
             "digest": hashlib.blake2b(contents, digest_size=8).hexdigest(),
         }

@@ -92,6 +92,28 @@ def test_broken_images_are_left_out_and_named(tmp_path):
     assert not strict.exists()
 
 
+def test_a_picture_whose_pixels_turn_out_broken_is_named(tmp_path):
+    photos = tmp_path / "photos"
+    for name in ("a", "b"):
+        write_images(photos / name, 10)
+    path = photos / "b" / "3.png"
+    contents = path.read_bytes()
+    middle = contents.index(b"IDAT") + 8
+    path.write_bytes(contents[:middle] + b"\0\0\0" + contents[middle + 3 :])
+    arguments = (
+        *("train.py", "--image-folder", photos, "--run", tmp_path / "run"),
+        *("--epochs", 1, "--batch-size", 8, "--model", "8/1/k3/p4@16"),
+    )
+    done = run_command(*arguments, check=False)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert "3.png can't be read as an image" in line
+    assert "--broken-images skip" in line
+    shutil.rmtree(tmp_path / "run")
+    done = run_command(*arguments, "--broken-images", "skip")
+    assert "left out 1 of 20 images:" in done.stderr
+
+
 def test_images_of_every_kind_are_what_people_see(tmp_path):
     grey = np.tile(np.arange(16, dtype="uint8") * 12 + 30, (16, 1))
     image = Image.fromarray(grey)

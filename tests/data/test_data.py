@@ -20,7 +20,6 @@ from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.utils.checks import UserError
 
-
 HEADER = "file,class,part,width,height,orientation,bytes,digest"
 
 
