@@ -1,10 +1,12 @@
 """How many images a second the input pipeline of a recipe gives.
 
 python -m benchmarks.pipeline digits cifar10_cpu cifar10 imagenet2012
+python -m benchmarks.pipeline imagenet2012 --image-folder photos/
 
-The images are random and in memory; what is measured is shuffling, augmentation
-and batching, on all cores. "none" is the same without augmentation. How many
-images a training step takes is in `benchmarks.training`.
+Measured are reading, decoding, augmentation, batching and mixing, on all cores.
+Without a folder the pictures are random PNG files in memory. "none" is the same
+without augmentation. How many images a training step takes is in
+`benchmarks.training`.
 """
 
 import time
@@ -25,6 +27,7 @@ MEASURED_SECONDS = 10
 def main(arguments=None):
     parser = Parser(description="Times the input pipelines of recipes.")
     parser.add_argument("recipes", nargs="+", metavar="RECIPE")
+    parser.add_argument("--image-folder", help="its pictures, from the disk")
     parser.add_argument("--output", type=Path, default=RESULTS / "pipeline.csv")
     args = parser.parse_args(arguments)
     with one_line_errors():
@@ -37,28 +40,38 @@ def main(arguments=None):
             check_choice("recipe", name, RECIPES)
         rows = []
         for name in args.recipes:
-            rows += measure(name, RECIPES[name])
+            rows += measure(name, RECIPES[name], args.image_folder)
         print(markdown_table(rows))
         write_csv(args.output, rows)
 
 
-def measure(name, recipe):
+def measure(name, recipe, folder=None):
     """The rows of one recipe."""
+    from keras_convmixer.data import Source
     from keras_convmixer.data.augmentation import Augmentation
 
-    data = random_data(recipe.image_size)
-    return [
-        {
-            "recipe": name,
-            "image_size": recipe.image_size,
-            "augmentation": label,
-            "images_a_second": images_a_second(data, augmentation),
-        }
-        for label, augmentation in (
-            ("none", None),
-            (name, Augmentation(recipe)),
+    size = recipe.image_size
+    if folder:
+        data = Source(image_folder=folder).load(size)
+    else:
+        data = random_data(size)
+    plain = recipe.replace(
+        flip=False, shift=0, rand_augment=0, erasing=0, mixup=0, cutmix=0
+    ).replace(crop=1)
+    rows = []
+    for label, augmentation in (("none", plain), (name, recipe)):
+        rate = images_a_second(data, Augmentation(augmentation))
+        print(f"{label} {size} px: {rate} images/s", flush=True)
+        rows.append(
+            {
+                "recipe": name,
+                "pictures": data.name,
+                "image_size": size,
+                "augmentation": label,
+                "images_a_second": rate,
+            }
         )
-    ]
+    return rows
 
 
 def random_data(side):
@@ -67,14 +80,23 @@ def random_data(side):
     import tensorflow as tf
 
     from keras_convmixer.data.image_data import ImageData
+    from keras_convmixer.data.pictures import Pictures
 
     count = 4 * BATCH_SIZE
     random = np.random.default_rng(0)
-    images = random.integers(0, 256, (count, side, side, 3), np.uint8)
+    files = [
+        tf.io.encode_png(random.integers(0, 256, (side, side, 3), np.uint8))
+        for _ in range(count)
+    ]
     labels = random.integers(0, CLASSES, count)
-    train = tf.data.Dataset.from_tensor_slices((images, labels))
+    pictures = Pictures(
+        rows=tf.data.Dataset.from_tensor_slices((tf.stack(files), labels)),
+        read=lambda contents: (contents, tf.constant(1)),
+        decode=lambda row, contents: tf.io.decode_png(contents, 3),
+        buffer=count,
+    )
     classes = [str(label) for label in range(CLASSES)]
-    return ImageData("random", classes, side, train, train, "none")
+    return ImageData("random", classes, side, pictures, pictures, "none")
 
 
 def images_a_second(data, augmentation):

@@ -40,7 +40,11 @@ def parse_arguments(arguments=None):
     add("--dataset", help="digits (default) or a tensorflow-datasets name")
     add("--data-dir", help="where tensorflow-datasets keeps its files")
     add("--image-folder", help="a folder with a folder of images per class")
-    add("--broken-images", choices=BROKEN_IMAGES, default="skip")
+    add(
+        "--broken-images",
+        choices=BROKEN_IMAGES,
+        help="decode every image of the folder first, to find them",
+    )
     add("--recipe", metavar="NAME", help="in place of the data set's own")
     add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
     add("--weights", help="weights to start from: a name or a file")

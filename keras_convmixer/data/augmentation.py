@@ -1,19 +1,30 @@
-"""Random changes to training images, by Keras layers."""
+"""Random changes to training images.
 
+Each picture is changed by itself, by Pillow, which gives other threads their
+turn meanwhile; batches are mixed by Keras' layers.
+"""
+
+import math
 from functools import partial
 
+import numpy as np
 import tensorflow as tf
 from keras import layers
+from PIL import Image
 
-from keras_convmixer.architecture import IMAGENET_MEAN
+from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
+from keras_convmixer.data.pictures import middle_square, upright, whole
+from keras_convmixer.data.rand_augment import rand_augment, resampling
 from keras_convmixer.data.seeds import SeededLayer, fold_in
 
-MEAN = [255 * mean for mean in IMAGENET_MEAN]
-GREY = 128.0  # Keras fills with one number only.
+CROP_RATIOS = (3 / 4, 4 / 3)  # Width to height.
+ERASED_AREA = (0.02, 1 / 3)
+ERASED_RATIOS = (0.3, 1 / 0.3)
+ATTEMPTS = 10  # To draw a rectangle that fits in.
 
 
 class Augmentation:
-    """A recipe's augmentation, as functions of images and a seed.
+    """A recipe's augmentation, as functions of pictures and a seed.
 
     Seeds are integer tensors of two elements; the same one gives the same
     changes.
@@ -23,51 +34,61 @@ class Augmentation:
     """
 
     def __init__(self, recipe):
-        self.steps = []
-        if recipe.crop < 1:
-            self.steps.append(partial(resized_crop, recipe.crop))
-        if recipe.flip:
-            self.steps.append(seeded(layers.RandomFlip("horizontal")))
-        if recipe.shift:
-            self.steps.append(
-                seeded(
-                    layers.RandomTranslation(
-                        recipe.shift, recipe.shift, fill_mode="constant"
-                    )
-                )
-            )
-        if recipe.rand_augment:
-            self.steps.append(RandAugment(recipe.rand_augment))
-        if recipe.erasing:
-            share = (recipe.erasing, recipe.erasing)
-            self.steps.append(
-                seeded(
-                    layers.RandomErasing(share, (0.02, 0.33), fill_value=MEAN)
-                )
-            )
+        self.recipe = recipe
         self.mixers = []
-        if recipe.mixup:
-            mixer = layers.MixUp(recipe.mixup, dtype="float32")
-            self.mixers.append(SeededLayer(mixer))
-        if recipe.cutmix:
-            mixer = layers.CutMix(recipe.cutmix, dtype="float32")
-            self.mixers.append(SeededLayer(mixer))
+        for alpha, layer in (
+            (recipe.mixup, layers.MixUp),
+            (recipe.cutmix, layers.CutMix),
+        ):
+            if alpha:
+                mixer = SeededLayer(layer(alpha, dtype="float32"))
+                self.mixers.append(mixer)
 
-    def __call__(self, images, seed):
-        """Changes images, each by itself.
+    def rectangle(self, height, width, seed):
+        """Which part of a picture becomes a training image.
 
         Args:
-            images: `[N, H, W, 3]`, 0 to 255, uint8 or float. All of them have
-                the same operations of RandAugment, in other strengths.
+            height, width: Of the picture, int32.
             seed: The seed.
 
         Returns:
-            float32 of the same shape.
+            Top, left, height and width in pixels, int32.
         """
-        images = tf.cast(images, "float32")
-        for index, step in enumerate(self.steps):
-            images = step(images, fold_in(seed, index))
-        return images
+        if self.recipe.crop == 1:
+            return whole(height, width)
+        return random_rectangle(self.recipe.crop, height, width, seed)
+
+    def change(self, pixels, orientation, seed):
+        """Makes a training image of a part of a picture.
+
+        Args:
+            pixels: uint8 `[h, w, 3]`, as stored.
+            orientation: Its EXIF orientation.
+            seed: NumPy integers of two elements.
+
+        Returns:
+            uint8 `[size, size, 3]`.
+        """
+        # Seeds can be negative, keys can't.
+        key = np.asarray(seed, "int64").view("uint64")
+        random = np.random.Generator(np.random.Philox(key=key))
+        recipe, size = self.recipe, self.recipe.image_size
+        image = Image.fromarray(pixels)
+        if recipe.crop == 1:
+            image = middle_square(upright(image, orientation), size)
+        else:
+            image = image.resize((size, size), resampling(random))
+            image = upright(image, orientation)
+        if recipe.flip and random.random() < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        if recipe.shift:
+            image = shifted(image, recipe.shift, random)
+        if recipe.rand_augment:
+            image = rand_augment(image, recipe.rand_augment, random)
+        pixels = np.array(image)
+        if recipe.erasing and random.random() < recipe.erasing:
+            erase(pixels, random)
+        return pixels
 
     def mix(self, images, labels, seed):
         """Mixes the images of a batch, by mixup or cutmix at random.
@@ -78,7 +99,8 @@ class Augmentation:
             seed: The seed.
 
         Returns:
-            `(images, labels)`, float32, of the same shapes.
+            `(images, labels)` of the same shapes, float32 where they were
+            mixed.
         """
         if not self.mixers:
             return images, labels
@@ -93,103 +115,79 @@ class Augmentation:
         )
 
 
-class RandAugment:
-    """Two random operations, the next images others.
-
-    Keras' own `RandAugment` runs all of its operations to keep two, turns an
-    image by up to half a circle, and can not be given a seed. Here the largest
-    strengths are those of timm: 30 degrees, a shear of 0.3, a shift of 0.45
-    of the side, and 0.9 for colours.
-
-    Source: Cubuk et al., "RandAugment" (2019), arXiv:1909.13719.
-
-    Args:
-        magnitude: From 0 to 10, of which the strengths are a share.
-    """
-
-    def __init__(self, magnitude):
-        share = magnitude / 10
-        shear, shift, colour = 0.3 * share, 0.45 * share, 0.9 * share
-        fill = {"fill_mode": "constant", "fill_value": GREY}
-        self.operations = [
-            seeded(layer)
-            for layer in (
-                layers.AutoContrast(),
-                layers.Equalization(),
-                layers.RandomInvert((1.0, 1.0)),
-                layers.RandomRotation(30 / 360 * share, **fill),
-                layers.RandomShear(x_factor=shear, **fill),
-                layers.RandomShear(y_factor=shear, **fill),
-                layers.RandomTranslation(shift, 0.0, **fill),
-                layers.RandomTranslation(0.0, shift, **fill),
-                layers.RandomBrightness(colour / 2),
-                layers.RandomContrast((colour, colour)),
-                layers.RandomColorDegeneration(colour),
-                layers.RandomSharpness((0.5 - colour / 2, 0.5 + colour / 2)),
-                layers.RandomPosterization((8 - round(4 * share), 8)),
-                layers.Solarization(threshold_factor=(1 - share, 1.0)),
-            )
-        ]
-
-    def __call__(self, images, seed):
-        for number in range(2):
-            drawn, branch = fold_in(seed, number), fold_in(seed, 2 + number)
-            images = random_choice(
-                [
-                    partial(operation, images, drawn)
-                    for operation in self.operations
-                ],
-                branch,
-            )
-        return images
-
-
-def seeded(layer):
-    """A function of images and a seed."""
-    layer.dtype_policy = "float32"  # Whatever the model computes in.
-    seeded_layer = SeededLayer(layer)
-
-    def apply(images, seed):
-        changed = seeded_layer(images, seed)
-        return tf.ensure_shape(tf.cast(changed, "float32"), images.shape)
-
-    return apply
-
-
 def random_choice(branches, seed):
     """The result of one function, drawn at random."""
     index = tf.random.stateless_uniform((), seed, 0, len(branches), tf.int32)
     return tf.switch_case(index, branches)
 
 
-def resized_crop(least_area, images, seed):
-    """A random part of each image, resized to the whole.
+def random_rectangle(least_area, height, width, seed):
+    """A part of a picture as timm draws it.
+
+    Its area is uniform, the logarithm of the ratio of its sides too; of ten
+    drawn the first that fits, else the largest in the middle whose sides are
+    no longer to each other than 4 to 3. All of this is the same for a picture
+    that lies on its side.
 
     Args:
-        least_area: Share of the area that remains at least. Its sides are to
-            each other as 3 to 4 at most.
-        images: float32 `[N, H, W, C]`.
+        least_area: Share of the picture's area that it has at least.
+        height, width: Of the picture, int32.
         seed: Integer tensor of two elements.
 
     Returns:
-        float32 `[N, H, W, C]`.
+        Top, left, height and width in pixels, int32.
     """
-    count = tf.shape(images)[0]
-    area, stretch, top, left = (
-        tf.random.stateless_uniform(
-            [count], fold_in(seed, index), minval=least, maxval=most
-        )
-        for index, (least, most) in enumerate(
-            [(least_area, 1.0), (-1.0, 1.0), (0.0, 1.0), (0.0, 1.0)]
-        )
+    drawn = tf.random.stateless_uniform([ATTEMPTS + 1, 2], seed)
+    sides = tf.cast([height, width], tf.float32)
+    area = tf.reduce_prod(sides) * (least_area + (1 - least_area) * drawn[:, 0])
+    least, most = (math.log(ratio) for ratio in CROP_RATIOS)
+    ratio = tf.exp(least + (most - least) * drawn[:, 1])
+    heights = tf.round(tf.sqrt(area / ratio))
+    widths = tf.round(tf.sqrt(area * ratio))
+    fits = (heights <= sides[0]) & (widths <= sides[1])
+    first = tf.argmax(fits[:ATTEMPTS])
+    longest = tf.round(CROP_RATIOS[1] * sides[::-1])
+    middle = tf.minimum(sides, longest)
+    found = tf.reduce_any(fits[:ATTEMPTS])
+    size = tf.where(found, tf.stack([heights[first], widths[first]]), middle)
+    size = tf.maximum(size, 1)
+    share = tf.where(found, drawn[ATTEMPTS], 0.5)
+    corner = tf.minimum(tf.floor(share * (sides - size + 1)), sides - size)
+    return tf.unstack(tf.cast(tf.concat([corner, size], 0), tf.int32))
+
+
+def shifted(image, share, random):
+    """Moved by at most a share of its sides; what comes in is black."""
+    x, y = random.uniform(-share, share, 2)
+    matrix = (1, 0, x * image.width, 0, 1, y * image.height)
+    return image.transform(
+        image.size,
+        Image.Transform.AFFINE,
+        matrix,
+        resample=Image.Resampling.BILINEAR,
     )
-    side, ratio = tf.sqrt(area), (4 / 3) ** (stretch / 2)
-    height = tf.minimum(side * ratio, 1.0)
-    width = tf.minimum(side / ratio, 1.0)
-    top, left = top * (1 - height), left * (1 - width)
-    return tf.image.crop_and_resize(
-        images,
-        tf.stack([top, left, top + height, left + width], axis=-1),
-        tf.range(count),
-        images.shape[1:3],
-    )
+
+
+def erase(pixels, random):
+    """Puts noise in the place of a random rectangle.
+
+    The noise has ImageNet's mean and deviation, as that of timm.
+
+    Args:
+        pixels: uint8 `[H, W, 3]`, changed in place.
+        random: A `numpy.random.Generator`.
+    """
+    height, width = pixels.shape[:2]
+    for _ in range(ATTEMPTS):
+        area = random.uniform(*ERASED_AREA) * height * width
+        ratio = math.exp(random.uniform(*np.log(ERASED_RATIOS)))
+        h, w = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if h < height and w < width:
+            top = random.integers(height - h + 1)
+            left = random.integers(width - w + 1)
+            noise = random.standard_normal((h, w, 3), "float32")
+            noise *= np.float32([255 * std for std in IMAGENET_STD])
+            noise += np.float32([255 * mean for mean in IMAGENET_MEAN])
+            levels = np.clip(np.rint(noise), 0, 255)
+            pixels[top : top + h, left : left + w] = levels
+            return

@@ -4,7 +4,6 @@ Order and augmentation are functions of the seed, the epoch and the step, so a
 training that goes on in another process sees what it would have seen.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +12,6 @@ import tensorflow as tf
 from keras_convmixer.data.image_data import images_in_memory
 from keras_convmixer.data.seeds import fold_in
 from keras_convmixer.utils.checks import UserError
-
-GROUP = 16  # Images at most that have RandAugment's operations in common.
 
 
 @dataclass(frozen=True)
@@ -97,42 +94,60 @@ def training_batches(
         `tf.data.Dataset` of (images, one-hot labels).
     """
     one_hot = one_hot_labels(data)
+    pictures = data.train_pictures
+    side = data.image_size
     order_seed, image_seed, batch_seed = (
         tf.constant([seed, purpose], tf.int64)
         for purpose in (0, 1, 2 + shard.index)
     )
 
-    def augment(number, group):
-        images, labels = one_hot(*group)
-        if augmentation is not None:
-            images = augmentation(images, fold_in(image_seed, number))
-        return images, labels
+    def changed(number, row):
+        """The training image of a row."""
+        row, label = row
+        own = fold_in(image_seed, number)
+        pixels, orientation = pictures.part(
+            row,
+            lambda height, width: augmentation.rectangle(
+                height, width, fold_in(own, 0)
+            ),
+        )
+        image = tf.numpy_function(
+            augmentation.change,
+            [pixels, orientation, fold_in(own, 1)],
+            tf.uint8,
+            stateful=False,
+        )
+        return tf.ensure_shape(image, (side, side, 3)), label
 
     def mix(step, batch):
+        images, labels = one_hot(*batch)
         if augmentation is None:
-            return batch
-        return augmentation.mix(*batch, fold_in(batch_seed, step))
+            return images, labels
+        return augmentation.mix(images, labels, fold_in(batch_seed, step))
 
-    images_a_machine = batch_size // shard.count
-    buffer = min(data.num_train, images_in_memory(data.image_size))
-    group = math.gcd(GROUP, images_a_machine)
-
-    def groups_of(epoch):
+    def rows_of(epoch):
         # Its order has a seed of its own, whatever was iterated before. With
         # a global seed TensorFlow takes constants only.
         tf.compat.v1.get_default_graph().seed = None
         own = tf.random.stateless_uniform(
             (), fold_in(order_seed, epoch), None, None, tf.int64
         )
-        shuffled = data.train.shuffle(buffer, own)
-        return shuffled.take(steps * batch_size).batch(group)
+        return rows.shuffle(buffer, own).take(steps * batch_size)
 
-    groups = tf.data.Dataset.counter(epoch).flat_map(groups_of)
-    numbered = groups.enumerate(epoch * steps * batch_size // group)
+    if augmentation is None:
+        rows, buffer = data.train, images_in_memory(side)
+    else:
+        rows, buffer = pictures.rows, pictures.buffer
+    buffer = min(buffer, data.num_train)
+    every = tf.data.Dataset.counter(epoch).flat_map(rows_of)
+    numbered = every.enumerate(epoch * steps * batch_size)
     own = numbered.shard(shard.count, shard.index)
-    changed = own.map(augment, tf.data.AUTOTUNE)
-    size = images_a_machine // shard.batches_a_step
-    batches = changed.rebatch(size, drop_remainder=True)
+    if augmentation is None:
+        images = own.map(lambda number, pair: pair)
+    else:
+        images = own.map(changed, tf.data.AUTOTUNE)
+    size = batch_size // shard.count // shard.batches_a_step
+    batches = images.batch(size, drop_remainder=True)
     first = epoch * steps * shard.batches_a_step
     mixed = batches.enumerate(first).map(mix, tf.data.AUTOTUNE)
     return mixed.prefetch(tf.data.AUTOTUNE)

@@ -5,7 +5,7 @@ import tensorflow as tf
 from sklearn import datasets
 
 from keras_convmixer.data.image_data import ImageData, split_indices
-from keras_convmixer.data.preprocessing import center_crop
+from keras_convmixer.data.pictures import Pictures
 
 
 def load_digits(image_size):
@@ -15,18 +15,22 @@ def load_digits(image_size):
     images = np.repeat(grey[..., None], 3, axis=-1)
     train, held_out = split_indices(digits.target, seed=0)
 
+    files = tf.stack([tf.io.encode_png(image) for image in images])
+
     def part(indices):
-        labels = digits.target[indices].astype("int64")
-        dataset = tf.data.Dataset.from_tensor_slices((images[indices], labels))
-        return dataset.map(
-            lambda image, label: (center_crop(image, image_size), label)
-        ).cache()
+        pairs = tf.gather(files, indices), digits.target[indices]
+        return Pictures(
+            rows=tf.data.Dataset.from_tensor_slices(pairs),
+            read=lambda contents: (contents, tf.constant(1)),
+            decode=lambda row, contents: tf.io.decode_png(contents, 3),
+            buffer=len(indices),
+        )
 
     return ImageData(
         name="digits",
         classes=[str(name) for name in digits.target_names],
         image_size=image_size,
-        train=part(train),
-        held_out=part(held_out),
+        train_pictures=part(train),
+        held_out_pictures=part(held_out),
         held_out_split=f"{len(held_out)} of {len(images)}, stratified",
     )

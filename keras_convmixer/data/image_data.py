@@ -6,17 +6,15 @@ integer labels, in a training part and a held-out part that never changes.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import tensorflow as tf
 from sklearn.model_selection import train_test_split
 
-from keras_convmixer.data.preprocessing import center_crop
+from keras_convmixer.data.pictures import MEMORY_BYTES, Pictures
 from keras_convmixer.utils.checks import UserError
 
 HELD_OUT_SHARE = 0.2
-# Decoded images are kept in memory, and shuffled, up to this many bytes.
-MEMORY_BYTES = 2**30
 
 
 @dataclass
@@ -27,27 +25,37 @@ class ImageData:
         name: Name of the data set.
         classes: Names of the classes; a label is an index into them.
         image_size: Height and width in pixels.
-        train: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label).
-        held_out: The same, of images that are never trained on.
-        held_out_split: Which images those are, in words.
+        train_pictures: The `Pictures` to train on.
+        held_out_pictures: Those that are never trained on.
+        held_out_split: Which pictures those are, in words.
         index: A list of `IndexedImage`; None where a name says it all.
     """
 
     name: str
     classes: list
     image_size: int
-    train: object
-    held_out: object
+    train_pictures: Pictures
+    held_out_pictures: Pictures
     held_out_split: str
     index: list | None = None
 
+    @cached_property
+    def train(self):
+        """`tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label)."""
+        return self.train_pictures.squares(self.image_size)
+
+    @cached_property
+    def held_out(self):
+        """The same, of the pictures that are never trained on."""
+        return self.held_out_pictures.squares(self.image_size)
+
     @property
     def num_train(self):
-        return int(self.train.cardinality())
+        return len(self.train_pictures)
 
     @property
     def num_held_out(self):
-        return int(self.held_out.cardinality())
+        return len(self.held_out_pictures)
 
 
 def split_indices(labels, seed):
@@ -70,17 +78,6 @@ def split_indices(labels, seed):
         random_state=seed,
         stratify=labels,
     )
-
-
-def cropped(images, image_size):
-    """(image of any size, label) to (uint8 `[size, size, 3]`, label)."""
-    squares = images.map(
-        lambda image, label: (center_crop(image, image_size), label),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    if int(images.cardinality()) <= images_in_memory(image_size):
-        squares = squares.cache()
-    return squares
 
 
 def images_in_memory(image_size):

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_convmixer.data.decode import SUFFIXES, read_image
-from keras_convmixer.data.image_data import ImageData, cropped, split_indices
+from keras_convmixer.data.decode import SUFFIXES, describe, read_image
+from keras_convmixer.data.image_data import ImageData, split_indices
 from keras_convmixer.data.index import (
     HELD_OUT,
     TRAIN,
@@ -20,6 +20,7 @@ from keras_convmixer.data.index import (
     IndexedImage,
     changes,
 )
+from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import own_lines
 
@@ -30,8 +31,8 @@ def load_image_folder(source, image_size, index=None):
     """The images of a folder; the names of its folders are the classes.
 
     Names that begin with a dot, and files that don't end as images do, are
-    passed over. Without an index every file is decoded once, to find the
-    broken ones; with one, none is before it is used.
+    passed over. Without an index every file is read once; with one, none is
+    before it is used.
 
     Args:
         source: A `Source`.
@@ -60,9 +61,7 @@ def load_image_folder(source, image_size, index=None):
 
     def part(name):
         rows = [row for row in index if row.part == name]
-        paths = [root / row.file for row in rows]
-        labels = np.array([label_of[row.name] for row in rows], "int64")
-        return cropped(decoded(paths, labels), image_size)
+        return pictures(root, rows, [label_of[row.name] for row in rows])
 
     readable = [row for row in index if row.part != UNREADABLE]
     held_out = [row for row in readable if row.part == HELD_OUT]
@@ -73,8 +72,8 @@ def load_image_folder(source, image_size, index=None):
         name=root.resolve().name,
         classes=classes,
         image_size=image_size,
-        train=part(TRAIN),
-        held_out=part(HELD_OUT),
+        train_pictures=part(TRAIN),
+        held_out_pictures=part(HELD_OUT),
         held_out_split=f"{len(held_out)} of {len(readable)}, stratified, "
         f"seed {source.seed}, file names {digest}",
         index=index,
@@ -82,7 +81,7 @@ def load_image_folder(source, image_size, index=None):
 
 
 def list_images(root):
-    """Names of the classes, and the images as "CLASS/NAME", in order."""
+    """Names of the classes, and the images' sizes in bytes by "CLASS/NAME"."""
     if not root.is_dir():
         raise UserError(
             f"image_folder must be a folder. Received: {root}",
@@ -98,27 +97,35 @@ def list_images(root):
             f"image_folder {root} must have a folder of images for each of "
             f"two classes or more. Found: {classes}"
         )
-    files = []
+    files = {}
     for name in classes:
         if not name.isprintable():
             raise UserError(f"{name!r} can't be the name of a class")
-        for path in sorted((root / name).iterdir()):
-            hidden = path.name.startswith(".")
-            if path.suffix.lower() in SUFFIXES and not hidden:
-                files.append(f"{name}/{path.name}")
+        for entry in sorted(os.scandir(root / name), key=lambda e: e.name):
+            hidden = entry.name.startswith(".")
+            if entry.name.lower().endswith(SUFFIXES) and not hidden:
+                files[f"{name}/{entry.name}"] = size_of(entry)
     return classes, files
 
 
+def size_of(entry):
+    """A file's bytes; 0 of what is no file."""
+    try:
+        return entry.stat().st_size if entry.is_file() else 0
+    except OSError:  # A link to nowhere, or to itself.
+        return 0
+
+
 def make_index(root, classes, files, source):
-    """Decodes every image once, and chooses those that are held out.
+    """Reads every file once, and chooses those that are held out.
 
     Returns:
         A list of `IndexedImage`: those to train on, those held out, those
         that can't be read. The first two are in random order, so that a part
         of them has all classes.
     """
-    broken = find_unreadable(root, files, source.broken_images)
-    readable = [file for file in files if file not in broken]
+    found = describe_all(root, files, source.broken_images)
+    readable = list(found)
     label_of = {name: label for label, name in enumerate(classes)}
     labels = [label_of[os.path.dirname(file)] for file in readable]
     counts = np.bincount(labels, minlength=len(classes))
@@ -131,53 +138,71 @@ def make_index(root, classes, files, source):
     train, held_out = split_indices(labels, source.seed)
     parts = [(readable[i], TRAIN) for i in train]
     parts += [(readable[i], HELD_OUT) for i in held_out]
-    parts += [(file, UNREADABLE) for file in broken]
-    return [
-        IndexedImage(file, os.path.dirname(file), part) for file, part in parts
+    index = [
+        IndexedImage(file, os.path.dirname(file), part, **found[file])
+        for file, part in parts
+    ]
+    return index + [
+        IndexedImage(file, os.path.dirname(file), UNREADABLE, bytes=size)
+        for file, size in files.items()
+        if file not in found
     ]
 
 
-def find_unreadable(root, files, broken_images):
-    """The images that can't be decoded; says so, or raises for them."""
+def describe_all(root, files, broken_images):
+    """What the index says of each image; names the broken ones, or raises.
 
-    def complaint(file):
+    Returns:
+        A dict of `describe`'s dicts, by file; broken ones are not in it.
+    """
+
+    def described(file):
         try:
-            read_image(root / file)
+            return describe(root / file, whole=broken_images is not None), ""
         except UserError as error:
-            return str(error)
+            return None, str(error)
 
     # An image can be odd in many ways that Pillow warns of.
     with warnings.catch_warnings(), ThreadPool(os.cpu_count()) as threads:
         warnings.simplefilter("ignore")
         bar = keras.utils.Progbar(len(files), unit_name="image")
-        broken = {}
+        found, complaints = {}, []
         with own_lines():
-            for file, text in zip(
-                files, threads.imap(complaint, files, 16), strict=True
+            for file, (facts, complaint) in zip(
+                files, threads.imap(described, files, 16), strict=True
             ):
-                if text:
-                    broken[file] = text
+                if complaint:
+                    complaints.append(complaint)
+                else:
+                    found[file] = facts
                 bar.add(1)
-    share = f"{len(broken)} of {len(files)} images"
-    complaints = list(broken.values())
-    if broken and broken_images == "error":
+    share = f"{len(complaints)} of {len(files)} images"
+    if complaints and broken_images == "error":
         raise UserError(f"{share} are broken. The first: {complaints[0]}")
-    if broken:
+    if complaints:
         print(f"left out {share}:", file=sys.stderr)
     for text in complaints[:NAMED]:
         print(f"  {text}", file=sys.stderr)
-    return broken
+    return found
 
 
-def decoded(paths, labels):
-    """`tf.data.Dataset` of (uint8 `[H, W, 3]`, label)."""
+def pictures(root, rows, labels):
+    """The `Pictures` of some rows of an index."""
+    # Names of files are bytes: not all of them are UTF-8.
+    paths = tf.constant([os.fsencode(root / row.file) for row in rows])
+    turns = tf.constant([row.orientation for row in rows], tf.int32)
 
-    def decode(index, label):
-        image = tf.numpy_function(
-            lambda index: read_image(paths[index]), [index], tf.uint8, False
-        )
-        return tf.ensure_shape(image, (None, None, 3)), label
+    def decode(index, contents):
+        def read(index, contents):
+            return read_image(root / rows[index].file, contents)
 
-    indices = tf.range(len(paths), dtype=tf.int64)
-    pairs = tf.data.Dataset.from_tensor_slices((indices, labels))
-    return pairs.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        pixels = tf.numpy_function(read, [index, contents], tf.uint8, False)
+        return tf.ensure_shape(pixels, (None, None, 3))
+
+    pairs = np.arange(len(rows)), np.array(labels, "int64")
+    return Pictures(
+        rows=tf.data.Dataset.from_tensor_slices(pairs),
+        read=lambda i: (tf.io.read_file(paths[i]), turns[i]),
+        decode=decode,
+        buffer=len(rows),
+    )

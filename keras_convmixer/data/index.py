@@ -5,6 +5,7 @@ to be opened to know which images are held out.
 """
 
 import csv
+import dataclasses
 import io
 import os
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from keras_convmixer.utils.files import write_bytes
 
 TRAIN, HELD_OUT, UNREADABLE = "train", "held_out", "unreadable"
 PARTS = (TRAIN, HELD_OUT, UNREADABLE)
-COLUMNS = ("file", "class", "part")
+COLUMNS = ("file", "class", "part", "width", "height")
+COLUMNS += ("orientation", "bytes", "digest")
 NAMED = 5  # Files that changed and are named; of more, their number is given.
 
 
@@ -26,11 +28,20 @@ class IndexedImage:
         file: Path in the image folder, "CLASS/NAME.jpg".
         name: Name of the class.
         part: "train", "held_out" or "unreadable".
+        width, height: Of the picture as it is stored, in pixels.
+        orientation: EXIF's, from 1 (upright) to 8.
+        bytes: The file's size.
+        digest: Of the file's contents, 16 hexadecimal digits.
     """
 
     file: str
     name: str
     part: str
+    width: int = 0
+    height: int = 0
+    orientation: int = 1
+    bytes: int = 0
+    digest: str = ""
 
 
 def write_index(path, index):
@@ -38,7 +49,7 @@ def write_index(path, index):
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows((row.file, row.name, row.part) for row in index)
+    writer.writerows(dataclasses.astuple(row) for row in index)
     # Names of files are bytes: not all of them are UTF-8.
     write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
@@ -58,14 +69,21 @@ def read_index(path):
         header, *rows = list(csv.reader(file)) or [()]
     if tuple(header) != COLUMNS:
         raise UserError(f"{path} must have the columns {', '.join(COLUMNS)}")
+    index = []
     for number, row in enumerate(rows, start=1):
-        whole = len(row) == len(COLUMNS) and row[2] in PARTS
-        if not whole or os.path.dirname(row[0]) != row[1]:
+        try:
+            file, name, part, *numbers, digest = row
+            image = IndexedImage(file, name, part, *map(int, numbers), digest)
+            whole = part in PARTS and os.path.dirname(file) == name
+        except (TypeError, ValueError):
+            whole = False
+        if not whole:
             raise UserError(
-                f"row {number} of {path} must be CLASS/NAME, CLASS and one of "
-                f"{', '.join(PARTS)}. Found: {','.join(row)}"
+                f"row {number} of {path} must be CLASS/NAME, CLASS, one of "
+                f"{', '.join(PARTS)}, and its numbers. Found: {','.join(row)}"
             )
-    return [IndexedImage(*row) for row in rows]
+        index.append(image)
+    return index
 
 
 def changes(index, files):
@@ -73,10 +91,16 @@ def changes(index, files):
 
     Args:
         index: A list of `IndexedImage`.
-        files: Paths in the image folder of the images that are there now.
+        files: The images that are there now: their sizes in bytes, by their
+            paths in the image folder.
     """
-    before, now = {row.file for row in index}, set(files)
-    lists = {"vanished": before - now, "added": now - before}
+    before = {row.file: row.bytes for row in index}
+    both = set(before) & set(files)
+    lists = {
+        "vanished": set(before) - both,
+        "added": set(files) - both,
+        "changed": {file for file in both if before[file] != files[file]},
+    }
     return ". ".join(
         f"{kind}: {named(sorted(files))}"
         for kind, files in lists.items()

@@ -18,8 +18,10 @@ class Source:
         data_dir: Where tensorflow-datasets keeps its files.
         image_folder: A folder with a folder of images for each class.
         seed: Chooses the held-out images of an image folder.
-        broken_images: Of an image folder: "skip" leaves them out, with a
-            warning, "error" does not go on.
+        broken_images: Of an image folder, whose every pixel is decoded to
+            find them: "skip" leaves them out, with a warning, "error" does
+            not go on. None: those whose beginning or end shows it are left
+            out.
 
     Raises:
         UserError: If both are given, or neither.
@@ -34,10 +36,11 @@ class Source:
     data_dir: str | None = None
     image_folder: str | None = None
     seed: int = 0
-    broken_images: str = "skip"
+    broken_images: str | None = None
 
     def __post_init__(self):
-        check_choice("broken_images", self.broken_images, BROKEN_IMAGES)
+        if self.broken_images is not None:
+            check_choice("broken_images", self.broken_images, BROKEN_IMAGES)
         if bool(self.dataset) == bool(self.image_folder):
             raise UserError(
                 "give a data set or an image folder, not both. Received: "

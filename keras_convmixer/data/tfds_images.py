@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_convmixer.data.image_data import ImageData, cropped
+from keras_convmixer.data.image_data import ImageData
+from keras_convmixer.data.pictures import MEMORY_BYTES, Pictures
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.timeouts import call_with_timeout
@@ -43,25 +44,32 @@ def load_tfds(source, image_size):
         if name in splits and has_labels(builder, name):
             held_out = name
 
-    def decode(row):
-        image = tf.io.decode_image(row["image"], 3, expand_animations=False)
-        return image, row["label"]
+    # Records of this many bytes are shuffled at a time.
+    info = splits["train"]
+    record = max(1, info.num_bytes // max(1, info.num_examples))
 
     def part(split):
-        encoded = builder.as_dataset(
+        records = builder.as_dataset(
             split=split,
             shuffle_files=False,
             as_supervised=False,
             decoders={"image": tfds.decode.SkipDecoding()},
         )
-        return cropped(encoded.map(decode, tf.data.AUTOTUNE), image_size)
+        return Pictures(
+            rows=records.map(lambda row: (row["image"], row["label"])),
+            read=lambda contents: (contents, tf.constant(1)),
+            decode=lambda row, contents: tf.io.decode_image(
+                contents, 3, expand_animations=False
+            ),
+            buffer=MEMORY_BYTES // record,
+        )
 
     return ImageData(
         name=source.dataset,
         classes=list(builder.info.features["label"].names),
         image_size=image_size,
-        train=part("train" if held_out in splits else "train[:80%]"),
-        held_out=part(held_out),
+        train_pictures=part("train" if held_out in splits else "train[:80%]"),
+        held_out_pictures=part(held_out),
         held_out_split=f"split {held_out!r} of {builder.info.full_name}",
     )
 

@@ -1,5 +1,6 @@
 """A training: data -> network -> `model.fit` -> run folder."""
 
+import re
 import sys
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ from keras_convmixer.training.workers import is_chief
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import STOPPED, command, own_lines
 
+# What TensorFlow makes of an image that can't be decoded.
+BROKEN_IMAGE = re.compile("[^\n]*(can't be read as an image|JPEG data)[^\n]*")
 LOST = 1  # Exit status of a machine that others have left.
 
 
@@ -155,6 +158,11 @@ def carry_out(training, run):
         print(f"stopped; to go on: {command('train')} --resume {run.path}")
         sys.exit(STOPPED)
     except tf.errors.OpError as error:
+        if broken := BROKEN_IMAGE.search(error.message):
+            raise UserError(
+                f"an image turned out to be broken: {broken[0]} "
+                "(--broken-images skip finds all of them before a training)"
+            ) from None
         if not training.devices.workers:
             raise
         print(

@@ -9,6 +9,7 @@ from PIL import Image
 
 from keras_convmixer.data.batches import training_batches
 from keras_convmixer.data.image_data import ImageData, as_arrays
+from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import PHOTOGRAPHS
 from keras_convmixer.training.run_folder import Plan, RunFolder
@@ -91,6 +92,28 @@ def test_broken_images_are_left_out_and_named(tmp_path):
     assert not strict.exists()
 
 
+def test_a_picture_whose_pixels_turn_out_broken_is_named(tmp_path):
+    photos = tmp_path / "photos"
+    for name in ("a", "b"):
+        write_images(photos / name, 10)
+    path = photos / "b" / "3.png"
+    contents = path.read_bytes()
+    middle = contents.index(b"IDAT") + 8
+    path.write_bytes(contents[:middle] + b"\0\0\0" + contents[middle + 3 :])
+    arguments = (
+        *("train.py", "--image-folder", photos, "--run", tmp_path / "run"),
+        *("--epochs", 1, "--batch-size", 8, "--model", "8/1/k3/p4@16"),
+    )
+    done = run_command(*arguments, check=False)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert "3.png can't be read as an image" in line
+    assert "--broken-images skip" in line
+    shutil.rmtree(tmp_path / "run")
+    done = run_command(*arguments, "--broken-images", "skip")
+    assert "left out 1 of 20 images:" in done.stderr
+
+
 def test_images_of_every_kind_are_what_people_see(tmp_path):
     grey = np.tile(np.arange(16, dtype="uint8") * 12 + 30, (16, 1))
     image = Image.fromarray(grey)
@@ -152,6 +175,7 @@ def write_run(tmp_path):
         ("vanished", "vanished: a/0.png"),
         ("renamed", "vanished: a/0.png. added: a/zero.png"),
         ("many added", "b/14.png and 15 more"),
+        ("changed", "changed: a/0.png"),
     ],
 )
 def test_images_that_changed_are_not_taken_for_held_out_ones(
@@ -162,6 +186,8 @@ def test_images_that_changed_are_not_taken_for_held_out_ones(
         write_images(photos / "a", 11)
     elif change == "vanished":
         (photos / "a" / "0.png").unlink()
+    elif change == "changed":
+        Image.new("RGB", (30, 20)).save(photos / "a" / "0.png")
     elif change == "renamed":
         (photos / "a" / "0.png").rename(photos / "a" / "zero.png")
     else:
@@ -174,11 +200,11 @@ def test_images_that_changed_are_not_taken_for_held_out_ones(
 def test_the_index_says_what_is_held_out_and_no_image_is_opened(tmp_path):
     run, data, photos = write_run(tmp_path)
     rows = (run.path / "images.csv").read_text().splitlines()
-    assert rows[0] == "file,class,part"
+    assert rows[0] == "file,class,part,width,height,orientation,bytes,digest"
     assert sorted(row.split(",")[2] for row in rows[1:]) == (
         ["held_out"] * 4 + ["train"] * 16 + ["unreadable"]
     )
-    assert "b/broken.png,b,unreadable" in rows
+    assert "b/broken.png,b,unreadable,0,0,1,14," in rows
     again = run.data()
     assert again.held_out_split == data.held_out_split
     for part in ("train", "held_out"):
@@ -190,7 +216,7 @@ def test_the_index_says_what_is_held_out_and_no_image_is_opened(tmp_path):
             np.testing.assert_array_equal(ours, theirs)
     # None of them could be read any more.
     for path in photos.rglob("*.png"):
-        path.write_text("404: not found")
+        path.write_bytes(bytes(path.stat().st_size))
     assert run.data().held_out_split == data.held_out_split
 
 
@@ -237,9 +263,14 @@ def test_errors_name_the_field_not_an_option(source, words):
 def test_a_label_out_of_range_is_an_error(label):
     import tensorflow as tf
 
-    pixels = np.zeros((8, 4, 4, 3), "uint8")
+    files = [tf.io.encode_png(np.zeros((4, 4, 3), "uint8"))] * 8
     labels = np.array([0, 1, 2, label, 0, 1, 2, 0])
-    images = tf.data.Dataset.from_tensor_slices((pixels, labels))
+    images = Pictures(
+        rows=tf.data.Dataset.from_tensor_slices((files, labels)),
+        read=lambda contents: (contents, tf.constant(1)),
+        decode=lambda row, contents: tf.io.decode_png(contents, 3),
+        buffer=8,
+    )
     data = ImageData("odd", ["a", "b", "c"], 4, images, images, "all")
     with pytest.raises(
         tf.errors.InvalidArgumentError, match="labels of odd must be from 0 to"
