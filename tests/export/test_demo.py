@@ -99,14 +99,18 @@ def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
     wait(browser, "ready", "done")
     images, _ = as_arrays(Source("digits").load(8).held_out, 10)
     model = keras.saving.load_model(digits_export.parent / "best.keras")
-    best = model.predict(images, verbose=0).argmax(-1)
+    probabilities = model.predict(images, verbose=0)
+    best, sure = probabilities.argmax(-1), probabilities.max(-1) > 0.9
+    assert sure.sum() >= 8
     expected = outputs((digits_export / name).read_bytes(), images)
     for index, image in enumerate(images):
         path = tmp_path / f"{index}.png"
         Image.fromarray(image).save(path)
         shown = classes(browser, path)
         assert len(shown) == 5
-        assert shown[0][0] == str(best[index])
+        assert shown[0][0] == str(expected[index].argmax())
+        # Of two classes that are level a file may name either.
+        assert shown[0][0] == str(best[index]) or not sure[index]
         share = float(shown[0][1].rstrip("%")) / 100
         assert share == pytest.approx(expected[index].max(), abs=2e-3)
 
