@@ -40,6 +40,7 @@ def parse_arguments(arguments=None):
     add("--dataset", help="digits (default) or a tensorflow-datasets name")
     add("--data-dir", help="where tensorflow-datasets keeps its files")
     add("--image-folder", help="a folder with a folder of images per class")
+    add("--test-folder", help="its test part, if that is elsewhere")
     add(
         "--broken-images",
         choices=BROKEN_IMAGES,
@@ -139,6 +140,7 @@ def new_plan(args):
         dataset=args.dataset,
         data_dir=args.data_dir,
         image_folder=args.image_folder,
+        test_folder=args.test_folder,
         seed=args.seed,
         broken_images=args.broken_images,
     )

@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_convmixer.command_line.train import main
 from keras_convmixer.data.batches import held_out_batches
@@ -14,6 +15,7 @@ from keras_convmixer.features import freeze
 from keras_convmixer.training import Plan, RunFolder
 from keras_convmixer.training.callbacks import SaveModel
 from keras_convmixer.training.compile import OneCycle, compile_for_training
+from keras_convmixer.training.evaluation import predict
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import train
 from keras_convmixer.utils.checks import UserError
@@ -157,24 +159,35 @@ def test_two_replicas_evaluate_any_number_of_held_out_images(
 def test_a_run_on_photographs_goes_on_without_looking_at_them(
     photographs, tmp_path
 ):
-    run = tmp_path / "run"
+    run, test = tmp_path / "run", tmp_path / "test"
+    for name in ("circles", "stripes", "with checks"):
+        (test / name).mkdir(parents=True)
+        with Image.open(photographs / name / "0.jpg") as image:
+            image.rotate(90).save(test / name / "0.jpg")
     with start(
-        *("train.py", "--image-folder", photographs, "--run", run),
-        *("--model", "8/1/k3/p2@8", "--batch-size", 45, "--epochs", 1),
+        *("train.py", "--image-folder", photographs, "--test-folder", test),
+        *("--run", run, "--model", "8/1/k3/p2@8"),
+        *("--batch-size", 45, "--epochs", 1),
     ) as process:
         printed = process.communicate()[0]
-    assert "57/57" in printed
-    assert (run / "images.csv").read_text().count("held_out") == 12
+    assert "60/60" in printed
+    assert "on 3 images, looked at this once" in printed
+    assert (run / "images.csv").read_text().count("held_out") == 6
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["images"] == 6
+    assert metrics["test"]["images"] == 3
     again = RunFolder(run)
+    top1 = predict(again.trained_model(), again.data().test).top1
+    assert metrics["test"]["top1"] == top1
     (run / "metrics.json").unlink()
     with open(run / "config.json") as file:
         config = json.load(file)
     config["recipe"]["epochs"] = 2
     (run / "config.json").write_text(json.dumps(config))
     done = run_command("train.py", "--resume", run)
-    assert "45 training, 12 held out" in done.stdout
-    assert "57/57" not in done.stdout
-    assert again.data().num_held_out == 12
+    assert "51 training, 6 held out, 3 test" in done.stdout
+    assert "60/60" not in done.stdout
+    assert again.data().num_held_out == 6
 
 
 def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
