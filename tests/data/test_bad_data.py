@@ -228,8 +228,8 @@ def test_the_index_says_what_is_held_out_and_no_image_is_opened(tmp_path):
 
 
 def test_odd_images_that_can_be_read_say_nothing(tmp_path, capfd):
-    write_images(tmp_path / "a", 9)
-    write_images(tmp_path / "b", 8)
+    write_images(tmp_path / "a", 9, 30)
+    write_images(tmp_path / "b", 8, 200)
     # A palette with transparency as bytes, of which Pillow warns.
     image = Image.new("P", (20, 16))
     image.putpalette([1, 2, 3] * 256)
