@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_convmixer.data.decode import SUFFIXES, read_image
+from keras_convmixer.data.decode import read_image
+from keras_convmixer.data.folders import folder_names, image_files
 from keras_convmixer.utils.checks import UserError
 
 BATCH = 64
@@ -107,22 +108,14 @@ def folder_pictures(root):
         UserError: If there is no picture.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise UserError(f"--image-folder must be a folder. Received: {root}")
-    classes = sorted(
-        entry.name
-        for entry in os.scandir(root)
-        if entry.is_dir() and not entry.name.startswith(".")
-    )
+    classes = folder_names(root, "image_folder")
 
     def each():
         for name in classes or [None]:
             folder = root / (name or "")
-            for file in sorted(os.scandir(folder), key=lambda e: e.name):
-                hidden = file.name.startswith(".")
-                if file.name.lower().endswith(SUFFIXES) and not hidden:
-                    path = Path(file.path)
-                    yield Picture(str(path.relative_to(root)), name, path)
+            for file, _ in image_files(folder):
+                path = folder / file
+                yield Picture(str(path.relative_to(root)), name, path)
 
     count = sum(1 for _ in each())
     if not count:

@@ -51,7 +51,7 @@ def evaluated(tmp_path, *arguments):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "best.keras", "export/saved_model", "export/digits_int8.tflite"],
+    ["", "model.keras", "export/saved_model", "export/digits_int8.tflite"],
 )
 def test_the_scores_are_those_of_the_predictions(
     name, digits_export, digits, tmp_path

@@ -39,7 +39,7 @@ def test_a_place_of_the_map_is_a_patch_of_the_middle_square(
 def test_the_command_draws_a_picture_for_each_image(
     digits_run, photograph, tmp_path
 ):
-    file = digits_run / "best.keras"
+    file = digits_run / "model.keras"
     other = tmp_path / "two.png"
     Image.open(photograph).rotate(90, expand=True).save(other)
     folder = tmp_path / "new" / "maps"
