@@ -1,8 +1,7 @@
 """ONNX files, for servers and desktops: the inference model for ONNX Runtime.
 
 Images are NHWC outside, as in every file, and NCHW inside, as ONNX has them.
-ONNX Runtime has fast kernels for large depthwise convolutions, so these are
-whole.
+ONNX Runtime knows no limit of 25 taps, so depthwise kernels are whole.
 """
 
 import keras
