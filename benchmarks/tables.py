@@ -18,6 +18,7 @@ def main():
         compression_table(),
         latency_table(),
         full_size_table(),
+        onnx_table(),
     ):
         print(f"{markdown_table(rows)}\n")
 
@@ -135,6 +136,28 @@ def full_size_table():
         }
         for row in read("full_size.csv")
         if row["implementation"] == "ours"
+    ]
+
+
+def onnx_table():
+    """Rows for the float32 files: that for LiteRT, that for ONNX Runtime."""
+    times = {
+        (row["network"], row["implementation"]): row["median_ms"]
+        for row in read("onnx.csv")
+    }
+    networks = [
+        name for name, implementation in times if implementation == "onnx"
+    ]
+    return [
+        {
+            "network": name,
+            "LiteRT, ms": milliseconds(times[name, "ours"]),
+            "ONNX Runtime, ms": milliseconds(times[name, "onnx"]),
+            "times as fast": round(
+                float(times[name, "ours"]) / float(times[name, "onnx"]), 2
+            ),
+        }
+        for name in networks
     ]
 
 

@@ -14,6 +14,7 @@ from keras_convmixer.utils.commands import (
 from keras_convmixer.utils.files import sole_use
 
 from . import DEFAULT_FORMATS, FORMATS, IO, QAT_EPOCHS
+from .extras import check_onnx
 
 
 def parse_arguments(arguments=None):
@@ -30,7 +31,7 @@ def parse_arguments(arguments=None):
         default=DEFAULT_FORMATS,
         metavar="FORMAT",
         help=f"any of {', '.join(FORMATS)} (default: all but int8_qat, which "
-        "is fine-tuned)",
+        "is fine-tuned, and onnx, which is an extra)",
     )
     add(
         "--epochs",
@@ -57,6 +58,8 @@ def parse_arguments(arguments=None):
     for format in args.formats:
         try:
             check_choice("--formats", format, FORMATS)
+            if format == "onnx":
+                check_onnx("--formats onnx")
         except ValueError as error:
             parser.error(error)
     if args.epochs and "int8_qat" not in args.formats:

@@ -151,7 +151,8 @@ ConvMixer-{recipe.dim}/{recipe.depth} with kernel {recipe.kernel_size}, patch \
 
 {facts}
 
-Each file was run with LiteRT (the SavedModel with TensorFlow) on \
+Each file was run with LiteRT (the SavedModel with TensorFlow, an ONNX file \
+with ONNX Runtime) on \
 {num_images:,} held-out images and compared with the Keras model. Agreement is \
 the share of images for which both name the same first class; the largest \
 difference is that of a probability.

@@ -79,6 +79,8 @@ def export_run(
 def file_name(name, format, io):
     if format == "saved_model":
         return format
+    if format == "onnx":
+        return f"{name}.onnx"
     return f"{name}_{format}{'_io_int8' * (io == 'int8')}.tflite"
 
 

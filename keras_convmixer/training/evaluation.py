@@ -1,5 +1,6 @@
 """What a training reached, on images that it never saw."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import keras
@@ -55,6 +56,12 @@ class Predictions:
     def top1(self):
         return float((self.classes == self.labels).mean())
 
+    @property
+    def confusions(self):
+        """Images by (their own class, the class that they were given)."""
+        pairs = zip(self.labels.tolist(), self.classes.tolist(), strict=True)
+        return Counter(pairs)
+
 
 def evaluate(run, data, batches):
     """Writes the accuracy and the pictures of a run's model.
@@ -84,9 +91,7 @@ def evaluate(run, data, batches):
         }
     plots = run.plots_folder
     plot_history(run.history_path, plots / "history.png")
-    plot_confusion(
-        found.labels, found.classes, data.classes, plots / "confusion.png"
-    )
+    plot_confusion(found.confusions, data.classes, plots / "confusion.png")
     plot_mistakes(found.mistakes, data.classes, plots / "mistakes.png")
     plot_augmented(batches, plots / "augmented.png")
     plot_patches(model, plots / "patches.png")
