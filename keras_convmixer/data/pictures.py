@@ -48,9 +48,9 @@ class Pictures:
     def __len__(self):
         return int(self.rows.cardinality())
 
-    def take(self, count):
-        """The first of them."""
-        return dataclasses.replace(self, rows=self.rows.take(count))
+    def shard(self, count, index):
+        """Every `count`-th of them, from one of the first on."""
+        return dataclasses.replace(self, rows=self.rows.shard(count, index))
 
     def part(self, row, draw):
         """A rectangle of a picture, turned as it is stored.

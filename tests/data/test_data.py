@@ -1,11 +1,13 @@
 """Data sets: what is held out, what is shuffled, what an image is."""
 
+import dataclasses
 import os
 import time
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_convmixer.data.augmentation import Augmentation
 from keras_convmixer.data.batches import (
@@ -163,38 +165,81 @@ def test_more_images_a_batch_than_there_are(digits):
 
 
 @pytest.mark.parametrize(
-    ("shard", "sizes"),
+    ("shard", "step", "count", "sizes"),
     [
-        (Shard(), [64] * 5 + [40]),
-        (Shard(replicas=2), [64] * 5 + [40]),
-        (Shard(replicas=7), [63] * 5 + [49]),
-        # Of two machines, each looks at all of the images.
-        (Shard(count=2, replicas=2), [32] * 11 + [8]),
+        (Shard(), 64, 360, [64] * 5 + [40]),
+        (Shard(replicas=2), 64, 360, [64] * 5 + [40]),
+        (Shard(replicas=7), 63, 360, [63] * 5 + [49]),
+        # Two machines have half of the images each.
+        (Shard(count=2, replicas=2), 64, 360, [32] * 5 + [20]),
+        (Shard(count=2, replicas=2), 64, 359, [32] * 5 + [20]),
         # With seven replicas each: a batch for each of them.
-        (Shard(count=2, replicas=14), [7] * 49 + [3] * 7),
+        (Shard(count=2, replicas=14), 98, 360, [7] * 21 + [5] * 7),
+        # Fewer images than machines.
+        (Shard(count=3, replicas=3), 3, 2, [1]),
     ],
 )
 def test_held_out_batches_divide_and_have_every_image_once(
-    digits, shard, sizes
+    digits, shard, step, count, sizes
 ):
-    step = 64 if 64 % shard.replicas == 0 else 63 if shard.count == 1 else 98
-    batches = list(held_out_batches(digits, step, shard))
-    assert [len(images) for images, *_ in batches] == sizes
-    images, labels = (
-        np.concatenate([batch[part] for batch in batches]) for part in (0, 1)
-    )
-    weights = np.concatenate(
-        [
-            batch[2] if len(batch) > 2 else np.ones(len(batch[0]))
-            for batch in batches
-        ]
-    )
-    seen = weights > 0
-    assert np.ptp(weights[seen]) == 0
+    pictures = digits.held_out_pictures
+    pictures = dataclasses.replace(pictures, rows=pictures.rows.take(count))
+    data = dataclasses.replace(digits, held_out_pictures=pictures)
+    expected = as_arrays(data.held_out)
+    all_weights = []
+    for index in range(shard.count):
+        machine = dataclasses.replace(shard, index=index)
+        batches = list(held_out_batches(data, step, machine))
+        assert [len(images) for images, *_ in batches] == sizes
+        images, labels, weights = (
+            np.concatenate(part)
+            for part in zip(
+                *((*batch, np.ones(len(batch[0])))[:3] for batch in batches),
+                strict=True,
+            )
+        )
+        seen = weights > 0
+        own = slice(index, None, shard.count)
+        np.testing.assert_array_equal(images[seen], expected[0][own])
+        np.testing.assert_array_equal(labels[seen].argmax(-1), expected[1][own])
+        all_weights.append(weights)
+    weights = np.concatenate(all_weights)
+    assert np.ptp(weights[weights > 0]) == 0
     assert weights.sum() == pytest.approx(len(weights))
-    expected_images, expected_labels = as_arrays(digits.held_out)
-    np.testing.assert_array_equal(images[seen], expected_images)
-    np.testing.assert_array_equal(labels[seen].argmax(-1), expected_labels)
+
+
+def counted(pictures, read):
+    """The same `Pictures`; what is read of them is added to a list."""
+
+    def read_and_count(row):
+        contents, orientation = pictures.read(row)
+        count = tf.py_function(lambda: read.append(0), [], [])
+        with tf.control_dependencies([count]):
+            return tf.identity(contents), orientation
+
+    return dataclasses.replace(pictures, read=read_and_count)
+
+
+def test_two_machines_read_every_picture_once_in_all(digits):
+    trained, held_out = [], []
+    data = dataclasses.replace(
+        digits,
+        train_pictures=counted(digits.train_pictures, trained),
+        held_out_pictures=counted(digits.held_out_pictures, held_out),
+    )
+    steps = 2 * steps_in_epoch(data, 16)
+    for index in range(2):
+        shard = Shard(index=index, count=2, replicas=2)
+        batches = training_batches(
+            *(data, 16, steps // 2, 0, Augmentation(DIGITS)), shard=shard
+        )
+        images = sum(len(images) for images, _ in batches.take(steps))
+        assert images == 8 * steps
+        evaluated = held_out_batches(data, 16, shard)
+        assert len(list(evaluated)) == len(list(evaluated)) == 23
+    assert len(held_out) == 360
+    # Some are read ahead; if each machine read all, it were twice as many.
+    assert 16 * steps <= len(trained) < 1.5 * 16 * steps
 
 
 def test_an_index_is_read_as_it_was_written(tmp_path):
