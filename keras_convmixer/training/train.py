@@ -207,6 +207,8 @@ def print_plan(training, run):
     """What follows from the arguments, before the long part begins."""
     recipe, data = training.plan.recipe, training.data
     images = f"{data.num_train:,} training, {data.num_held_out:,} held out"
+    if data.num_test:
+        images += f", {data.num_test:,} test"
     size = recipe.image_size
     for name, value in {
         "data": f"{data.name}, {len(data.classes)} classes, {images}",
