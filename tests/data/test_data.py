@@ -243,6 +243,29 @@ def test_two_machines_read_every_picture_once_in_all(digits):
     assert len(trained) < 1.5 * 16 * steps
 
 
+def test_a_part_of_the_pictures_is_chosen_evenly_by_class(digits):
+    read = []
+    # Of class 0 there are 2, of each other class 34 or more.
+    few = digits.held_out_pictures.rows.filter(lambda _, label: label == 0)
+    many = digits.held_out_pictures.rows.filter(lambda _, label: label > 0)
+    rows = few.take(2).concatenate(many)
+    rows = rows.apply(tf.data.experimental.assert_cardinality(326))
+    pictures = noted(digits.held_out_pictures, read)
+    pictures = dataclasses.replace(pictures, rows=rows)
+    chosen, again = pictures.evenly(101), pictures.evenly(101)
+    assert len(chosen) == 101
+    assert not read
+    pixels, labels = as_arrays(chosen.squares(8))
+    assert len(read) == 101
+    counts = np.bincount(labels).tolist()
+    assert counts[0] == 2
+    assert sorted(counts[1:]) == [11] * 9
+    np.testing.assert_array_equal(as_arrays(again.squares(8))[0], pixels)
+    every = iter(map(bytes, as_arrays(pictures.squares(8))[0]))
+    assert all(bytes(image) in every for image in pixels)  # In their order.
+    assert pictures.evenly(326) is pictures
+
+
 def test_an_index_is_read_as_it_was_written(tmp_path):
     names = ["a/plain.jpg", 'a/comma, "quotes".jpg', "a/two\nlines.jpg"]
     names.append(os.fsdecode(b"a/\xff no utf-8.jpg"))
