@@ -17,6 +17,7 @@ from keras_convmixer.utils.checks import UserError
 
 HELD_OUT_SHARE = 0.2
 HELD_OUT_SHARE_BESIDE_TEST = 0.1
+LABELS_AT_ONCE = 10_000
 
 
 @dataclass
@@ -85,6 +86,30 @@ class ImageData:
     def proof_part(self):
         """Of which part they are: "test" or "held-out"."""
         return "test" if self.test_pictures else "held-out"
+
+    @cached_property
+    def train_counts(self):
+        """How many training images each class has, int64 `[classes]`.
+
+        Of a data set of tensorflow-datasets the training part is read for it.
+        """
+        labels = self.train_pictures.rows.map(lambda row, label: label)
+        counts = np.zeros(len(self.classes), "int64")
+        for batch in labels.batch(LABELS_AT_ONCE).as_numpy_iterator():
+            counts += np.bincount(batch, minlength=len(counts))
+        return counts
+
+    def balanced_weights(self):
+        """A weight for each class by which all count the same in training.
+
+        Returns:
+            float64 `[classes]`, inverse to `train_counts`; its mean over the
+            training images is 1.
+        """
+        counts = self.train_counts
+        present = counts > 0
+        weights = counts.sum() / (present.sum() * np.maximum(counts, 1))
+        return np.where(present, weights, 0.0)
 
     @property
     def num_train(self):
