@@ -14,6 +14,7 @@ def main():
         results_table(),
         training_table(),
         pipeline_table(),
+        augmentation_table(),
         accuracy_table(),
         compression_table(),
         latency_table(),
@@ -69,6 +70,19 @@ def pipeline_table():
             "images a second": int(row["images_a_second"]),
         }
         for row in read("pipeline.csv")
+    ]
+
+
+def augmentation_table():
+    """Mean and deviation over images of what is measured of each."""
+    return [
+        {
+            "measure": f"{row['measure']}, {row['over_images']}",
+            "timm": row["timm"],
+            "ours": row["ours"],
+            "difference, %": row["difference_percent"],
+        }
+        for row in read("augmentation.csv")
     ]
 
 

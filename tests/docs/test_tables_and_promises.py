@@ -22,6 +22,7 @@ from tests.helpers import ROOT
         ("docs/networks.md", list_variants),
         ("docs/training.md", tables.training_table),
         ("docs/training.md", tables.pipeline_table),
+        ("docs/training.md", tables.augmentation_table),
         ("docs/quantisation.md", tables.accuracy_table),
         ("docs/quantisation.md", tables.compression_table),
         ("docs/benchmarks.md", tables.latency_table),
