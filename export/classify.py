@@ -91,7 +91,7 @@ def load(path, threads=None):
     """A trained model, or an exported file, ready to run.
 
     Args:
-        path: A `.tflite` that `export` wrote, or the `best.keras` of a run.
+        path: A `.tflite` that `export` wrote, or the `model.keras` of a run.
         threads: How many a TFLite file runs with; None for all cores.
 
     Returns:

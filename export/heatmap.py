@@ -27,7 +27,7 @@ class HeatMaps:
             are no exact maps.
 
     Example:
-        HeatMaps("runs/digits/best.keras").draw("photo.jpg", "map.png")
+        HeatMaps("runs/digits/model.keras").draw("photo.jpg", "map.png")
     """
 
     def __init__(self, path):

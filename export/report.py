@@ -14,7 +14,7 @@ REPORT = "report.json"
 
 def table(keras_top1, results):
     """The results as a Markdown table, the Keras model first."""
-    rows = [table_row("best.keras", top1=keras_top1)]
+    rows = [table_row("model.keras", top1=keras_top1)]
     for result in results:
         rows.append(
             table_row(
@@ -101,7 +101,9 @@ def with_earlier(results, folder, num_images):
     )
 
 
-def write_model_card(folder, name, recipe, data, results, proof, num_images):
+def write_model_card(
+    folder, name, recipe, data, decided, results, proof, num_images
+):
     """Writes `MODEL_CARD.md`: what the files are and what was proved.
 
     Args:
@@ -109,6 +111,7 @@ def write_model_card(folder, name, recipe, data, results, proof, num_images):
         name: The model's name.
         recipe: The `Recipe` it was trained with.
         data: The `ImageData` it was trained on.
+        decided: What the held-out images decided, in words.
         results: The `Result`s.
         proof: Their table.
         num_images: How many images they are of.
@@ -120,9 +123,8 @@ def write_model_card(folder, name, recipe, data, results, proof, num_images):
         f"- Output `probabilities`: float32 `[1, {classes}]`, in the order of "
         "`labels.txt`.",
         f"- Trained on {data.num_train:,} images of {data.name}, "
-        f"{recipe.epochs} epochs; the epoch with the best held-out top-1 was "
-        "kept.",
-        f"- Held out: {data.held_out_split}.",
+        f"{recipe.epochs} epochs.",
+        f"- Held out: {data.held_out_split}. They decided {decided}.",
     ]
     for result in results:
         if result.aware_agreement is not None:

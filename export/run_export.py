@@ -65,6 +65,7 @@ def export_run(
             name=run.name,
             recipe=recipe,
             data=data,
+            decided=run.read_config().plan.decided,
             results=results,
             proof=proof,
             num_images=len(reference),

@@ -6,7 +6,7 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from keras_convmixer.data.source import BROKEN_IMAGES, Source
-from keras_convmixer.training.plan import MIXED_PRECISIONS, Plan
+from keras_convmixer.training.plan import KEEP, MIXED_PRECISIONS, Plan
 from keras_convmixer.training.recipes import Recipe, recipe_for
 from keras_convmixer.training.run_folder import RunFolder, check_empty
 from keras_convmixer.training.workers import worker_addresses
@@ -82,6 +82,7 @@ def parse_arguments(arguments=None):
     add_number(Plan, "--seed", default=0)
     add_number(Plan, "--limit-steps", help="steps an epoch at most")
     add_number(Plan, "--replicas", help="GPUs, or logical CPUs")
+    add("--keep", choices=KEEP, default="last", help="epoch (default: last)")
     add("--tensorboard", action="store_true", help="logs in RUN/tensorboard")
     add("--run", type=Path, help="folder to write (default: runs/NAME)")
     add("--resume", type=Path, metavar="RUN", help="go on after a stop")

@@ -57,7 +57,7 @@ class Predictions:
 
 
 def evaluate(run, data, batches):
-    """Writes the accuracy and the pictures of a run's best model.
+    """Writes the accuracy and the pictures of a run's model.
 
     Args:
         run: A `RunFolder`.
@@ -65,7 +65,7 @@ def evaluate(run, data, batches):
         batches: The training batches, to be looked at.
     """
     keras.config.set_dtype_policy("float32")  # As the model was saved.
-    model = run.trained_model()
+    model, decided = run.trained_model(), run.read_config().plan.decided
     found = predict(model, data.held_out)
     plots = run.plots_folder
     plot_history(run.history_path, plots / "history.png")
@@ -83,9 +83,13 @@ def evaluate(run, data, batches):
             "top1": found.top1,
             "images": len(found.labels),
             "held_out": data.held_out_split,
+            "decided": decided,
         },
     )
-    print(f"held-out top-1 {found.top1:.4f} on {len(found.labels):,} images")
+    print(
+        f"held-out top-1 {found.top1:.4f} on {len(found.labels):,} images, "
+        f"which decided {decided}"
+    )
 
 
 def predict(model, images, shown_mistakes=SHOWN_MISTAKES):

@@ -47,7 +47,7 @@ class Config:
 class RunFolder:
     """The folder that a training writes.
 
-    It has `config.json`, `best.keras`, `history.csv`, `metrics.json`,
+    It has `config.json`, `model.keras`, `history.csv`, `metrics.json`,
     `labels.txt`, `plots/` and, once exported, `export/`; `images.csv`, the
     index, where the images are those of a folder; `backup.weights.h5` until
     the training ends.
@@ -59,7 +59,7 @@ class RunFolder:
     def __init__(self, path):
         self.path = Path(path)
         self.name = self.path.resolve().name
-        self.model_path = self.path / "best.keras"
+        self.model_path = self.path / "model.keras"
         self.backup_path = self.path / "backup.weights.h5"
         self.history_path = self.path / "history.csv"
         self.metrics_path = self.path / "metrics.json"
@@ -164,7 +164,7 @@ class RunFolder:
         """Cuts the history down to the first `epochs`.
 
         Returns:
-            The best held-out accuracy of these epochs; None for no epoch.
+            Their best held-out accuracy; None for no epoch.
         """
         if epochs == 0:
             self.history_path.unlink(missing_ok=True)
@@ -176,7 +176,7 @@ class RunFolder:
         return max(float(row["val_accuracy"]) for row in csv.DictReader(lines))
 
     def trained_model(self, path=None):
-        """The best `keras.Model`, or another of the same training.
+        """The `keras.Model` that was kept, or another of the same training.
 
         It is built as the configuration says; from the file come weights only.
 
@@ -199,8 +199,8 @@ class RunFolder:
         """What was trained, on what.
 
         Returns:
-            `(model, recipe, data)`: the best `keras.Model`, its `Recipe` and
-            the `ImageData` that it was trained on.
+            `(model, recipe, data)`: the `keras.Model` that was kept, its
+            `Recipe` and the `ImageData` that it was trained on.
 
         Raises:
             UserError: If the folder is not that of a training, or the images

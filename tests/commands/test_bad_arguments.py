@@ -46,10 +46,10 @@ def stage(digits_run, tmp_path_factory):
         (stage / name).mkdir()
         for file in ("config.json", "labels.txt", "history.csv"):
             shutil.copy(digits_run / file, stage / name)
-    change_config(stage / "older", lambda config: config.pop("classes"))
+    change_config(stage / "older", lambda config: config.pop("keep"))
     change_config(stage / "odd", lambda config: config["recipe"].update(dim=""))
     (stage / "torn" / "config.json").write_text("{")
-    (stage / "bare" / "best.keras").write_bytes(b"no archive")
+    (stage / "bare" / "model.keras").write_bytes(b"no archive")
 
     (stage / "model.tflite").write_bytes(b"no such thing")
     (stage / "model.keras").write_bytes(b"no such thing")
@@ -181,7 +181,7 @@ def test_convmixer(arguments, words, refused):
         ("--resume {stage}/missing", "is not the folder of a training"),
         ("--resume {finished}", "is finished: it has a metrics.json"),
         ("--resume {finished} --epochs 9", "takes no other option"),
-        ("--resume {older}", "Missing: ['classes']"),
+        ("--resume {older}", "Missing: ['keep']"),
         ("--resume {torn}", "config.json can't be read"),
         ("--resume {odd}", "dim of its recipe must be <class 'int'>"),
         ("--run {file}", "must be a new or empty folder"),
@@ -213,7 +213,7 @@ def test_train(arguments, words, refused):
         (f"{SMALL} --run /proc/run", "/proc"),
         ("--weights {model_keras}", "is not a Keras model that can be read"),
         ("--weights {other_safetensors}", "does not fit the network"),
-        ("--weights {finished}/best.keras --freeze 9", "from 0 to 4"),
+        ("--weights {finished}/model.keras --freeze 9", "from 0 to 4"),
     ],
 )
 def test_train_in_a_process(arguments, words, refused_in_a_process):
@@ -239,7 +239,7 @@ def test_train_on_a_cluster(cluster, words, refused, monkeypatch):
     ("arguments", "words"),
     [
         ("export {here}", "is not the folder of a training"),
-        ("export {untrained}", "it has no best.keras"),
+        ("export {untrained}", "it has no model.keras"),
         ("export {older}", "was written by another version"),
         ("export {finished} --formats int9", "Did you mean 'int8'?"),
         ("export {finished} --format int8", "Did you mean '--formats'?"),
@@ -251,7 +251,7 @@ def test_train_on_a_cluster(cluster, words, refused, monkeypatch):
         ("classify {file} x.png", "ends in .tflite or .keras"),
         ("classify none.tflite x.png", "FILE must be a file"),
         ("classify {model_keras} x.png", "not the folder of a"),
-        ("classify {finished}/best.keras x.png", "x.png can't be"),
+        ("classify {finished}/model.keras x.png", "x.png can't be"),
         ("classify {model_tflite}", "required: IMAGE"),
         ("classify {model_tflite} x --top 0", "--top: must be"),
         ("benchmark none.tflite", "none.tflite"),

@@ -80,7 +80,7 @@ def test_broken_images_are_left_out_and_named(tmp_path):
     assert "32 training, 8 held out" in done.stdout
     assert "steps an epoch  1" in done.stdout
     assert (tmp_path / "run" / "labels.txt").read_text() == "c\nä b\n"
-    assert (tmp_path / "run" / "best.keras").is_file()
+    assert (tmp_path / "run" / "model.keras").is_file()
 
     strict = tmp_path / "strict"
     done = run_command(

@@ -98,7 +98,7 @@ def test_a_trained_model_classifies_as_its_file(
     grey, label = picture
     Image.fromarray(grey).save(tmp_path / "digit.png")
     done = run_command(
-        *("-m", "export.classify", digits_export.parent / "best.keras"),
+        *("-m", "export.classify", digits_export.parent / "model.keras"),
         *(tmp_path / "digit.png", "--top", 3),
     )
     heading, first, *others = done.stdout.splitlines()

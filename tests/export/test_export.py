@@ -69,7 +69,7 @@ def test_report_holds_the_proof_of_every_file(digits_export):
 def test_report_is_true(digits_export):
     """Measures once more, without the code under test."""
     report = json.loads((digits_export / "report.json").read_text())
-    model = keras.saving.load_model(digits_export.parent / "best.keras")
+    model = keras.saving.load_model(digits_export.parent / "model.keras")
     pixels, labels = as_arrays(Source("digits").load(8).held_out)
     expected = model.predict(pixels, verbose=0)
     assert report["keras"]["top1"] == (expected.argmax(-1) == labels).mean()
@@ -112,14 +112,14 @@ def test_saved_model_loads_with_nothing_but_tensorflow(digits_export, tmp_path):
 def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    for name in ("best.keras", "config.json", "labels.txt"):
+    for name in ("model.keras", "config.json", "labels.txt"):
         (run / name).write_bytes((digits_run / name).read_bytes())
     # Classes that hardly differ, so that eight bits confuse some.
-    model = keras.saving.load_model(run / "best.keras")
+    model = keras.saving.load_model(run / "model.keras")
     kernel, bias = model.get_layer("head").get_weights()
     kernel[:] = kernel[:, :1] + 1e-5 * kernel
     model.get_layer("head").set_weights([kernel, 0 * bias])
-    model.save(run / "best.keras")
+    model.save(run / "model.keras")
 
     done = run_command(
         *("-m", "export", run, "--formats", "int8", "--images", 200),

@@ -24,11 +24,11 @@ def photograph(tmp_path):
 def test_a_place_of_the_map_is_a_patch_of_the_middle_square(
     digits_run, photograph
 ):
-    maps = HeatMaps(digits_run / "best.keras")
+    maps = HeatMaps(digits_run / "model.keras")
     each_place, whole = maps.probabilities(read_image(photograph))
     assert each_place.shape == (8, 8, 10)
     np.testing.assert_allclose(each_place.sum(-1), 1, rtol=1e-5)
-    size, run, labels = classify.load(digits_run / "best.keras")
+    size, run, labels = classify.load(digits_run / "model.keras")
     square = center_crop(read_image(photograph), size)
     (expected,) = run(square[None])
     np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-6)
@@ -38,7 +38,7 @@ def test_a_place_of_the_map_is_a_patch_of_the_middle_square(
 def test_the_command_draws_a_picture_for_each_image(
     digits_run, photograph, tmp_path
 ):
-    file = digits_run / "best.keras"
+    file = digits_run / "model.keras"
     other = tmp_path / "two.png"
     Image.open(photograph).rotate(90, expand=True).save(other)
     folder = tmp_path / "new" / "maps"

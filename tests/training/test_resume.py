@@ -35,7 +35,7 @@ def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
     run_command("train.py", "--resume", run)
 
     weights, expected = (
-        keras.saving.load_model(folder / "best.keras").get_weights()
+        keras.saving.load_model(folder / "model.keras").get_weights()
         for folder in (run, digits_run)
     )
     for ours, theirs in zip(weights, expected, strict=True):
@@ -43,7 +43,7 @@ def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
     for name in ("history.csv", "metrics.json", "labels.txt"):
         assert (run / name).read_bytes() == (digits_run / name).read_bytes()
     assert {path.name for path in run.iterdir()} == {
-        *("best.keras", "config.json", "history.csv", "labels.txt"),
+        *("model.keras", "config.json", "history.csv", "labels.txt"),
         *("metrics.json", "plots"),
     }
 
@@ -112,4 +112,4 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "Try a lower learning_rate" in line
-    assert not (run / "best.keras").exists()
+    assert not (run / "model.keras").exists()

@@ -12,6 +12,7 @@ from keras_convmixer.data.batches import held_out_batches
 from keras_convmixer.data.source import Source
 from keras_convmixer.features import freeze
 from keras_convmixer.training import Plan, RunFolder
+from keras_convmixer.training.callbacks import SaveModel
 from keras_convmixer.training.compile import OneCycle, compile_for_training
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import train
@@ -22,7 +23,7 @@ from tests.helpers import run_command, run_program, start
 def test_writes_the_run_folder(digits_run):
     names = {path.name for path in digits_run.iterdir()}
     assert names >= {
-        "best.keras",
+        "model.keras",
         "config.json",
         "history.csv",
         "labels.txt",
@@ -56,11 +57,34 @@ def test_learns_digits(digits_run):
     assert metrics["images"] == 360
 
 
-def test_best_model_is_that_of_the_best_epoch(digits_run):
+def test_the_last_epoch_is_kept_and_the_held_out_images_decide_nothing(
+    digits_run,
+):
     with open(digits_run / "history.csv", newline="") as file:
         accuracies = [float(r["val_accuracy"]) for r in csv.DictReader(file)]
     metrics = json.loads((digits_run / "metrics.json").read_text())
-    assert metrics["top1"] == pytest.approx(max(accuracies), abs=1e-6)
+    assert metrics["top1"] == pytest.approx(accuracies[-1], abs=1e-6)
+    assert metrics["decided"] == "nothing"
+    printed = (digits_run / "stdout.txt").read_text()
+    assert "on 360 images, which decided nothing" in printed
+
+
+def test_the_best_epoch_is_kept_on_request_and_said_to_be_chosen(tmp_path):
+    path = tmp_path / "model.keras"
+    model, plain = (
+        keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        for _ in range(2)
+    )
+    save = SaveModel(path, plain, "best", best=0.5)
+    save.set_model(model)
+    for epoch, accuracy in enumerate((0.4, 0.8, 0.9, 0.7)):
+        model.layers[0].bias.assign([epoch])
+        save.on_epoch_end(epoch, {"val_accuracy": accuracy, "val_loss": 1})
+    with pytest.raises(RuntimeError, match="Epoch 5: the held-out loss is NaN"):
+        save.on_epoch_end(4, {"val_accuracy": 1, "val_loss": float("nan")})
+    assert keras.saving.load_model(path).layers[0].bias[0] == 2
+    plan = Plan(DIGITS, Source("digits"), keep="best")
+    assert plan.decided == "the epoch that was kept"
 
 
 def test_config_tells_how_to_repeat_the_training(digits_run):
@@ -76,7 +100,8 @@ def test_model_loads_with_nothing_but_keras(digits_run, tmp_path):
     done = run_command(
         "-c",
         "import sys, keras, numpy as np\n"
-        f"model = keras.saving.load_model({str(digits_run / 'best.keras')!r})\n"
+        f"path = {str(digits_run / 'model.keras')!r}\n"
+        "model = keras.saving.load_model(path)\n"
         "print(model.predict(np.zeros((2, 8, 8, 3)), verbose=0).shape)\n"
         "assert 'keras_convmixer' not in sys.modules",
         cwd=tmp_path,
@@ -85,7 +110,7 @@ def test_model_loads_with_nothing_but_keras(digits_run, tmp_path):
 
 
 def test_model_holds_no_optimizer(digits_run):
-    model = keras.saving.load_model(digits_run / "best.keras")
+    model = keras.saving.load_model(digits_run / "model.keras")
     assert not model.compiled
 
 
@@ -109,7 +134,7 @@ def test_two_replicas_evaluate_any_number_of_held_out_images(
         *("train.py", "--dataset", "tiny_pictures", "--data-dir", tiny_tfds),
         # The first batch of 13 can't be halved.
         *("--replicas", 2, "--epochs", 2, "--batch-size", 14),
-        *("--model", "8/1/k3/p2@16", "--run", run),
+        *("--model", "8/1/k3/p2@16", "--run", run, "--keep", "best"),
     )
     assert "replicas  2" in done.stdout
     assert "CPU:1" in done.stdout
@@ -118,9 +143,10 @@ def test_two_replicas_evaluate_any_number_of_held_out_images(
     best = max(rows, key=lambda row: float(row["val_accuracy"]))
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["images"] == 13
+    assert metrics["decided"] == "the epoch that was kept"
     assert float(best["val_accuracy"]) == pytest.approx(metrics["top1"])
     # What was trained in its place had layers of its own.
-    model = keras.saving.load_model(run / "best.keras")
+    model = keras.saving.load_model(run / "model.keras")
     data = RunFolder(run).data()
     model.compile(loss="categorical_crossentropy")
     loss = model.evaluate(held_out_batches(data, 13), verbose=0)
@@ -162,7 +188,7 @@ def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
     assert config["mixed_precision"] == "float16"
     assert config["recipe"]["label_smoothing"] == 0.1
     assert config["recipe"]["weight_decay"] == 0
-    model = keras.saving.load_model(run / "best.keras")
+    model = keras.saving.load_model(run / "model.keras")
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
 
 
@@ -181,7 +207,7 @@ def test_averaged_weights_are_as_good_as_the_trained(digits_run, tmp_path):
     assert top1 > plain - 0.01
     assert list((run / "tensorboard" / "train").glob("events.*"))
     ours, trained = (
-        keras.saving.load_model(folder / "best.keras").get_weights()
+        keras.saving.load_model(folder / "model.keras").get_weights()
         for folder in (run, digits_run)
     )
     for averaged, last in zip(ours, trained, strict=True):
@@ -230,10 +256,10 @@ def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
     run_program(
         main,
         *("--epochs", 1, "--limit-steps", 2, "--run", run),
-        *("--weights", digits_run / "best.keras", "--freeze", 1),
+        *("--weights", digits_run / "model.keras", "--freeze", 1),
     )
     before, after = (
-        keras.saving.load_model(folder / "best.keras")
+        keras.saving.load_model(folder / "model.keras")
         for folder in (digits_run, run)
     )
     changed = {
@@ -277,7 +303,8 @@ def test_a_recipe_refuses_what_is_out_of_range(field, value, allowed):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("replicas", 0), ("limit_steps", -1), ("seed", -1)]
+    ("field", "value"),
+    [("replicas", 0), ("limit_steps", -1), ("seed", -1), ("keep", "first")],
 )
 def test_a_plan_refuses_what_is_out_of_range(field, value):
     with pytest.raises(UserError, match=f"{field} must be"):
