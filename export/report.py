@@ -126,6 +126,8 @@ def write_model_card(
         f"{recipe.epochs} epochs.",
         f"- Held out: {data.held_out_split}. They decided {decided}.",
     ]
+    if data.test_split:
+        lines.append(f"- Test: {data.test_split}. They decided nothing.")
     for result in results:
         if result.aware_agreement is not None:
             lines.append(

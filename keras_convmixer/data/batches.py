@@ -74,6 +74,7 @@ def training_batches(
     augmentation=None,
     epoch=0,
     shard=ONE_MACHINE,
+    class_weights=None,
 ):
     """Epoch after epoch of shuffled batches, without end.
 
@@ -89,9 +90,11 @@ def training_batches(
         epoch: The first epoch.
         shard: The `Shard` of this machine. One of several gets its part of
             every batch, in batches for one replica.
+        class_weights: A weight for each class, or None.
 
     Returns:
-        `tf.data.Dataset` of (images, one-hot labels).
+        `tf.data.Dataset` of (images, one-hot labels), and of weights if the
+        classes have some.
     """
     one_hot = one_hot_labels(data)
     pictures = data.train_pictures
@@ -150,7 +153,22 @@ def training_batches(
     batches = images.batch(size, drop_remainder=True)
     first = epoch * steps * shard.batches_a_step
     mixed = batches.enumerate(first).map(mix, tf.data.AUTOTUNE)
+    if class_weights is not None:
+        mixed = mixed.map(weighted(class_weights))
     return mixed.prefetch(tf.data.AUTOTUNE)
+
+
+def weighted(class_weights):
+    """A function of images and labels that adds a weight for each image.
+
+    That of a mixed image is the mean of its classes' weights, in their shares.
+    """
+    weights = tf.constant(class_weights, tf.float32)
+    return lambda images, labels: (
+        images,
+        labels,
+        tf.linalg.matvec(labels, weights),
+    )
 
 
 def held_out_batches(data, batch_size, shard=ONE_MACHINE):

@@ -16,7 +16,10 @@ class Source:
     Attributes:
         dataset: "digits", or any tensorflow-datasets name.
         data_dir: Where tensorflow-datasets keeps its files.
-        image_folder: A folder with a folder of images for each class.
+        image_folder: A folder with a folder of images for each class, or one
+            of such folders: "train", "validation" or "val", "test".
+        test_folder: The test part of an image folder, if it is elsewhere: a
+            folder with a folder of images for each class.
         seed: Chooses the held-out images of an image folder.
         broken_images: Of an image folder, whose every pixel is decoded to
             find them: "skip" leaves them out, with a warning, "error" does
@@ -35,6 +38,7 @@ class Source:
     dataset: str | None = None
     data_dir: str | None = None
     image_folder: str | None = None
+    test_folder: str | None = None
     seed: int = 0
     broken_images: str | None = None
 
@@ -46,6 +50,12 @@ class Source:
                 "give a data set or an image folder, not both. Received: "
                 f"{self.dataset!r} and {self.image_folder!r}"
             )
+        for name in ("test_folder", "broken_images"):
+            value = getattr(self, name)
+            if value is not None and not self.image_folder:
+                raise UserError(
+                    f"{name} is for an image folder. Received: {value!r}"
+                )
         if self.data_dir and self.dataset in (None, "digits"):
             raise UserError(
                 "data_dir is for the data sets of tensorflow-datasets. "
@@ -56,7 +66,7 @@ class Source:
         """The same source, found from any working directory."""
         paths = {
             name: str(Path(path).resolve())
-            for name in ("data_dir", "image_folder")
+            for name in ("data_dir", "image_folder", "test_folder")
             if (path := getattr(self, name))
         }
         return dataclasses.replace(self, **paths)

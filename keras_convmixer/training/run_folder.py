@@ -35,12 +35,14 @@ class Config:
         plan: The `Plan` of the training.
         classes: Names of the classes.
         held_out: Which images are held out, in words.
+        test: Which images are the test part, in words, or None.
         versions: Those of the packages, by name.
     """
 
     plan: Plan
     classes: list
     held_out: str
+    test: str | None
     versions: dict
 
 
@@ -90,7 +92,13 @@ class RunFolder:
         )
         versions = {name: version(name) for name in PACKAGES}
         versions = {"python": platform.python_version(), **versions}
-        config = Config(plan, data.classes, data.held_out_split, versions)
+        config = Config(
+            plan=plan,
+            classes=data.classes,
+            held_out=data.held_out_split,
+            test=data.test_split,
+            versions=versions,
+        )
         values = dataclasses.asdict(config)
         with temporary_folder(path) as folder:
             run = cls(folder)
@@ -220,8 +228,8 @@ class RunFolder:
         has_index = self.index_path.is_file()
         index = read_index(self.index_path) if has_index else None
         data = source.load(config.plan.recipe.image_size, index)
-        before = config.held_out, config.classes
-        now = data.held_out_split, data.classes
+        before = config.held_out, config.test, config.classes
+        now = data.held_out_split, data.test_split, data.classes
         for was, found in zip(before, now, strict=True):
             if was != found:
                 raise UserError(

@@ -6,14 +6,24 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from keras_convmixer.command_line.train import main
-from keras_convmixer.data.batches import held_out_batches
+from keras_convmixer.data.augmentation import Augmentation
+from keras_convmixer.data.batches import held_out_batches, training_batches
+from keras_convmixer.data.image_data import ImageData
+from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.data.source import Source
 from keras_convmixer.features import freeze
 from keras_convmixer.training import Plan, RunFolder
+from keras_convmixer.training.announce import (
+    class_counts,
+    warn_of_imbalance,
+)
 from keras_convmixer.training.callbacks import SaveModel
 from keras_convmixer.training.compile import OneCycle, compile_for_training
+from keras_convmixer.training.evaluation import predict
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import train
 from keras_convmixer.utils.checks import UserError
@@ -157,24 +167,35 @@ def test_two_replicas_evaluate_any_number_of_held_out_images(
 def test_a_run_on_photographs_goes_on_without_looking_at_them(
     photographs, tmp_path
 ):
-    run = tmp_path / "run"
+    run, test = tmp_path / "run", tmp_path / "test"
+    for name in ("circles", "stripes", "with checks"):
+        (test / name).mkdir(parents=True)
+        with Image.open(photographs / name / "0.jpg") as image:
+            image.rotate(90).save(test / name / "0.jpg")
     with start(
-        *("train.py", "--image-folder", photographs, "--run", run),
-        *("--model", "8/1/k3/p2@8", "--batch-size", 45, "--epochs", 1),
+        *("train.py", "--image-folder", photographs, "--test-folder", test),
+        *("--run", run, "--model", "8/1/k3/p2@8"),
+        *("--batch-size", 45, "--epochs", 1),
     ) as process:
         printed = process.communicate()[0]
-    assert "57/57" in printed
-    assert (run / "images.csv").read_text().count("held_out") == 12
+    assert "60/60" in printed
+    assert "on 3 images, looked at this once" in printed
+    assert (run / "images.csv").read_text().count("held_out") == 6
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["images"] == 6
+    assert metrics["test"]["images"] == 3
     again = RunFolder(run)
+    top1 = predict(again.trained_model(), again.data().test).top1
+    assert metrics["test"]["top1"] == top1
     (run / "metrics.json").unlink()
     with open(run / "config.json") as file:
         config = json.load(file)
     config["recipe"]["epochs"] = 2
     (run / "config.json").write_text(json.dumps(config))
     done = run_command("train.py", "--resume", run)
-    assert "45 training, 12 held out" in done.stdout
-    assert "57/57" not in done.stdout
-    assert again.data().num_held_out == 12
+    assert "51 training, 6 held out, 3 test" in done.stdout
+    assert "60/60" not in done.stdout
+    assert again.data().num_held_out == 6
 
 
 def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
@@ -236,6 +257,62 @@ def test_accumulated_gradients_are_those_of_a_larger_batch():
         np.testing.assert_allclose(two, one, atol=1e-6)
 
 
+def unbalanced(counts):
+    """Random images, so many of each class."""
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    pixels = random.integers(0, 256, (len(labels), 8, 8, 3)).astype("uint8")
+    files = [tf.io.encode_png(image) for image in pixels]
+    images = Pictures(
+        rows=tf.data.Dataset.from_tensor_slices((files, labels)),
+        read=lambda contents: (contents, tf.constant(1)),
+        decode=lambda row, contents: tf.io.decode_png(contents, 3),
+        buffer=len(labels),
+    )
+    names = [f"class {i}" for i in range(len(counts))]
+    return ImageData("random", names, 8, images, images, "all", index=[])
+
+
+def test_balanced_classes_count_the_same_in_the_loss():
+    data = unbalanced([5, 15, 40])
+    weights = data.balanced_weights()
+    # Each class has the same in sum, and an image 1 in the mean.
+    np.testing.assert_allclose(weights * [5, 15, 40], [20, 20, 20])
+    recipe = DIGITS.replace(dim=8, depth=1, mixup=0.5, label_smoothing=0.1)
+    images, labels, given = next(
+        training_batches(
+            data=data,
+            batch_size=60,
+            steps=1,
+            seed=0,
+            augmentation=Augmentation(recipe),
+            class_weights=weights,
+        ).as_numpy_iterator()
+    )
+    assert (labels.max(-1) < 1).any()  # Some are mixed.
+    np.testing.assert_allclose(given, labels @ weights, rtol=1e-6)
+    model = recipe.build(3)
+    compile_for_training(model, recipe, total_steps=1)
+    probabilities = keras.ops.convert_to_numpy(model(images, training=True))
+    smooth = 0.9 * labels + 0.1 / 3
+    losses = -(smooth * np.log(probabilities)).sum(-1)
+    loss, _ = model.train_on_batch(images, labels, given)
+    assert loss == pytest.approx((given * losses).mean(), rel=1e-5)
+
+
+def test_classes_of_few_images_are_named(capsys):
+    few = unbalanced([5, 15, 49])
+    assert class_counts(few) == "class 0 5, class 1 15, class 2 49"
+    assert class_counts(unbalanced(range(1, 23))) == (
+        "least class 0 1, median class 11 12, most class 21 22"
+    )
+    warn_of_imbalance(few)
+    assert capsys.readouterr().out == ""
+    warn_of_imbalance(unbalanced([5, 15, 50]))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "class 2 has 50 training images and class 0 5" in line
+
+
 def test_a_recipe_by_name(tmp_path):
     run = tmp_path / "run"
     run_program(
@@ -243,6 +320,7 @@ def test_a_recipe_by_name(tmp_path):
         *("--recipe", "cifar10", "--model", "8/1/k3/p2@8"),
         *("--epochs", 1, "--limit-steps", 1, "--batch-size", 32),
         *("--no-flip", "--cutmix", 0, "--run", run),
+        *("--class-weights", "balanced"),
     )
     recipe = json.loads((run / "config.json").read_text())["recipe"]
     assert recipe["rand_augment"] == 9
@@ -304,7 +382,13 @@ def test_a_recipe_refuses_what_is_out_of_range(field, value, allowed):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("replicas", 0), ("limit_steps", -1), ("seed", -1), ("keep", "first")],
+    [
+        ("replicas", 0),
+        ("limit_steps", -1),
+        ("seed", -1),
+        ("keep", "first"),
+        ("class_weights", "even"),
+    ],
 )
 def test_a_plan_refuses_what_is_out_of_range(field, value):
     with pytest.raises(UserError, match=f"{field} must be"):
