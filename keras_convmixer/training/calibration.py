@@ -8,6 +8,7 @@ dense layer with its weights divided by T has it at no cost.
 import keras
 import numpy as np
 
+from keras_convmixer.training.scores import Reliability
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
 
@@ -146,6 +147,30 @@ def cross_fitted(probabilities, labels):
         temperature = fit_temperature(probabilities[~is_own], labels[~is_own])
         result[is_own] = with_temperature(probabilities[is_own], temperature)
     return result
+
+
+def error_by_chance(probabilities, draws=100):
+    """The calibration error of probabilities that are exactly right.
+
+    Of few images it is not 0: the share that is classified rightly differs
+    from the confidence by chance.
+
+    Args:
+        probabilities: float `[N, classes]`.
+        draws: How often labels are drawn.
+
+    Returns:
+        Its mean, a float.
+    """
+    random = np.random.default_rng(0)
+    confidence = np.max(probabilities, axis=-1)
+    errors = []
+    for _ in range(draws):
+        reliability = Reliability()
+        is_right = random.random(len(confidence)) < confidence
+        reliability.add(confidence, is_right)
+        errors.append(reliability.error)
+    return float(np.mean(errors))
 
 
 def find_head(model):

@@ -1,10 +1,14 @@
 """Temperatures: that they fit, and change what they should and no more."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 
 from keras_convmixer import ConvMixer, calibrate, reparameterize
+from keras_convmixer.command_line.train import main as train
+from keras_convmixer.training import RunFolder, evaluation
 from keras_convmixer.training.calibration import (
     cross_fitted,
     fit_temperature,
@@ -13,7 +17,7 @@ from keras_convmixer.training.calibration import (
 )
 from keras_convmixer.training.scores import expected_calibration_error
 from keras_convmixer.utils.checks import UserError
-from tests.helpers import run_example, small
+from tests.helpers import run_example, run_program, small
 
 
 def drawn(count, classes=10, temperature=1.0, seed=0):
@@ -174,3 +178,39 @@ def test_a_pretrained_network_is_read_too(images):
     np.testing.assert_allclose(
         network.get_weights()[-1], before / temperature, rtol=1e-6
     )
+
+
+TINY = ("--model", "8/1/k3/p2@8", "--limit-steps", 4, "--epochs", 1)
+
+
+def weights_of(run):
+    return RunFolder(run).trained_model().get_weights()
+
+
+def test_a_training_that_was_stopped_is_calibrated_once(tmp_path, monkeypatch):
+    plain, stopped = tmp_path / "plain", tmp_path / "stopped"
+    run_program(train, *TINY, "--run", plain, "--no-calibration")
+
+    # After the model is calibrated, before the training is finished.
+    def stop(path, values):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(evaluation, "write_json", stop)
+        run_program(train, *TINY, "--run", stopped)
+    calibrated = weights_of(stopped)
+    printed = run_program(train, "--resume", stopped)
+
+    metrics = json.loads((stopped / "metrics.json").read_text())
+    found = metrics.pop("calibration")
+    assert f"temperature {found['temperature']:.2f}" in printed
+    assert (found["images"], found["of"][:8]) == (360, "held out")
+    assert metrics == json.loads((plain / "metrics.json").read_text())
+    *trunk, kernel, bias = weights_of(plain)
+    once = [*trunk, *(w / found["temperature"] for w in (kernel, bias))]
+    for expected, first, second in zip(
+        once, calibrated, weights_of(stopped), strict=True
+    ):
+        np.testing.assert_allclose(first, expected, rtol=1e-6)
+        np.testing.assert_array_equal(second, first)
+    assert not list(stopped.glob("uncalibrated*"))
