@@ -195,9 +195,10 @@ def test_a_training_that_was_stopped_is_calibrated_once(tmp_path, monkeypatch):
     def stop(path, values):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+    with monkeypatch.context() as patched:
         patched.setattr(evaluation, "write_json", stop)
-        run_program(train, *TINY, "--run", stopped)
+        with pytest.raises(SystemExit):
+            run_program(train, *TINY, "--run", stopped)
     calibrated = weights_of(stopped)
     printed = run_program(train, "--resume", stopped)
 
