@@ -15,6 +15,7 @@ DEFAULT_FORMATS = ("saved_model", *TFLITE_FORMATS)
 FORMATS = (*DEFAULT_FORMATS, "int8_qat")
 IO = ("uint8", "int8")
 QAT_EPOCHS = 5
+PROOF_IMAGES = 10_000
 
 
 def __getattr__(name):

@@ -13,7 +13,7 @@ from keras_convmixer.utils.commands import (
 )
 from keras_convmixer.utils.files import sole_use
 
-from . import DEFAULT_FORMATS, FORMATS, IO, QAT_EPOCHS
+from . import DEFAULT_FORMATS, FORMATS, IO, PROOF_IMAGES, QAT_EPOCHS
 
 
 def parse_arguments(arguments=None):
@@ -52,7 +52,13 @@ def parse_arguments(arguments=None):
         help="least share of images on which a file and Keras must name the "
         "same first class (default: %(default)s)",
     )
-    add("--images", type=positive_int, help="held-out images at most")
+    add(
+        "--images",
+        type=positive_int,
+        default=PROOF_IMAGES,
+        help="to compare on, at most, of each class as many as of another "
+        "(default: %(default)s)",
+    )
     args = parser.parse_args(arguments)
     for format in args.formats:
         try:

@@ -53,12 +53,22 @@ def table_row(
     }
 
 
-def write_report(folder, keras_top1, results, num_images):
+def images_in_words(data, num_images):
+    """Which images files were compared on, "200 of 360 held-out images"."""
+    every, words = len(data.proof_pictures), f"{data.proof_part} images"
+    if num_images == every:
+        return f"{every:,} {words}"
+    return f"{num_images:,} of {every:,} {words}, evenly by class"
+
+
+def write_report(folder, keras_top1, results, data, num_images):
     """Writes `report.json`."""
     write_json(
         folder / REPORT,
         {
             "images": num_images,
+            "of": len(data.proof_pictures),
+            "part": data.proof_part,
             "keras": {"top1": keras_top1},
             "files": [as_row(result) for result in results],
         },
@@ -152,9 +162,9 @@ ConvMixer-{recipe.dim}/{recipe.depth} with kernel {recipe.kernel_size}, patch \
 {facts}
 
 Each file was run with LiteRT (the SavedModel with TensorFlow) on \
-{num_images:,} held-out images and compared with the Keras model. Agreement is \
-the share of images for which both name the same first class; the largest \
-difference is that of a probability.
+{images_in_words(data, num_images)} and compared with the Keras model. \
+Agreement is the share of images for which both name the same first class; \
+the largest difference is that of a probability.
 
 {proof}
 """,

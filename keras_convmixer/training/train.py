@@ -104,7 +104,7 @@ class Training:
         )
 
     def held_out_batches(self, shard=ONE_MACHINE):
-        """The held-out images; every machine looks at all of them."""
+        """The held-out batches, of which each machine has its part."""
         size = self.plan.recipe.batch_size
         return held_out_batches(self.data, size, shard)
 

@@ -48,7 +48,7 @@ def test_export_writes_what_the_design_names(digits_export):
 
 def test_report_holds_the_proof_of_every_file(digits_export):
     report = json.loads((digits_export / "report.json").read_text())
-    assert report["images"] == 360
+    assert report["images"] == report["of"] == 360
     results = {result["format"]: result for result in report["files"]}
     assert tuple(results) == FORMATS
     for format, result in results.items():
@@ -127,6 +127,7 @@ def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
     )
     assert done.returncode == 1
     assert "run_int8.tflite agrees with Keras on" in done.stderr
+    assert "\n200 of 360 held-out images, evenly by class\n" in done.stdout
     assert not (run / "export").exists()
     assert not list(run.glob(".*"))
 
