@@ -63,6 +63,11 @@ def main(arguments=None):
             )
         quiet_tensorflow()
         size, run, labels = load(args.file, args.threads)
+        threshold = None
+        if args.file.suffix == ".tflite":
+            from .metadata import read_threshold
+
+            threshold = read_threshold(args.file)
         if args.heatmap:
             from .heatmap import HeatMaps
 
@@ -75,7 +80,10 @@ def main(arguments=None):
     failed = False
     for path in args.images:
         try:
-            print(classify(path, size, run, labels, args.top), flush=True)
+            lines = classify(
+                path, size, run, labels, args.top, threshold=threshold
+            )
+            print(lines, flush=True)
             if args.heatmap:
                 output = args.heatmap
                 if not is_picture(output):
@@ -138,8 +146,11 @@ def load(path, threads=None):
     return sides[0], run, labels
 
 
-def classify(path, size, run, labels, top):
-    """The most probable classes of an image, as lines of text."""
+def classify(path, size, run, labels, top, threshold=None):
+    """The most probable classes of an image, as lines of text.
+
+    The first line says "not sure" if no class reaches the threshold.
+    """
     from keras_convmixer.data.decode import read_image
     from keras_convmixer.data.preprocessing import center_crop
 
@@ -151,6 +162,8 @@ def classify(path, size, run, labels, top):
     (probabilities,) = run(image)
     milliseconds = 1000 * (time.perf_counter() - start)
     lines = [f"{path}  {milliseconds:.2f} ms"]
+    if threshold is not None and probabilities.max() < threshold:
+        lines[0] += f"  not sure: no class reaches {threshold:.2%}"
     for index in probabilities.argsort()[::-1][:top]:
         lines.append(f"{probabilities[index]:8.2%}  {labels[index]}")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from keras_convmixer.utils.files import write_json, write_text
 from keras_convmixer.utils.tables import markdown_table
 
 from . import FORMATS, IO
+from .threshold import Threshold
 from .verify import Result
 
 REPORT = "report.json"
@@ -84,6 +85,8 @@ def as_row(result):
 def from_row(row, folder):
     """The `Result` of a row of the report that is in a folder."""
     row = dict(row)
+    if row.get("threshold"):
+        row["threshold"] = Threshold(**row["threshold"])
     return Result(path=folder / row.pop("file"), **row)
 
 
@@ -150,6 +153,11 @@ def write_model_card(
             lines.append(
                 f"- {result.path.name}: `image` is int8, pixel - 128, and "
                 "`probabilities` int8 with a scale and a zero point."
+            )
+        if result.threshold is not None:
+            lines.append(
+                f"- {result.path.name}, for a precision of "
+                f"{result.threshold.wanted:.3g}: {result.threshold}."
             )
     facts = "\n".join(lines)
     write_text(

@@ -79,8 +79,8 @@ def write_fine_tuned(path, format, training):
     return aware
 
 
-def write_described(path, contents, format, training):
-    """Writes a TFLite file with its metadata."""
+def write_described(path, contents, format, training, threshold=None):
+    """Writes a TFLite file with its metadata, as `add_metadata` does."""
     recipe, data = training.recipe, training.data
     contents = add_metadata(
         contents,
@@ -88,6 +88,7 @@ def write_described(path, contents, format, training):
         description=f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on "
         f"{data.name}, {format}",
         labels=data.classes,
+        threshold=threshold,
     )
     path.write_bytes(contents)
 
