@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+from keras_convmixer.training.calibration_report import words_of_calibration
 from keras_convmixer.utils.files import write_json, write_text
 from keras_convmixer.utils.tables import markdown_table
 
@@ -115,7 +116,7 @@ def with_earlier(results, folder, num_images):
 
 
 def write_model_card(
-    folder, name, recipe, data, decided, results, proof, num_images
+    folder, name, recipe, data, decided, results, calibration, proof, num_images
 ):
     """Writes `MODEL_CARD.md`: what the files are and what was proved.
 
@@ -126,6 +127,7 @@ def write_model_card(
         data: The `ImageData` it was trained on.
         decided: What the held-out images decided, in words.
         results: The `Result`s.
+        calibration: What `RunFolder.calibration` gives.
         proof: Their table.
         num_images: How many images they are of.
     """
@@ -141,6 +143,8 @@ def write_model_card(
     ]
     if data.test_split:
         lines.append(f"- Test: {data.test_split}. They decided nothing.")
+    if calibration:
+        lines.append(f"- Calibrated: {words_of_calibration(calibration)}.")
     for result in results:
         if result.aware_agreement is not None:
             lines.append(

@@ -98,6 +98,7 @@ def export_run(
             data=data,
             decided=run.read_config().plan.decided,
             results=results,
+            calibration=run.calibration(),
             proof=proof,
             num_images=len(reference),
         )

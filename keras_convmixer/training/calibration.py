@@ -8,11 +8,9 @@ dense layer with its weights divided by T has it at no cost.
 import keras
 import numpy as np
 
-from keras_convmixer.training.scores import Reliability
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
 
-FOLDS = 2
 BATCH_SIZE = 32
 LEAST = float(np.finfo(np.float32).tiny)  # Whose logarithm there is.
 # A sigmoid in float32 is 1 where its logit is larger than this one's.
@@ -125,52 +123,6 @@ def with_temperature(probabilities, temperature):
     """
     scaled = softmax(logarithms(probabilities) / temperature)
     return scaled.astype("float32")
-
-
-def cross_fitted(probabilities, labels):
-    """Probabilities with temperatures that other images gave.
-
-    The images are dealt out in turn; each part gets the temperature that fits
-    the others, so that what is measured on them is not of images that chose
-    it.
-
-    Args:
-        probabilities, labels: As for `fit_temperature`.
-
-    Returns:
-        float32 `[N, classes]`.
-    """
-    result = np.empty(np.shape(probabilities), "float32")
-    part = np.arange(len(labels)) % FOLDS
-    for index in range(FOLDS):
-        is_own = part == index
-        temperature = fit_temperature(probabilities[~is_own], labels[~is_own])
-        result[is_own] = with_temperature(probabilities[is_own], temperature)
-    return result
-
-
-def error_by_chance(probabilities, draws=100):
-    """The calibration error of probabilities that are exactly right.
-
-    Of few images it is not 0: the share that is classified rightly differs
-    from the confidence by chance.
-
-    Args:
-        probabilities: float `[N, classes]`.
-        draws: How often labels are drawn.
-
-    Returns:
-        Its mean, a float.
-    """
-    random = np.random.default_rng(0)
-    confidence = np.max(probabilities, axis=-1)
-    errors = []
-    for _ in range(draws):
-        reliability = Reliability()
-        is_right = random.random(len(confidence)) < confidence
-        reliability.add(confidence, is_right)
-        errors.append(reliability.error)
-    return float(np.mean(errors))
 
 
 def find_head(model):

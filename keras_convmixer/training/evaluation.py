@@ -7,11 +7,13 @@ import keras
 import numpy as np
 
 from keras_convmixer.training.calibration import (
-    cross_fitted,
-    error_by_chance,
     fit_temperature,
     fold_temperature,
     with_temperature,
+)
+from keras_convmixer.training.calibration_report import (
+    calibration_of,
+    words_of_calibration,
 )
 from keras_convmixer.training.plots import (
     plot_augmented,
@@ -21,7 +23,6 @@ from keras_convmixer.training.plots import (
     plot_mistakes,
     plot_patches,
 )
-from keras_convmixer.training.scores import expected_calibration_error
 from keras_convmixer.utils.commands import own_lines
 from keras_convmixer.utils.files import write_json
 
@@ -153,47 +154,6 @@ def evaluate(run, data, batches):
         )
     if plan.calibrate:
         print(words_of_calibration(metrics["calibration"]))
-
-
-def calibration_of(found, held_out, temperature):
-    """What a temperature does to the probabilities of other images.
-
-    Args:
-        found: The `Predictions` of the calibrated model for the test part;
-            those for the held-out images where there is none.
-        held_out: Those of the model as it was trained for the held-out images.
-        temperature: What fits them.
-
-    Returns:
-        A dict for `metrics.json`.
-    """
-    labels = found.labels_of_probabilities
-    if found is held_out:
-        images = "held out, each half with the temperature of the other"
-        before = held_out.probabilities
-        after = cross_fitted(before, labels)
-    else:
-        images = "test"
-        after = found.probabilities
-        before = with_temperature(after, 1 / temperature)
-    return {
-        "temperature": temperature,
-        "ece_before": expected_calibration_error(before, labels),
-        "ece": expected_calibration_error(after, labels),
-        "ece_by_chance": error_by_chance(after),
-        "images": len(labels),
-        "of": images,
-    }
-
-
-def words_of_calibration(calibration):
-    """The same as a line of text."""
-    return (
-        f"temperature {calibration['temperature']:.2f}, calibration error "
-        f"{calibration['ece_before']:.4f} before, {calibration['ece']:.4f} "
-        f"with it ({calibration['ece_by_chance']:.4f} by chance alone) on "
-        f"{calibration['images']:,} images ({calibration['of']})"
-    )
 
 
 def predict(model, images, unit_name="image", shown_mistakes=SHOWN_MISTAKES):

@@ -226,6 +226,12 @@ class RunFolder:
         with replacing(self.model_path) as temporary:
             model.save(temporary)
 
+    def calibration(self):
+        """What `metrics.json` has of it: a dict, or None."""
+        if not self.metrics_path.is_file():
+            return None
+        return json.loads(self.metrics_path.read_text()).get("calibration")
+
     def remove_backups(self):
         """Removes what only a training that goes on needs."""
         self.uncalibrated_path.unlink(missing_ok=True)

@@ -10,10 +10,13 @@ from keras_convmixer import ConvMixer, calibrate, reparameterize
 from keras_convmixer.command_line.train import main as train
 from keras_convmixer.training import RunFolder, evaluation
 from keras_convmixer.training.calibration import (
-    cross_fitted,
     fit_temperature,
     fold_temperature,
     with_temperature,
+)
+from keras_convmixer.training.calibration_report import (
+    cross_fitted,
+    error_by_chance,
 )
 from keras_convmixer.training.scores import expected_calibration_error
 from keras_convmixer.utils.checks import UserError
@@ -79,6 +82,15 @@ def test_cross_fitting_gives_no_image_a_temperature_of_its_own():
                 fit_temperature(probabilities[others], labels[others]),
             ),
         )
+
+
+def test_the_error_by_chance_is_that_of_labels_drawn_as_the_model_says():
+    errors = [
+        expected_calibration_error(*drawn(300, seed=seed)) for seed in range(20)
+    ]
+    by_chance = error_by_chance(drawn(300)[0])
+    assert by_chance == pytest.approx(np.mean(errors), rel=0.2)
+    assert error_by_chance(drawn(30_000)[0], draws=5) < by_chance / 5
 
 
 def test_folding_divides_the_logits_and_keeps_the_classes(images):
