@@ -5,7 +5,7 @@ import dataclasses
 from argparse import BooleanOptionalAction
 from pathlib import Path
 
-from keras_convmixer.data.source import BROKEN_IMAGES, Source
+from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES, Source
 from keras_convmixer.training.plan import (
     CLASS_WEIGHTS,
     KEEP,
@@ -49,7 +49,14 @@ def parse_arguments(arguments=None):
     add(
         "--broken-images",
         choices=BROKEN_IMAGES,
-        help="decode every image of the folder first, to find them",
+        default="skip",
+        help="of the folder (default: skip)",
+    )
+    add(
+        "--duplicates",
+        choices=DUPLICATES,
+        default="warn",
+        help="in two parts or classes (default: warn)",
     )
     add("--recipe", metavar="NAME", help="in place of the data set's own")
     add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
@@ -161,6 +168,7 @@ def new_plan(args):
         test_folder=args.test_folder,
         seed=args.seed,
         broken_images=args.broken_images,
+        duplicates=args.duplicates,
     )
     variant = args.model and parse_variant(args.model)
     workers = worker_addresses()

@@ -17,7 +17,7 @@ TRAIN, HELD_OUT, TEST = "train", "held_out", "test"
 UNREADABLE = "unreadable"
 PARTS = (TRAIN, HELD_OUT, TEST, UNREADABLE)
 COLUMNS = ("file", "class", "part", "width", "height")
-COLUMNS += ("orientation", "bytes", "digest")
+COLUMNS += ("orientation", "bytes", "digest", "hash")
 NAMED = 5  # Names that are given; of more, their number is.
 
 
@@ -35,6 +35,7 @@ class IndexedImage:
         orientation: EXIF's, from 1 (upright) to 8.
         bytes: The file's size.
         digest: Of the file's contents, 16 hexadecimal digits.
+        hash: Of what the picture looks like, 64 hexadecimal digits.
     """
 
     file: str
@@ -45,6 +46,7 @@ class IndexedImage:
     orientation: int = 1
     bytes: int = 0
     digest: str = ""
+    hash: str = ""
 
 
 def write_index(path, index):
@@ -75,8 +77,9 @@ def read_index(path):
     index = []
     for number, row in enumerate(rows, start=1):
         try:
-            file, name, part, *numbers, digest = row
-            image = IndexedImage(file, name, part, *map(int, numbers), digest)
+            file, name, part, *numbers, digest, hash = row
+            numbers = map(int, numbers)
+            image = IndexedImage(file, name, part, *numbers, digest, hash)
             folder = os.path.basename(os.path.dirname(file))
             whole = part in PARTS and folder == name
         except (TypeError, ValueError):

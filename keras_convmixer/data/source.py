@@ -7,6 +7,7 @@ from pathlib import Path
 from keras_convmixer.utils.checks import UserError, check_choice
 
 BROKEN_IMAGES = ("skip", "error")
+DUPLICATES = ("warn", "error", "keep-together")
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,11 @@ class Source:
         test_folder: The test part of an image folder, if it is elsewhere: a
             folder with a folder of images for each class.
         seed: Chooses the held-out images of an image folder.
-        broken_images: Of an image folder, whose every pixel is decoded to
-            find them: "skip" leaves them out, with a warning, "error" does
-            not go on. None: those whose beginning or end shows it are left
-            out.
+        broken_images: Of an image folder: "skip" leaves them out, with a
+            warning, "error" does not go on.
+        duplicates: Of an image folder, also near duplicates, in two parts or
+            two classes: "warn" names them, "error" does not go on,
+            "keep-together" holds all or none of a picture's duplicates out.
 
     Raises:
         UserError: If both are given, or neither.
@@ -40,19 +42,20 @@ class Source:
     image_folder: str | None = None
     test_folder: str | None = None
     seed: int = 0
-    broken_images: str | None = None
+    broken_images: str = "skip"
+    duplicates: str = "warn"
 
     def __post_init__(self):
-        if self.broken_images is not None:
-            check_choice("broken_images", self.broken_images, BROKEN_IMAGES)
+        check_choice("broken_images", self.broken_images, BROKEN_IMAGES)
+        check_choice("duplicates", self.duplicates, DUPLICATES)
         if bool(self.dataset) == bool(self.image_folder):
             raise UserError(
                 "give a data set or an image folder, not both. Received: "
                 f"{self.dataset!r} and {self.image_folder!r}"
             )
-        for name in ("test_folder", "broken_images"):
+        for name in ("test_folder", "broken_images", "duplicates"):
             value = getattr(self, name)
-            if value is not None and not self.image_folder:
+            if value != getattr(type(self), name) and not self.image_folder:
                 raise UserError(
                     f"{name} is for an image folder. Received: {value!r}"
                 )

@@ -163,8 +163,7 @@ def carry_out(training, run):
     except tf.errors.OpError as error:
         if broken := BROKEN_IMAGE.search(error.message):
             raise UserError(
-                f"an image turned out to be broken: {broken[0]} "
-                "(--broken-images skip finds all of them before a training)"
+                f"an image turned out to be broken: {broken[0]}"
             ) from None
         if not training.devices.workers:
             raise

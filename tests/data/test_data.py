@@ -22,7 +22,7 @@ from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.utils.checks import UserError
 
-HEADER = "file,class,part,width,height,orientation,bytes,digest"
+HEADER = "file,class,part,width,height,orientation,bytes,digest,hash"
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +270,7 @@ def test_an_index_is_read_as_it_was_written(tmp_path):
     names = ["a/plain.jpg", 'a/comma, "quotes".jpg', "a/two\nlines.jpg"]
     names.append(os.fsdecode(b"a/\xff no utf-8.jpg"))
     index = [
-        IndexedImage(name, "a", part, 500, 333, 6, 12345, "0" * 16)
+        IndexedImage(name, "a", part, 500, 333, 6, 12345, "0" * 16, "f" * 64)
         for name, part in zip(
             names, ("train", "held_out", "unreadable", "train"), strict=True
         )
@@ -286,9 +286,9 @@ def test_an_index_is_read_as_it_was_written(tmp_path):
         "file,class\n",
         "file,class,part\na/0.png,a,train\n",
         f"{HEADER}\na/0.png,a\n",
-        f"{HEADER}\na/0.png,a,mine,9,9,1,9,0\n",
-        f"{HEADER}\na/0.png,b,train,9,9,1,9,0\n",
-        f"{HEADER}\na/0.png,a,train,9,wide,1,9,0\n",
+        f"{HEADER}\na/0.png,a,mine,9,9,1,9,0,0\n",
+        f"{HEADER}\na/0.png,b,train,9,9,1,9,0,0\n",
+        f"{HEADER}\na/0.png,a,train,9,wide,1,9,0,0\n",
     ],
 )
 def test_an_index_of_another_shape_is_an_error(tmp_path, contents):
