@@ -15,7 +15,7 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 
-PLOT = Path("docs", "images", "reliability.png")
+PLOT = Path("docs", "images", "calibration.png")
 
 
 def parse_arguments(arguments=None):
@@ -75,26 +75,29 @@ def measure(model, data, plot):
 
 
 def draw(versions, path):
-    """Confidence and accuracy, before and after."""
+    """Confidence and accuracy with 95 % intervals, before and after."""
     import matplotlib.pyplot as plt
 
+    from export.threshold import wilson_interval
     from keras_convmixer.training.scores import Reliability
 
     *probabilities, labels = versions
     figure, all_axes = plt.subplots(1, 2, figsize=(8, 4), sharey=True)
     titles = ("as trained", "with a temperature")
     for axes, rows, title in zip(all_axes, probabilities, titles, strict=True):
-        found = Reliability(bins=10)
+        found = Reliability()
         found.add(rows.max(-1), rows.argmax(-1) == labels)
         used = found.counts > 0
         counts = found.counts[used]
         accuracy = found.right[used] / counts
+        intervals = map(wilson_interval, found.right[used], counts)
+        low, high = zip(*intervals, strict=True)
         axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
         axes.errorbar(
             found.confidence[used] / counts,
             accuracy,
-            yerr=(accuracy * (1 - accuracy) / counts) ** 0.5,
-            marker="o",
+            yerr=(accuracy - low, high - accuracy),
+            fmt="o",
             capsize=3,
         )
         axes.set_title(f"{title}: error {found.error:.3f}")

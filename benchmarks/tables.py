@@ -73,7 +73,15 @@ def calibration_table():
 
 def unknown_table():
     """Which share of images is answered, a row for each kind of them."""
-    return read("unknown.csv")
+    names = ("images", "number")
+    return [
+        {
+            k: v
+            for k, v in row.items()
+            if k in names or k.startswith("precision")
+        }
+        for row in read("unknown.csv")
+    ]
 
 
 def training_table():

@@ -46,7 +46,7 @@ def main(arguments=None):
 
         model, data = shipped_cifar10(args.cifar10)
         thresholds, rows = known(model, data)
-        others = {path.name: photographs(path) for path in args.folders}
+        others = {str(path): photographs(path) for path in args.folders}
         others |= {"uniform noise": noise(), "rendered text": text()}
         for name, images in others.items():
             sure = model.predict(images, verbose=0).max(-1)
