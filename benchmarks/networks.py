@@ -138,3 +138,13 @@ def pointwise_multiply_adds(variant):
 
 def positions(variant):
     return (variant.image_size // variant.patch_size) ** 2
+
+
+def shipped_cifar10(data_dir):
+    """The CIFAR-10 network that ships, and its `ImageData`."""
+    from keras_convmixer.data.source import Source
+    from keras_convmixer.training.recipes import RECIPES
+
+    data = Source("cifar10", data_dir=data_dir).load(32)
+    recipe = RECIPES["cifar10_cpu"]
+    return recipe.build(len(data.classes), "cifar10"), data

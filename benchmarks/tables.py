@@ -20,6 +20,8 @@ def main():
         latency_table(),
         full_size_table(),
         onnx_table(),
+        calibration_table(),
+        unknown_table(),
     ):
         print(f"{markdown_table(rows)}\n")
 
@@ -47,6 +49,40 @@ def results_table():
         }
         for row in rows
         if row["implementation"] == "ours"
+    ]
+
+
+def calibration_table():
+    """The calibration errors of a row for each network, in percent."""
+
+    def percent(row, name):
+        return f"{100 * float(row[name]):.1f}"
+
+    return [
+        {
+            "data": row["data"],
+            "top-1 %": row["top1"],
+            "images": row["images"],
+            "temperature": f"{float(row['temperature']):.2f}",
+            "error before %": percent(row, "ece_before"),
+            "error %": percent(row, "ece"),
+            "by chance %": percent(row, "ece_by_chance"),
+            "measured on": row["of"],
+        }
+        for row in read("calibration.csv")
+    ]
+
+
+def unknown_table():
+    """Which share of images is answered, a row for each kind of them."""
+    names = ("images", "number")
+    return [
+        {
+            k: v
+            for k, v in row.items()
+            if k in names or k.startswith("precision")
+        }
+        for row in read("unknown.csv")
     ]
 
 

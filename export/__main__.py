@@ -54,6 +54,12 @@ def parse_arguments(arguments=None):
         "same first class (default: %(default)s)",
     )
     add(
+        "--precision",
+        type=share,
+        help="write a threshold into each .tflite below which it is not sure, "
+        "so that this share of its answers is right (default: none)",
+    )
+    add(
         "--images",
         type=positive_int,
         default=PROOF_IMAGES,
@@ -93,6 +99,7 @@ def main(arguments=None):
                 max_images=args.images,
                 epochs=args.epochs or QAT_EPOCHS,
                 io=args.io,
+                precision=args.precision,
             )
     for result in failed:
         print(

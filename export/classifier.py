@@ -31,6 +31,7 @@ class Classifier:
         labels: Names of the classes, a list of `str`. One output is the
             probability of class 1: class 0 then has the name "not NAME".
         has_one_output: Whether it is so.
+        threshold: The probability below which the file is not sure, or None.
         model: The `keras.Model`, which has class maps; None of a file.
         batch: How many images it is best given at a time.
 
@@ -46,13 +47,14 @@ class Classifier:
 
     def __init__(self, path, labels=None, threads=None):
         self.path = check_path(path)
-        self.model = None
+        self.model = self.threshold = None
         if self.path.suffix == ".tflite":
-            from .metadata import read_labels
+            from .metadata import read_labels, read_threshold
             from .runtime import TFLiteFile
 
             self.run, self.batch = TFLiteFile(self.path, threads), 1
             labels = labels or read_labels(self.path)
+            self.threshold = read_threshold(self.path)
         elif self.path.suffix == ".onnx":
             check_onnx(self.path)
             from .runtime import OnnxFile

@@ -93,6 +93,8 @@ def main(arguments=None):
 def classify(path, classifier, top):
     """The most probable classes of an image, as lines of text.
 
+    The first line says "not sure" if no class reaches the file's threshold.
+
     Args:
         path: The image's file.
         classifier: A `Classifier`.
@@ -115,6 +117,9 @@ def classify(path, classifier, top):
     (probabilities,) = classifier(image)
     milliseconds = 1000 * (time.perf_counter() - start)
     lines = [f"{path}  {milliseconds:.2f} ms"]
+    threshold = classifier.threshold
+    if threshold is not None and probabilities.max() < threshold:
+        lines[0] += f"  not sure: no class reaches {threshold:.2%}"
     for index in probabilities.argsort()[::-1][:top]:
         lines.append(f"{probabilities[index]:8.2%}  {classifier.labels[index]}")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ MediaPipe Tasks and Android's code generator read it.
 
 import io
 import zipfile
+from pathlib import Path
 
 import flatbuffers
 import numpy as np
@@ -24,11 +25,14 @@ from .metadata_schema import (
     ProcessUnitType,
     Stats,
     Subgraph,
+    Table,
     Tensor,
+    Thresholding,
     Union,
     write,
 )
 
+METADATA = "TFLITE_METADATA"
 LABELS = "labels.txt"
 MAX_LABEL_BYTES = 2**24
 
@@ -41,14 +45,18 @@ COLORS = {
 SCORES = {"probabilities": "Probability", "logits": "Logit"}
 
 
-def add_metadata(contents, name, description, labels):
+def add_metadata(contents, name, description, labels, threshold=None):
     """Adds the description of an image classifier to a TFLite file.
+
+    One that the file has already is replaced.
 
     Args:
         contents: The contents of a file that `export.tflite.convert` gave.
         name, description: What people read.
         labels: Names of the classes, in the order of the output; None for
             "0", "1" and so on. A file that gives features has none.
+        threshold: The score below which MediaPipe Tasks gives no category;
+            None to give all.
 
     Returns:
         The contents of the new file. A zip archive at its end holds the
@@ -68,6 +76,9 @@ def add_metadata(contents, name, description, labels):
     tensors = model.subgraphs[0].tensors
     output_name, output_tensor = output[0], tensors[output[1]]
     labels = check_labels(labels, output_tensor.shape[-1], output_name)
+    output_table = describe_output(output_name, labels)
+    if threshold is not None:
+        output_table[Tensor.PROCESS_UNITS] = [describe_threshold(threshold)]
     described = {
         Model.NAME: name,
         Model.DESCRIPTION: description,
@@ -75,7 +86,7 @@ def add_metadata(contents, name, description, labels):
         Model.SUBGRAPHS: [
             {
                 Subgraph.INPUTS: [describe_image(tensors[image[1]])],
-                Subgraph.OUTPUTS: [describe_output(output_name, labels)],
+                Subgraph.OUTPUTS: [output_table],
             }
         ],
         Model.AUTHOR: "keras_convmixer",
@@ -84,7 +95,7 @@ def add_metadata(contents, name, description, labels):
     }
     builder = flatbuffers.Builder()
     builder.Finish(write(builder, described), b"M001")
-    contents = with_buffer(model, "TFLITE_METADATA", builder.Output())
+    contents = with_buffer(model, METADATA, builder.Output())
     if not labels:
         return contents
     archive = io.BytesIO()
@@ -197,6 +208,16 @@ def describe_output(name, labels):
     }
 
 
+def describe_threshold(threshold):
+    """The table of a step behind the output."""
+    return {
+        Union.TYPE: np.uint8(ProcessUnitType.SCORE_THRESHOLDING),
+        Union.VALUE: {
+            Thresholding.GLOBAL_SCORE_THRESHOLD: np.float32(threshold)
+        },
+    }
+
+
 def read_labels(path):
     """The labels in a TFLite file.
 
@@ -213,15 +234,52 @@ def read_labels(path):
         raise UserError(f"{path} holds no {LABELS}: {error}") from None
 
 
+def read_threshold(path):
+    """The score below which a TFLite file is not sure; None if it has none.
+
+    Raises:
+        UserError: If its metadata can't be read.
+    """
+    from ai_edge_litert.schema_py_generated import Model as TFLiteModel
+
+    try:
+        file = TFLiteModel.GetRootAs(Path(path).read_bytes())
+        entries = [file.Metadata(i) for i in range(file.MetadataLength())]
+        for entry in entries:
+            if entry.Name() == METADATA.encode():
+                data = file.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+                return threshold_in(Table.root(data))
+    # A damaged file has errors of many kinds.
+    except Exception as error:
+        raise UserError(f"{path} has damaged metadata: {error}") from None
+    return None
+
+
+def threshold_in(metadata):
+    """The threshold in the `Table` of a whole description, or None."""
+    for graph in metadata.tables(Model.SUBGRAPHS):
+        for output in graph.tables(Subgraph.OUTPUTS):
+            for unit in output.tables(Tensor.PROCESS_UNITS):
+                kind = unit.number(Union.TYPE, "Uint8")
+                if kind == ProcessUnitType.SCORE_THRESHOLDING:
+                    return unit.table(Union.VALUE).number(
+                        Thresholding.GLOBAL_SCORE_THRESHOLD, "Float32"
+                    )
+    return None
+
+
 def with_buffer(model, name, data):
-    """The contents of a `ModelT` with one more buffer in its metadata."""
+    """The contents of a `ModelT` with a buffer of that name in its metadata."""
     from ai_edge_litert import schema_py_generated as schema
 
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(data, np.uint8)
-    entry = schema.MetadataT()
-    entry.name = name
-    entry.buffer = len(model.buffers)
-    model.buffers.append(buffer)
-    model.metadata = [*(model.metadata or []), entry]
+    entries = list(model.metadata or [])
+    named = [entry for entry in entries if entry.name == name.encode()]
+    if not named:
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = name, len(model.buffers)
+        model.buffers.append(schema.BufferT())
+        entries.append(entry)
+        named = [entry]
+    model.buffers[named[0].buffer].data = np.frombuffer(data, np.uint8)
+    model.metadata = entries
     return pack(model)

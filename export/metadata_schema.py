@@ -7,7 +7,9 @@ needs.
 
 from enum import IntEnum
 
+import flatbuffers
 import numpy as np
+from flatbuffers.number_types import UOffsetTFlags
 
 
 # Positions of fields in their tables.
@@ -49,6 +51,10 @@ class Normalization(IntEnum):
     STD = 1
 
 
+class Thresholding(IntEnum):
+    GLOBAL_SCORE_THRESHOLD = 0
+
+
 class Stats(IntEnum):
     MAX = 0
     MIN = 1
@@ -68,6 +74,7 @@ class ContentType(IntEnum):
 
 class ProcessUnitType(IntEnum):
     NORMALIZATION = 1
+    SCORE_THRESHOLDING = 3
 
 
 class ColorSpace(IntEnum):
@@ -78,6 +85,37 @@ class ColorSpace(IntEnum):
 
 class FileType(IntEnum):
     TENSOR_AXIS_LABELS = 2
+
+
+class Table(flatbuffers.table.Table):
+    """A table in the bytes of a description, to be read field by field."""
+
+    @classmethod
+    def root(cls, data):
+        """The table that holds all others."""
+        return cls(
+            data, flatbuffers.encode.Get(UOffsetTFlags.packer_type, data, 0)
+        )
+
+    def number(self, field, kind):
+        """A number that lies in the table itself; 0 where there is none."""
+        flags = getattr(flatbuffers.number_types, f"{kind}Flags")
+        offset = self.Offset(4 + 2 * field)
+        return self.Get(flags, self.Pos + offset) if offset else 0
+
+    def table(self, field):
+        """A table that there is."""
+        position = self.Pos + self.Offset(4 + 2 * field)
+        return Table(self.Bytes, self.Indirect(position))
+
+    def tables(self, field):
+        """The tables of a vector; none where it is not there."""
+        offset = self.Offset(4 + 2 * field)
+        if offset:
+            start = self.Vector(offset)
+            for index in range(self.VectorLen(offset)):
+                position = self.Indirect(start + 4 * index)
+                yield Table(self.Bytes, position)
 
 
 def write(builder, value):
@@ -97,7 +135,7 @@ def write(builder, value):
             builder.PrependUOffsetTRelative(part)
         return builder.EndVector()
     parts = {
-        field: part if isinstance(part, np.integer) else write(builder, part)
+        field: part if isinstance(part, np.number) else write(builder, part)
         for field, part in value.items()
     }
     builder.StartObject(max(parts, default=-1) + 1)
@@ -106,6 +144,8 @@ def write(builder, value):
             builder.PrependUint8Slot(field, int(part), 0)
         elif isinstance(part, np.int8):
             builder.PrependInt8Slot(field, int(part), 0)
+        elif isinstance(part, np.float32):
+            builder.PrependFloat32Slot(field, float(part), 0.0)
         else:
             builder.PrependUOffsetTRelativeSlot(field, part, 0)
     return builder.EndObject()

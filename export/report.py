@@ -3,10 +3,12 @@
 import dataclasses
 import json
 
+from keras_convmixer.training.calibration_report import words_of_calibration
 from keras_convmixer.utils.files import write_json, write_text
 from keras_convmixer.utils.tables import markdown_table
 
 from . import FORMATS, IO
+from .threshold import Threshold
 from .verify import Result
 
 REPORT = "report.json"
@@ -84,6 +86,8 @@ def as_row(result):
 def from_row(row, folder):
     """The `Result` of a row of the report that is in a folder."""
     row = dict(row)
+    if row.get("threshold"):
+        row["threshold"] = Threshold(**row["threshold"])
     return Result(path=folder / row.pop("file"), **row)
 
 
@@ -112,7 +116,7 @@ def with_earlier(results, folder, num_images):
 
 
 def write_model_card(
-    folder, name, recipe, data, decided, results, proof, num_images
+    folder, name, recipe, data, decided, results, calibration, proof, num_images
 ):
     """Writes `MODEL_CARD.md`: what the files are and what was proved.
 
@@ -123,6 +127,7 @@ def write_model_card(
         data: The `ImageData` it was trained on.
         decided: What the held-out images decided, in words.
         results: The `Result`s.
+        calibration: What `RunFolder.calibration` gives.
         proof: Their table.
         num_images: How many images they are of.
     """
@@ -138,6 +143,8 @@ def write_model_card(
     ]
     if data.test_split:
         lines.append(f"- Test: {data.test_split}. They decided nothing.")
+    if calibration:
+        lines.append(f"- Calibrated: {words_of_calibration(calibration)}.")
     for result in results:
         if result.aware_agreement is not None:
             lines.append(
@@ -150,6 +157,11 @@ def write_model_card(
             lines.append(
                 f"- {result.path.name}: `image` is int8, pixel - 128, and "
                 "`probabilities` int8 with a scale and a zero point."
+            )
+        if result.threshold is not None:
+            lines.append(
+                f"- {result.path.name}, for a precision of "
+                f"{result.threshold.wanted:.3g}: {result.threshold}."
             )
     facts = "\n".join(lines)
     write_text(

@@ -13,8 +13,9 @@ from .report import (
     write_model_card,
     write_report,
 )
-from .verify import verify
-from .writers import WRITERS, Training
+from .threshold import find_threshold
+from .verify import size, verify
+from .writers import WRITERS, Training, write_described
 
 
 def export_run(
@@ -24,6 +25,7 @@ def export_run(
     max_images=PROOF_IMAGES,
     epochs=QAT_EPOCHS,
     io="uint8",
+    precision=None,
 ):
     """Writes a run's `export` folder if all files agree with the Keras model.
 
@@ -39,6 +41,8 @@ def export_run(
             of each class as of another are chosen, always the same ones.
         epochs: How long "int8_qat" is fine-tuned.
         io: As for `export.tflite.convert`.
+        precision: Of the answers of each TFLite file, whose metadata gets the
+            threshold that this needs; None for no threshold.
 
     Returns:
         The `Result`s of the files that fell short; then nothing was written.
@@ -58,12 +62,31 @@ def export_run(
             result = verify(path, format, reference, aware)
             result.io = io
             result.qat_epochs = epochs if format == "int8_qat" else None
+            if precision is not None and path.suffix == ".tflite":
+                held_out = evenly(data, data.held_out_pictures, max_images)
+                result.threshold = find_threshold(
+                    path,
+                    precision,
+                    held_out,
+                    test=data.test and proof_images(data, max_images),
+                )
+                write_described(
+                    path,
+                    path.read_bytes(),
+                    format,
+                    training,
+                    threshold=result.threshold.value or None,
+                )
+                result.bytes = size(path)
             results.append(result)
         failed = [r for r in results if r.agreement < min_agreement]
         if not failed:
             results = with_earlier(results, run.export_folder, len(reference))
         proof = table(keras_top1, results)
         print(f"{images_in_words(data, len(reference))}\n{proof}")
+        for result in results:
+            if result.threshold is not None:
+                print(f"{result.path.name}: {result.threshold}")
         if failed:
             return failed
 
@@ -75,6 +98,7 @@ def export_run(
             data=data,
             decided=run.read_config().plan.decided,
             results=results,
+            calibration=run.calibration(),
             proof=proof,
             num_images=len(reference),
         )
@@ -86,9 +110,14 @@ def export_run(
 
 def proof_images(data, most):
     """The images to compare files on, decoded as they are asked for."""
-    if len(data.proof_pictures) <= most:
-        return data.proof
-    return data.proof_pictures.evenly(most).squares(data.image_size)
+    return evenly(data, data.proof_pictures, most)
+
+
+def evenly(data, pictures, most):
+    """At most so many of some pictures, as many of each class as of another."""
+    if len(pictures) > most:
+        pictures = pictures.evenly(most)
+    return pictures.squares(data.image_size)
 
 
 def file_name(name, format, io):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from .runtime import OnnxFile, SavedModel, TFLiteFile, timings
+from .threshold import Threshold
 
 TIMED_SECONDS = 0.5
 
@@ -32,6 +33,7 @@ class Result:
         qat_epochs: Epochs of quantisation-aware fine-tuning, or None.
         aware_agreement: Share for which its first class is that of the
             quantisation-aware model that it was converted from, or None.
+        threshold: The `Threshold` of a precision that was asked for, or None.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Result:
     io: str = "uint8"
     qat_epochs: int | None = None
     aware_agreement: float | None = None
+    threshold: Threshold | None = None
 
 
 def verify(path, format, reference, aware=None):

@@ -89,13 +89,14 @@ def write_onnx(path, format, training):
     path.write_bytes(contents)
 
 
-def write_described(path, contents, format, training):
-    """Writes a TFLite file with its metadata."""
+def write_described(path, contents, format, training, threshold=None):
+    """Writes a TFLite file with its metadata, as `add_metadata` does."""
     contents = add_metadata(
         contents,
         name=path.stem,
         description=description(format, training),
         labels=training.data.classes,
+        threshold=threshold,
     )
     path.write_bytes(contents)
 

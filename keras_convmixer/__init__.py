@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # For editors and type checkers.
         freeze as freeze,
     )
     from keras_convmixer.inference import reparameterize as reparameterize
+    from keras_convmixer.training.calibration import calibrate as calibrate
     from keras_convmixer.variants import list_variants as list_variants
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ _MODULE_OF = {
     "ConvMixer_512_16": "applications",
     "ConvMixer_512_12": "applications",
     "ConvMixer_256_8": "applications",
+    "calibrate": "training.calibration",
     "center_crop": "data.preprocessing",
     "class_map_model": "features",
     "decode_predictions": "applications",

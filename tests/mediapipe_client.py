@@ -1,7 +1,8 @@
 """Classifies image files as an app does, with MediaPipe Tasks.
 
 Runs in an environment of its own: mediapipe_client.py MODEL IMAGE... prints
-for each image its first category, its name and its score, as JSON.
+for each image its first category, its name and its score, as JSON; null where
+no category has the score that the model asks for.
 """
 
 import json
@@ -15,6 +16,8 @@ with vision.ImageClassifier.create_from_model_path(sys.argv[1]) as classifier:
     for path in sys.argv[2:]:
         image = mediapipe.Image.create_from_file(path)
         (head,) = classifier.classify(image).classifications
-        first = head.categories[0]
-        results.append([first.index, first.category_name, first.score])
+        first = None
+        for category in head.categories[:1]:
+            first = [category.index, category.category_name, category.score]
+        results.append(first)
 print(json.dumps(results))

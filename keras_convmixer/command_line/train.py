@@ -101,6 +101,14 @@ def parse_arguments(arguments=None):
         help="all classes count the same, however few their images",
     )
     add("--keep", choices=KEEP, default="last", help="epoch (default: last)")
+    add(
+        "--calibration",
+        dest="calibrate",
+        action=BooleanOptionalAction,
+        default=True,
+        help="fold a temperature into the trained model, so that its "
+        "probabilities mean what they say (default: yes)",
+    )
     add("--tensorboard", action="store_true", help="logs in RUN/tensorboard")
     add("--run", type=Path, help="folder to write (default: runs/NAME)")
     add("--resume", type=Path, metavar="RUN", help="go on after a stop")

@@ -37,6 +37,9 @@ class Plan:
             the "best" by that accuracy.
         class_weights: "balanced" for a loss in which all classes count the
             same, however many images they have; None for all images.
+        calibrate: Whether a temperature that fits the held-out images is
+            folded into the trained model, so that its probabilities mean
+            what they say.
     """
 
     recipe: Recipe
@@ -50,6 +53,7 @@ class Plan:
     tensorboard: bool = False
     keep: str = "last"
     class_weights: str | None = None
+    calibrate: bool = True
 
     def __post_init__(self):
         check_limits(self)

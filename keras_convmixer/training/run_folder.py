@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import json
 import platform
+import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from keras_convmixer.training.recipes import Recipe
 from keras_convmixer.training.workers import is_chief
 from keras_convmixer.utils.checks import UserError, dataclass_from_json
 from keras_convmixer.utils.files import (
+    replacing,
     sole_use,
     temporary_folder,
     write_bytes,
@@ -51,8 +53,8 @@ class RunFolder:
 
     It has `config.json`, `model.keras`, `history.csv`, `metrics.json`,
     `labels.txt`, `plots/` and, once exported, `export/`; `images.csv`, the
-    index, where the images are those of a folder; `backup.weights.h5` until
-    the training ends.
+    index, where the images are those of a folder; `backup.weights.h5` and, at
+    the end, `uncalibrated.keras` until the training is finished.
 
     Args:
         path: The folder.
@@ -62,6 +64,7 @@ class RunFolder:
         self.path = Path(path)
         self.name = self.path.resolve().name
         self.model_path = self.path / "model.keras"
+        self.uncalibrated_path = self.path / "uncalibrated.keras"
         self.backup_path = self.path / "backup.weights.h5"
         self.history_path = self.path / "history.csv"
         self.metrics_path = self.path / "metrics.json"
@@ -202,6 +205,37 @@ class RunFolder:
         model = config.plan.recipe.build(len(config.classes))
         load_weights(model, path, new_head=False)
         return model
+
+    def uncalibrated_model(self):
+        """The `keras.Model` that was kept, as it was trained.
+
+        A finished run no longer has it, but for one without calibration.
+        """
+        path = self.uncalibrated_path
+        return self.trained_model(path if path.is_file() else None)
+
+    def save_calibrated(self, model):
+        """Puts a calibrated model in the place of the one that was kept.
+
+        That one stays as well until the training is finished: who goes on
+        after a kill does not calibrate what is calibrated already.
+        """
+        if not self.uncalibrated_path.is_file():
+            with replacing(self.uncalibrated_path) as temporary:
+                shutil.copyfile(self.model_path, temporary)
+        with replacing(self.model_path) as temporary:
+            model.save(temporary)
+
+    def calibration(self):
+        """What `metrics.json` has of it: a dict, or None."""
+        if not self.metrics_path.is_file():
+            return None
+        return json.loads(self.metrics_path.read_text()).get("calibration")
+
+    def remove_backups(self):
+        """Removes what only a training that goes on needs."""
+        self.uncalibrated_path.unlink(missing_ok=True)
+        self.backup_path.unlink()
 
     def read(self):
         """What was trained, on what.

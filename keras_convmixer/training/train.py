@@ -155,7 +155,7 @@ def carry_out(training, run):
         fit(training, run)
         if is_chief():
             evaluate(run, training.data, training.batches())
-            run.backup_path.unlink()
+            run.remove_backups()
             print(f"next: {command('export')} {run.path}")
     except KeyboardInterrupt:
         print(f"stopped; to go on: {command('train')} --resume {run.path}")

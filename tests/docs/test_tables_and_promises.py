@@ -25,6 +25,8 @@ from tests.helpers import ROOT
         ("docs/training.md", tables.augmentation_table),
         ("docs/quantisation.md", tables.accuracy_table),
         ("docs/quantisation.md", tables.compression_table),
+        ("docs/trust.md", tables.calibration_table),
+        ("docs/trust.md", tables.unknown_table),
         ("docs/benchmarks.md", tables.latency_table),
         ("docs/benchmarks.md", tables.full_size_table),
         ("docs/evaluate.md", tables.onnx_table),

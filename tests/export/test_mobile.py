@@ -32,7 +32,7 @@ def held_out(tmp_path_factory):
 
 
 def mediapipe(file, paths):
-    """`[index, name, score]` of the first category of each image."""
+    """`[index, name, score]` of the first category of each image, or None."""
     if not PYTHON.exists():
         pytest.skip("needs requirements-mediapipe.txt in .venv/mediapipe")
     if not all(map(ctypes.util.find_library, ("EGL", "GLESv2"))):
@@ -59,6 +59,25 @@ def test_mediapipe_names_what_the_file_computes(
         assert index == probabilities.argmax()
         assert name == str(index)
         assert score == pytest.approx(probabilities[index], abs=1e-3)
+
+
+@pytest.mark.parametrize("format", ["float32", "int8"])
+def test_mediapipe_names_nothing_below_the_threshold(
+    digits_export, held_out, tmp_path, format
+):
+    images, paths = held_out
+    contents = (digits_export / f"digits_{format}.tflite").read_bytes()
+    sure = outputs(contents, images).max(-1)
+    threshold = float(np.quantile(sure, 0.3))
+    file = tmp_path / "sure.tflite"
+    labels = [str(index) for index in range(10)]
+    file.write_bytes(add_metadata(contents, "sure", "text", labels, threshold))
+    before = mediapipe(digits_export / f"digits_{format}.tflite", paths)
+    after = mediapipe(file, paths)
+    assert 0.2 < np.mean([first is None for first in after]) < 0.4
+    for old, new, score in zip(before, after, sure, strict=True):
+        if abs(score - threshold) > 1e-3:
+            assert new == (old if score > threshold else None)
 
 
 def test_mediapipe_resizes_larger_photographs(

@@ -1,0 +1,186 @@
+"""The probability below which a file had better say that it is not sure."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import keras
+import numpy as np
+
+from .runtime import TFLiteFile
+
+INTERVAL = 0.95
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What is answered if a class needs a least probability.
+
+    Attributes:
+        wanted: The precision that was asked for.
+        value: The least probability of a first class for an answer; 0 where
+            every image can be answered, None where nothing reaches `wanted`.
+        most: The highest precision that any threshold reaches on the images
+            that it was chosen on.
+        precision: Share of the answers that are right, on images that did not
+            choose the threshold; None without an answer.
+        low, high: Its 95 % interval.
+        coverage: Share of those images that are answered.
+        images: Their number.
+        of: Which they are, in words.
+    """
+
+    wanted: float
+    value: float | None
+    most: float
+    precision: float | None
+    low: float
+    high: float
+    coverage: float
+    images: int
+    of: str
+
+    def __str__(self):
+        if self.value is None:
+            return (
+                f"no threshold has a precision of {self.wanted:.3g} on the "
+                f"held-out images: {self.most:.3f} is the most"
+            )
+        answers = f"below {self.value:.4f} not sure"
+        if not self.value:
+            answers = "every image can be answered"
+        if self.precision is None:
+            return f"{answers}; of {self.of} none is answered"
+        return (
+            f"{answers}; {self.precision:.3f} of the answers are right (95 % "
+            f"interval {self.low:.3f} to {self.high:.3f}) and "
+            f"{self.coverage:.1%} are answered of {self.images:,} images "
+            f"({self.of})"
+        )
+
+
+def find_threshold(path, wanted, held_out, test=None):
+    """The threshold of a file, from its own probabilities.
+
+    Args:
+        path: A TFLite file that gives probabilities.
+        wanted: The precision that its answers shall have.
+        held_out: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int label), whose
+            images choose the threshold.
+        test: The same of images that only measure it. Without them, each half
+            of the held-out images measures the threshold of the other.
+
+    Returns:
+        A `Threshold`.
+    """
+    run = TFLiteFile(path)
+    confidence, is_right = answers(run, held_out)
+    value, most = least_threshold(confidence, is_right, wanted)
+    if test is None:
+        of = "held out, each half with the threshold of the other"
+        answered = cross_answered(confidence, is_right, wanted)
+    else:
+        of = "test"
+        confidence, is_right = answers(run, test)
+        answered = confidence >= (np.inf if value is None else value)
+    count, right = int(answered.sum()), int(is_right[answered].sum())
+    low, high = wilson_interval(right, count)
+    return Threshold(
+        wanted=wanted,
+        value=value,
+        most=most,
+        precision=right / count if count else None,
+        low=low,
+        high=high,
+        coverage=count / len(answered),
+        images=len(answered),
+        of=of,
+    )
+
+
+def answers(run, images):
+    """How sure a file is of its first classes, and whether they are right.
+
+    Returns:
+        `(confidence, is_right)`, float32 and bool `[N]`.
+    """
+    confidence, is_right = [], []
+    progress = keras.utils.Progbar(
+        int(images.cardinality()), unit_name="image for the threshold"
+    )
+    for image, label in images.as_numpy_iterator():
+        (probabilities,) = run(image[None])
+        confidence.append(probabilities.max())
+        is_right.append(probabilities.argmax() == label)
+        progress.add(1)
+    return np.array(confidence), np.array(is_right)
+
+
+def least_threshold(confidence, is_right, wanted):
+    """The least threshold whose answers are right as often as wanted.
+
+    Args:
+        confidence: float `[N]`.
+        is_right: bool `[N]`.
+        wanted: Least share of the answers that are right.
+
+    Returns:
+        `(threshold, most)`: halfway to the next confidence that is refused, 0
+        if none is, None if there is no such threshold; the highest share that
+        any threshold has.
+
+    Example:
+
+    >>> least_threshold([0.9, 0.8, 0.6], [True, True, False], wanted=0.9)
+    (0.7, 1.0)
+    """
+    confidence = np.asarray(confidence)
+    order = np.argsort(-confidence, kind="stable")
+    ranked = confidence[order]
+    precision = np.cumsum(np.asarray(is_right)[order]) / np.arange(
+        1, len(order) + 1
+    )
+    # What is level is answered together.
+    is_end = np.append(ranked[1:] != ranked[:-1], True)
+    most = float(precision[is_end].max())
+    reached = np.flatnonzero(is_end & (precision >= wanted))
+    if not len(reached):
+        return None, most
+    last = reached[-1]
+    if last + 1 == len(ranked):
+        return 0.0, most
+    return round(float(ranked[last] + ranked[last + 1]) / 2, 6), most
+
+
+def cross_answered(confidence, is_right, wanted):
+    """Which images are answered, each half by the threshold of the other."""
+    answered = np.zeros(len(confidence), bool)
+    for part in (0, 1):
+        own, other = slice(part, None, 2), slice(1 - part, None, 2)
+        value, _ = least_threshold(confidence[other], is_right[other], wanted)
+        if value is not None:
+            answered[own] = confidence[own] >= value
+    return answered
+
+
+def wilson_interval(right, count):
+    """The interval of a share of which `right` of `count` were seen.
+
+    Wilson's score interval, which holds near 0 and 1 too.
+
+    Returns:
+        `(low, high)`; (0, 1) where nothing was seen.
+
+    Example:
+
+    >>> low, high = wilson_interval(95, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.888, 0.978)
+    """
+    if not count:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + INTERVAL) / 2)
+    share = right / count
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    spread = share * (1 - share) / count + (z / (2 * count)) ** 2
+    half = z * spread**0.5 / (1 + z**2 / count)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,207 @@
+"""Probabilities that are what they say: a temperature, folded into the head.
+
+A temperature T divides the logits (Guo et al., "On Calibration of Modern
+Neural Networks", arXiv:1706.04599). The order of the classes stays, and a
+dense layer with its weights divided by T has it at no cost.
+"""
+
+import keras
+import numpy as np
+
+from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.graph import flatten
+
+BATCH_SIZE = 32
+LEAST = float(np.finfo(np.float32).tiny)  # Whose logarithm there is.
+# A sigmoid in float32 is 1 where its logit is larger than this one's.
+MOST_SURE = 1 - float(np.finfo(np.float32).eps)
+RANGE = (1e-3, 1e3)  # Of 1 / T.
+HALVINGS = 50  # Of its logarithm, which is then known to 13 digits.
+# What may stand behind the head; layers and operations.
+ACTIVATIONS = ("softmax", "sigmoid")
+NOTHING = ("linear", "dropout", "identity")
+
+
+def calibrate(model, images, labels):
+    """Makes a classifier's probabilities mean what they say, in place.
+
+    Of the images that it is 80 % sure of, about 80 % are then classified
+    rightly. The first class of no image changes; the inference model and
+    exported files have the temperature too, as it is in the weights.
+
+    Args:
+        model: A `keras.Model` whose last layer with weights is dense, with a
+            softmax or a sigmoid behind it, as `ConvMixer` builds it.
+        images: Some hundred that it was not trained on, as it takes them:
+            `[N, height, width, channels]`.
+        labels: Their classes, int `[N]`; for a sigmoid 0 or 1, `[N]` for one
+            output and `[N, outputs]` for several.
+
+    Returns:
+        The temperature, a float: above 1 where the model was too sure.
+
+    Raises:
+        UserError: If the model ends in anything else, or labels don't fit.
+
+    Example:
+        temperature = calibrate(model, images, labels)
+        print(f"probabilities were those of a temperature of {temperature}")
+    """
+    _, activation = find_head(model)
+    probabilities = model.predict(np.asarray(images), BATCH_SIZE, verbose=0)
+    if activation == "sigmoid":
+        probabilities, labels = as_choices(probabilities, labels)
+    temperature = fit_temperature(probabilities, labels)
+    fold_temperature(model, temperature)
+    return temperature
+
+
+def fit_temperature(probabilities, labels):
+    """The temperature under which the labels are the most likely.
+
+    It minimises the log loss, summed over the images, plus b - log b with
+    b = 1 / T: as if b had a gamma distribution with its mode at 1, which
+    weighs as little as an image. The sum is convex in b, and its minimum is
+    finite also where no image is classified wrongly.
+
+    Args:
+        probabilities: float `[N, classes]`, of a softmax.
+        labels: int `[N]`.
+
+    Returns:
+        A float from 0.001 to 1000.
+
+    Raises:
+        UserError: If there is not one label for each row, from 0 to
+            classes - 1.
+
+    Example:
+
+    >>> sure = [[0.99, 0.01]] * 10
+    >>> fit_temperature(sure, [0] * 8 + [1] * 2) > 2
+    True
+    """
+    logits, labels = logarithms(probabilities), np.asarray(labels)
+    check_labels(labels, logits.shape)
+    own = logits[np.arange(len(labels)), labels]
+
+    def slope(inverse):
+        """The derivative with respect to b, which grows with b."""
+        expected = (softmax(inverse * logits) * logits).sum(-1)
+        return (expected - own).sum() + 1 - 1 / inverse
+
+    low, high = np.log(RANGE)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if slope(np.exp(middle)) < 0:
+            low = middle
+        else:
+            high = middle
+    return float(np.exp(-(low + high) / 2))
+
+
+def fold_temperature(model, temperature):
+    """Divides the logits of a classifier by a temperature, in its weights.
+
+    Args:
+        model: As for `calibrate`.
+        temperature: A positive number.
+    """
+    head, _ = find_head(model)
+    head.set_weights([w / temperature for w in head.get_weights()])
+
+
+def with_temperature(probabilities, temperature):
+    """Probabilities as they are with a temperature.
+
+    Args:
+        probabilities: float `[N, classes]`, of a softmax.
+        temperature: A positive number.
+
+    Returns:
+        float32 `[N, classes]`.
+    """
+    scaled = softmax(logarithms(probabilities) / temperature)
+    return scaled.astype("float32")
+
+
+def find_head(model):
+    """The dense layer that a model's probabilities come from.
+
+    Returns:
+        `(layer, activation)`: the layer, and "softmax" or "sigmoid".
+
+    Raises:
+        UserError: If the model ends in anything else.
+    """
+    steps, step = flatten(model)
+    found = [kind_of(step.operation)]
+    while found[-1] in (*ACTIVATIONS, *NOTHING) and not is_dense(step):
+        (step,) = step.sources
+        found.append(kind_of(step.operation))
+    head = step.operation
+    activations = [kind for kind in found if kind not in NOTHING]
+    is_plain = is_dense(step) and len(head.weights) <= 2
+    is_last = [s.operation for s in steps].count(head) == 1
+    if not (is_plain and is_last and activations in (["softmax"], ["sigmoid"])):
+        raise UserError(
+            "model must end in a dense layer with a softmax or a sigmoid, "
+            f"whose logits a temperature divides. Received: {model.name!r}, "
+            f"which ends in {', '.join(reversed(found))}"
+        )
+    return head, activations[0]
+
+
+def is_dense(step):
+    return type(step.operation) is keras.layers.Dense
+
+
+def kind_of(operation):
+    """The name of its activation, or of its class where it has none."""
+    activation = getattr(operation, "activation", type(operation))
+    return getattr(activation, "__name__", type(operation).__name__).lower()
+
+
+def as_choices(probabilities, labels):
+    """What sigmoids say as choices between two classes.
+
+    Args:
+        probabilities: float `[N, outputs]`.
+        labels: 0 or 1, `[N, outputs]`, or `[N]` for one output.
+
+    Returns:
+        `(probabilities, labels)`: float `[N * outputs, 2]` and int.
+    """
+    labels = np.asarray(labels)
+    shapes = [probabilities.shape]
+    if probabilities.shape[-1] == 1:
+        shapes.append(probabilities.shape[:1])
+    if labels.shape not in shapes:
+        raise UserError(
+            "labels must be 0 or 1 for each output of the sigmoid, of shape "
+            f"{' or '.join(map(str, shapes))}. Received: {labels.shape}"
+        )
+    of_one = np.float64(probabilities).ravel().clip(1 - MOST_SURE, MOST_SURE)
+    return np.stack([1 - of_one, of_one], axis=-1), labels.ravel()
+
+
+def check_labels(labels, shape):
+    """A UserError unless there is one class for each row."""
+    count, classes = shape
+    is_int = np.issubdtype(labels.dtype, np.integer)
+    fits = is_int and labels.shape == (count,) and count > 0
+    if not fits or labels.min() < 0 or labels.max() >= classes:
+        raise UserError(
+            f"labels must be {count:,} integers from 0 to {classes - 1}, one "
+            f"for each image. Received: {labels.dtype}, shape {labels.shape}"
+        )
+
+
+def softmax(logits):
+    exponents = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponents / exponents.sum(-1, keepdims=True)
+
+
+def logarithms(probabilities):
+    """Logits, but for a constant of each row: float64 `[N, classes]`."""
+    return np.log(np.maximum(np.float64(probabilities), LEAST))

@@ -1,0 +1,114 @@
+"""What a temperature did to the probabilities of images that did not fit it."""
+
+import numpy as np
+
+from keras_convmixer.training.calibration import (
+    fit_temperature,
+    with_temperature,
+)
+from keras_convmixer.training.scores import (
+    Reliability,
+    expected_calibration_error,
+)
+
+FOLDS = 2
+
+
+def calibration_of(found, held_out, temperature):
+    """The calibration of a model, for `metrics.json`.
+
+    Args:
+        found: The `Predictions` of the calibrated model for the test part;
+            `held_out` where there is none.
+        held_out: Those of the model as it was trained, for the held-out
+            images.
+        temperature: What fits them.
+
+    Returns:
+        A dict.
+    """
+    before, after, labels = before_and_after(found, held_out, temperature)
+    images = "test"
+    if found is held_out:
+        images = "held out, each half with the temperature of the other"
+    return {
+        "temperature": temperature,
+        "ece_before": expected_calibration_error(before, labels),
+        "ece": expected_calibration_error(after, labels),
+        "ece_by_chance": error_by_chance(after),
+        "images": len(labels),
+        "of": images,
+    }
+
+
+def words_of_calibration(calibration):
+    """The same as a line of text."""
+    return (
+        f"temperature {calibration['temperature']:.2f}, calibration error "
+        f"{calibration['ece_before']:.4f} before, {calibration['ece']:.4f} "
+        f"with it ({calibration['ece_by_chance']:.4f} by chance alone) on "
+        f"{calibration['images']:,} images ({calibration['of']})"
+    )
+
+
+def before_and_after(found, held_out, temperature):
+    """Probabilities without and with a temperature that others gave.
+
+    Args:
+        found, held_out, temperature: As for `calibration_of`.
+
+    Returns:
+        `(before, after, labels)`: float32 `[N, classes]` twice, int `[N]`.
+    """
+    labels = found.labels_of_probabilities
+    if found is held_out:
+        before = held_out.probabilities
+        return before, cross_fitted(before, labels), labels
+    after = found.probabilities
+    return with_temperature(after, 1 / temperature), after, labels
+
+
+def cross_fitted(probabilities, labels):
+    """Probabilities with temperatures that other images gave.
+
+    The images are dealt out in turn; each part gets the temperature that fits
+    the others, so that what is measured on them is not of images that chose
+    it.
+
+    Args:
+        probabilities, labels: As for `fit_temperature`.
+
+    Returns:
+        float32 `[N, classes]`.
+    """
+    result = np.empty(np.shape(probabilities), "float32")
+    part = np.arange(len(labels)) % FOLDS
+    for index in range(FOLDS):
+        is_own = part == index
+        temperature = fit_temperature(probabilities[~is_own], labels[~is_own])
+        result[is_own] = with_temperature(probabilities[is_own], temperature)
+    return result
+
+
+def error_by_chance(probabilities, draws=100):
+    """The calibration error of probabilities that are exactly right.
+
+    Of few images it is not 0: the share that is classified rightly differs
+    from the confidence by chance.
+
+    Args:
+        probabilities: float `[N, classes]`.
+        draws: How often labels are drawn.
+
+    Returns:
+        Its mean, a float.
+    """
+    random = np.random.default_rng(0)
+    confidence = np.max(probabilities, axis=-1)
+    errors = []
+    for _ in range(draws):
+        reliability = Reliability()
+        is_right = random.random(len(confidence)) < confidence
+        reliability.add(confidence, is_right)
+        errors.append(reliability.error)
+    return float(np.mean(errors))
