@@ -3,7 +3,11 @@
 import keras
 import numpy as np
 
-from keras_convmixer.inference.depthwise_parts import depthwise_parts
+from keras_convmixer.inference.depthwise_parts import (
+    depthwise_parts,
+    whole_kernel,
+)
+from keras_convmixer.inference.finite_gelu import with_finite_gelu
 
 # Whatever Keras' image_data_format is, images are NHWC in these.
 SPATIAL = ("Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "Cropping2D")
@@ -15,20 +19,24 @@ class InferenceLayers:
     Args:
         backend: `keras` or `tf_keras`.
         activation: Name or configuration of the activation.
+        for_gpu: Whether GPUs are to run it.
     """
 
-    def __init__(self, backend, activation):
+    def __init__(self, backend, activation, for_gpu=False):
         self.backend = backend
+        self.for_gpu = for_gpu
         self.names = {"image"}
         # The function, as Keras 2 has other names.
         self.activation = keras.activations.get(activation)
+        if for_gpu:
+            self.activation = with_finite_gelu(self.activation)
 
     def stem(self, image, kernel, bias):
         """The patch embedding; `image` is `(batch, H, W, channels)`."""
         patch_size, _, channels, _ = kernel.shape
         strides = (patch_size, patch_size)
         _, height, width, _ = image.shape
-        if patch_size > 1 and height and width:
+        if patch_size > 1 and height and width and not self.for_gpu:
             rows = (height, width // patch_size, patch_size * channels)
             image = self.layer("Reshape", rows, name="patch_rows")(image)
             kernel = kernel.reshape(patch_size, 1, -1, kernel.shape[-1])
@@ -55,8 +63,9 @@ class InferenceLayers:
 
     def depthwise(self, x, kernel, bias, name):
         """A depthwise convolution as the sum of its parts."""
+        parts = whole_kernel if self.for_gpu else depthwise_parts
         terms = []
-        for index, part in enumerate(depthwise_parts(kernel.shape[0])):
+        for index, part in enumerate(parts(kernel.shape[0])):
             terms.append(
                 self.depthwise_part(
                     x,

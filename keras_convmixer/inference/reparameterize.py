@@ -34,7 +34,11 @@ GROUPS = {1: 1, 512: 4, 1536: 8}
 
 
 def reparameterize(
-    model, channel_groups=None, whole_pointwise=False, backend=keras
+    model,
+    channel_groups=None,
+    whole_pointwise=False,
+    for_gpu=False,
+    backend=keras,
 ):
     """Builds the inference form of a ConvMixer.
 
@@ -48,8 +52,10 @@ def reparameterize(
             want 1.
         whole_pointwise: Whether the pointwise convolutions run on all channels
             at once, as is faster where each of them quantises its input.
+        for_gpu: Whether GPUs are to run it: its convolutions are whole, in one
+            group, and GELU is one that stays finite there, see `finite_gelu`.
         backend: The module to build with, `keras` or `tf_keras`; with the
-            latter `channel_groups` must be 1.
+            latter `channel_groups` must be 1 and `for_gpu` false.
 
     Returns:
         A functional model of stock layers, in float32, from the input to the
@@ -80,6 +86,8 @@ def reparameterize(
             f"only: {', '.join(trained.front.left_out)}",
             stacklevel=2,
         )
+    if for_gpu:
+        channel_groups = 1
     if channel_groups is None:
         channel_groups = max(
             groups
@@ -88,7 +96,7 @@ def reparameterize(
         )
     if trained.dim % channel_groups:
         channel_groups = 1
-    build = InferenceLayers(backend, trained.activation)
+    build = InferenceLayers(backend, trained.activation, for_gpu)
 
     image = backend.Input(model.input_shape[1:], name="image")
     outputs = [build.stem(image, *trained.stem())]
@@ -120,7 +128,7 @@ def reparameterize(
         norm = f"{name}_pointwise_norm"
 
     x = build.activate(build.concatenate(outputs), "features_activation")
-    tail = Tail(trained.network)
+    tail = Tail(trained.network, for_gpu)
     last_norm = trained.norm(norm)
     if tail.classifier() is None:
         x = build.scale(x, *last_norm, name="features_norm")
