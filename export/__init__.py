@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AgreementError", "export_tflite"]
 
-TFLITE_FORMATS = ("float32", "float16", "dynamic", "int8")
+TFLITE_FORMATS = ("float32", "float16", "dynamic", "int8", "gpu")
 DEFAULT_FORMATS = ("saved_model", *TFLITE_FORMATS)
 FORMATS = (*DEFAULT_FORMATS, "int8_qat", "onnx")
 IO = ("uint8", "int8")

@@ -114,6 +114,7 @@ def exported_models(run):
                     "file": path.name,
                     "kilobytes": round(path.stat().st_size / 1000),
                     "size": TFLiteFile(path).image_size[0],
+                    "delegate": "GPU" if format == "gpu" else "CPU",
                 }
             )
     return models

@@ -45,7 +45,14 @@ COLORS = {
 SCORES = {"probabilities": "Probability", "logits": "Logit"}
 
 
-def add_metadata(contents, name, description, labels, threshold=None):
+def add_metadata(
+    contents,
+    name,
+    description,
+    labels,
+    threshold=None,
+    takes_pixels=True,
+):
     """Adds the description of an image classifier to a TFLite file.
 
     One that the file has already is replaced.
@@ -57,6 +64,7 @@ def add_metadata(contents, name, description, labels, threshold=None):
             "0", "1" and so on. A file that gives features has none.
         threshold: The score below which MediaPipe Tasks gives no category;
             None to give all.
+        takes_pixels: Whether its images are pixels, 0 to 255, of any type.
 
     Returns:
         The contents of the new file. A zip archive at its end holds the
@@ -85,7 +93,9 @@ def add_metadata(contents, name, description, labels, threshold=None):
         Model.VERSION: __version__,
         Model.SUBGRAPHS: [
             {
-                Subgraph.INPUTS: [describe_image(tensors[image[1]])],
+                Subgraph.INPUTS: [
+                    describe_image(tensors[image[1]], takes_pixels)
+                ],
                 Subgraph.OUTPUTS: [output_table],
             }
         ],
@@ -145,10 +155,8 @@ def check_labels(labels, outputs, output_name):
     return list(labels)
 
 
-def describe_image(tensor):
-    """The table of the input, from its shape and its type."""
-    from ai_edge_litert.schema_py_generated import TensorType
-
+def describe_image(tensor, takes_pixels):
+    """The table of the input."""
     colors = COLOR_SPACES.get(int(tensor.shape[-1]), ColorSpace.UNKNOWN)
     table = {
         Tensor.NAME: "image",
@@ -157,7 +165,7 @@ def describe_image(tensor):
             Union.VALUE: {Image.COLOR_SPACE: np.int8(colors)},
         },
     }
-    if tensor.type == TensorType.FLOAT32:
+    if not takes_pixels:
         return table | {
             Tensor.DESCRIPTION: f"{COLORS[colors]}, normalised as in training."
         }

@@ -153,6 +153,11 @@ def write_model_card(
                 "model was kept. It and its file name the same first class on "
                 f"{100 * result.aware_agreement:.1f} % of the images."
             )
+        if result.format == "gpu":
+            lines.append(
+                f"- {result.path.name}: for GPU delegates; `image` is float32, "
+                "of the same pixels from 0 to 255."
+            )
         if result.io == "int8":
             lines.append(
                 f"- {result.path.name}: `image` is int8, pixel - 128, and "

@@ -67,9 +67,14 @@ class TFLiteFile:
         self.classes = int(self.output["shape"][-1])
 
     def __call__(self, image):
-        """Outputs float32 `[1, classes]` of `[1, H, W, channels]`."""
+        """Outputs float32 `[1, classes]` of `[1, H, W, channels]`.
+
+        A file for GPUs, which takes float32, may be given the same pixels.
+        """
         if self.is_integer:
             image = np.int8(np.int16(image) - 128)
+        elif self.image_type == "float32":
+            image = np.float32(image)
         values = self.runner(image=image)[self.output_name]
         if self.is_integer:
             scale, zero_point = self.output["quantization"]

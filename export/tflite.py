@@ -1,4 +1,4 @@
-"""TFLite files: the inference model in four number formats."""
+"""TFLite files: the inference model as CPUs and as GPUs run it."""
 
 from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError, check_choice
@@ -22,7 +22,8 @@ def convert(model, format, representative_images=None, io="uint8"):
     `[1, height, width, channels]`, pixels 0 to 255; output `probabilities`,
     float32 `[1, classes]`. A model that ends in logits or features has
     `logits` or `features` instead, and one without the input normalisation
-    takes float32 images, normalised. Only TFLite's builtin operators occur.
+    takes float32 images, normalised. The file "gpu" takes float32 as well, of
+    the same values. Only TFLite's builtin operators occur.
 
     Args:
         model: A model that `ConvMixer` built, or one that has it inside, with
@@ -32,7 +33,8 @@ def convert(model, format, representative_images=None, io="uint8"):
             pointwise convolutions and dense layers in int8 with ranges found
             while running, all else in float32; "int8", all integer up to the
             last feature map, behind it float32 with int8 weights of the dense
-            layers.
+            layers; "gpu", for GPU delegates: float16 weights, whole kernels
+            and a GELU that is finite there.
         representative_images: For "int8" only: images as the model takes
             them, `[N, height, width, channels]`, from which the ranges of the
             activations are taken.
@@ -61,10 +63,17 @@ def convert(model, format, representative_images=None, io="uint8"):
         return int8_file(inference, images, layer_ranges, io)
     if io == "int8":
         raise UserError(f"io 'int8' needs the format int8. Received: {format}")
-    is_dynamic = format == "dynamic"
-    inference = reparameterize(model, whole_pointwise=is_dynamic)
-    inference = device_model(inference, input_type(model), output_name(model))
-    if format == "float16":
+    is_dynamic, is_gpu = format == "dynamic", format == "gpu"
+    inference = reparameterize(
+        model,
+        whole_pointwise=is_dynamic,
+        whole_kernels=is_gpu,
+        finite_gelu=is_gpu,
+    )
+    # GPU delegates take no integers.
+    pixels = "float32" if is_gpu else input_type(model)
+    inference = device_model(inference, pixels, output_name(model))
+    if format in ("float16", "gpu"):
         return run_converter(inference, float16_weights=True)
     float32 = run_converter(inference)
     return quantize_dynamic(float32) if is_dynamic else float32

@@ -53,14 +53,15 @@ def export_tflite(
     The file has the interface of `python -m export`: input `image`, uint8
     `[1, height, width, channels]`, pixels 0 to 255; output `probabilities`,
     float32 `[1, classes]`; the labels packed inside. A model without its own
-    normalisation takes float32 instead, and one that ends in logits or
-    features gives those. LiteRT runs the file on every verification image
-    before it is handed over; what was at `path` stays until then.
+    normalisation takes float32 instead, as does the file "gpu", and one that
+    ends in logits or features gives those. LiteRT runs the file on every
+    verification image before it is handed over; what was at `path` stays until
+    then.
 
     Args:
         model: A `keras.Model` that `ConvMixer` built, of a fixed input size.
         path: Where to, `str` or `Path`, ending in ".tflite".
-        format: "float32", "float16", "dynamic" or "int8", as for
+        format: "float32", "float16", "dynamic", "int8" or "gpu", as for
             `export.tflite.convert`.
         labels: Names of the classes, one for each output; None for "0", "1",
             and so on.
@@ -118,6 +119,7 @@ def export_tflite(
             name=path.stem,
             description=f"{model.name}, {format}",
             labels=labels,
+            takes_pixels=input_type(model) == "uint8",
         )
         reference = Reference.of_arrays(model, images, classes)
         with replacing(path) as temporary:

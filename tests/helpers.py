@@ -109,6 +109,8 @@ def outputs(contents, images):
     """The outputs of a file for images that are run one by one."""
     runner = interpreter(contents).get_signature_runner()
     (name,) = runner.get_output_details()
+    if runner.get_input_details()["image"]["dtype"] == np.float32:
+        images = np.float32(images)
     return np.concatenate([runner(image=i[None])[name] for i in images])
 
 

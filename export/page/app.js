@@ -18,20 +18,49 @@ let picture;
 
 async function start() {
   files = await (await fetch("files.json")).json();
-  for (const { file, kilobytes } of files) {
-    const label = `${file}  (${kilobytes.toLocaleString("en")} KB)`;
-    page("model").add(new Option(label, file));
+  for (const option of page("delegate").options) {
+    const reason = whyNot(option.value);
+    option.disabled = reason !== "";
+    option.text += reason && ` (${reason})`;
   }
+  // Past those that are disabled; an old choice may be one of them.
+  page("delegate").value = page("delegate").querySelector(":enabled").value;
   vision = await FilesetResolver.forVisionTasks("vendor/wasm");
+  await offer();
+}
+
+/** Why nothing can run on "CPU" or "GPU"; empty if it can. */
+function whyNot(delegate) {
+  if (!files.some((file) => file.delegate === delegate)) {
+    return `no file for it: export with --formats ${delegate === "GPU" ? "gpu" : "int8"}`;
+  }
+  const canvas = document.createElement("canvas");
+  if (delegate === "GPU" && !canvas.getContext("webgl2")) {
+    return "this browser has no WebGL 2";
+  }
+  return "";
+}
+
+/** Lists the files for the chosen delegate, and loads the first. */
+async function offer() {
+  const offered = files.filter((file) => file.delegate === page("delegate").value);
+  page("model").replaceChildren(
+    ...offered.map(({ file, kilobytes }) => {
+      const label = `${file}  (${kilobytes.toLocaleString("en")} KB)`;
+      return new Option(label, file);
+    }),
+  );
   await choose();
 }
 
 /** Loads the chosen file and, if there is a picture, classifies it. */
 async function choose() {
   say("loading", "Loading\u2026");
+  const delegate = page("delegate").value;
   classifier?.close();
+  classifier = undefined;
   classifier = await ImageClassifier.createFromOptions(vision, {
-    baseOptions: { modelAssetPath: page("model").value, delegate: "CPU" },
+    baseOptions: { modelAssetPath: page("model").value, delegate },
     maxResults: TOP,
   });
   say("ready", "Ready.");
@@ -75,7 +104,7 @@ function resized(size) {
 
 function classify() {
   if (!picture || !classifier) return;
-  const { size } = files[page("model").selectedIndex];
+  const { size, delegate } = files.find(({ file }) => file === page("model").value);
   const image = resized(size);
   const times = [];
   let result;
@@ -87,10 +116,12 @@ function classify() {
   // The first run allocates.
   const median = times.slice(1).sort((a, b) => a - b)[TIMED_RUNS >> 1];
 
-  page("classes").replaceChildren(
-    ...result.classifications[0].categories.map(bar),
-  );
-  say("done", `${median.toFixed(1)} ms, from the picture to the classes`);
+  // None if a file has a least score and no class reaches it.
+  const categories = result.classifications[0]?.categories ?? [];
+  page("classes").replaceChildren(...categories.map(bar));
+  const time = `${median.toFixed(1)} ms on the ${delegate}`;
+  const unsure = categories.length ? "" : "Not sure. ";
+  say("done", `${unsure}${time}, from the picture to the classes`);
 }
 
 /** A line of the answer. */
@@ -154,6 +185,7 @@ const guarded = (action) => async (event) => {
   }
 };
 
+page("delegate").addEventListener("change", guarded(offer));
 page("model").addEventListener("change", guarded(choose));
 page("photo").addEventListener("change", guarded((event) => open(event.target.files[0])));
 page("use-camera").addEventListener("click", guarded(useCamera));

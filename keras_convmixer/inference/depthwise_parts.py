@@ -48,7 +48,7 @@ def depthwise_parts(kernel_size):
 
 
 def whole_kernel(kernel_size):
-    """The kernel as its only part."""
+    """The kernel as its only part, as is faster on GPUs."""
     return [Part(range(kernel_size), range(kernel_size))]
 
 

@@ -7,6 +7,7 @@ from keras_convmixer.inference.depthwise_parts import (
     depthwise_parts,
     whole_kernel,
 )
+from keras_convmixer.inference.finite_gelu import with_finite_gelu
 
 # Whatever Keras' image_data_format is, images are NHWC in these.
 SPATIAL = ("Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "Cropping2D")
@@ -18,15 +19,19 @@ class InferenceLayers:
     Args:
         backend: `keras` or `tf_keras`.
         activation: Name or configuration of the activation.
-        whole_kernels: As for `reparameterize`.
+        whole_kernels, finite_gelu: As for `reparameterize`.
     """
 
-    def __init__(self, backend, activation, whole_kernels=False):
+    def __init__(
+        self, backend, activation, whole_kernels=False, finite_gelu=False
+    ):
         self.backend = backend
         self.whole_kernels = whole_kernels
         self.names = {"image"}
         # The function, as Keras 2 has other names.
         self.activation = keras.activations.get(activation)
+        if finite_gelu:
+            self.activation = with_finite_gelu(self.activation)
 
     def stem(self, image, kernel, bias):
         """The patch embedding; `image` is `(batch, H, W, channels)`."""

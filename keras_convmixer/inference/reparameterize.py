@@ -38,6 +38,7 @@ def reparameterize(
     channel_groups=None,
     whole_pointwise=False,
     whole_kernels=False,
+    finite_gelu=False,
     backend=keras,
 ):
     """Builds the inference form of a ConvMixer.
@@ -55,8 +56,10 @@ def reparameterize(
         whole_kernels: Whether the convolutions are whole, as is faster where
             large depthwise kernels are fast: neither the depthwise kernels nor
             the patches nor the channels are in parts.
+        finite_gelu: Whether GELU is one that stays finite on GPUs, see
+            `finite_gelu`.
         backend: The module to build with, `keras` or `tf_keras`; with the
-            latter `channel_groups` must be 1.
+            latter `channel_groups` must be 1 and `finite_gelu` false.
 
     Returns:
         A functional model of stock layers, in float32, from the input to the
@@ -97,7 +100,9 @@ def reparameterize(
         )
     if trained.dim % channel_groups:
         channel_groups = 1
-    build = InferenceLayers(backend, trained.activation, whole_kernels)
+    build = InferenceLayers(
+        backend, trained.activation, whole_kernels, finite_gelu
+    )
 
     image = backend.Input(model.input_shape[1:], name="image")
     outputs = [build.stem(image, *trained.stem())]
@@ -129,7 +134,7 @@ def reparameterize(
         norm = f"{name}_pointwise_norm"
 
     x = build.activate(build.concatenate(outputs), "features_activation")
-    tail = Tail(trained.network)
+    tail = Tail(trained.network, finite_gelu)
     last_norm = trained.norm(norm)
     if tail.classifier() is None:
         x = build.scale(x, *last_norm, name="features_norm")

@@ -5,6 +5,7 @@ import inspect
 import keras
 import numpy as np
 
+from keras_convmixer.inference.finite_gelu import with_finite_gelu
 from keras_convmixer.inference.front import is_training_only
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import Step
@@ -18,9 +19,11 @@ class Tail:
 
     Args:
         network: A `keras_convmixer.architecture.Network`.
+        finite_gelu: As for `reparameterize`.
     """
 
-    def __init__(self, network):
+    def __init__(self, network, finite_gelu=False):
+        self.finite_gelu = finite_gelu
         self.start = list(network.trunk.values())[-1]
         self.steps = []
         self.output = network.output
@@ -93,12 +96,15 @@ class Tail:
             is_new = id(operation) not in copies
             if is_new:
                 options = {"use_bias": True} if step is folded else {}
-                copies[id(operation)] = copy_of(
+                copy = copy_of(
                     operation,
                     backend,
                     name=unique(operation.name, taken),
                     **options,
                 )
+                if self.finite_gelu:
+                    copy = with_finite_gelu(copy)
+                copies[id(operation)] = copy
             copy = copies[id(operation)]
             results[step] = copy(*args, **kwargs)
             if is_new and getattr(operation, "weights", []):

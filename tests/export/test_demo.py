@@ -15,9 +15,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
+from export.converter import run_converter
 from export.demo import PACKAGE, PAGE, find_package
+from export.metadata import add_metadata
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
+from keras_convmixer.inference.finite_gelu import finite_gelu
 from tests.helpers import ROOT, TFLITE_FILES, outputs
 
 CHROMIUM = shutil.which("chromium")
@@ -25,7 +28,11 @@ CHROMEDRIVER = shutil.which("chromedriver")
 FLAGS = (
     "--headless",
     "--no-sandbox",
-    "--disable-gpu",
+    # WebGL without a GPU.
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -46,11 +53,46 @@ def packages():
             pytest.skip(f"npm can't install: {done.stderr}")
 
 
+# What MediaPipe says of one colour, as text: JSON has no NaN.
+SCORES = """
+const [names, done] = arguments;
+(async () => {
+  const { FilesetResolver, ImageClassifier } =
+    await import("./vendor/vision_bundle.mjs");
+  const vision = await FilesetResolver.forVisionTasks("vendor/wasm");
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 8;
+  const context = canvas.getContext("2d");
+  context.fillStyle = "rgb(200, 120, 40)";
+  context.fillRect(0, 0, 8, 8);
+  const found = {};
+  for (const name of names) {
+    const classifier = await ImageClassifier.createFromOptions(vision, {
+      baseOptions: { modelAssetPath: `${name}.tflite`, delegate: "GPU" },
+    });
+    const { categories } = classifier.classify(canvas).classifications[0];
+    found[name] = categories.map(({ score }) => String(score));
+    classifier.close();
+  }
+  return found;
+})().then(done, (error) => done(String(error)));
+"""
+
+
 @pytest.fixture(scope="module")
-def address(packages, digits_export, tmp_path_factory):
-    """Where the demo of the digits run is served."""
+def run(digits_export, tmp_path_factory):
     run = tmp_path_factory.mktemp("demo") / "digits"
-    shutil.copytree(digits_export.parent, run)
+    return shutil.copytree(digits_export.parent, run)
+
+
+@pytest.fixture(scope="module")
+def demo(run):
+    return run / "demo"
+
+
+@pytest.fixture(scope="module")
+def address(packages, run):
+    """Where the demo of the digits run is served."""
     command = [sys.executable, "-m", "export.demo", run, "--port", "0"]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -82,6 +124,18 @@ def wait(browser, *states):
     )
 
 
+def choose(browser, format):
+    """Chooses a file, and the delegate that runs it."""
+    delegate = "GPU" if format == "gpu" else "CPU"
+    for field, value in (
+        ("delegate", delegate),
+        ("model", f"digits_{format}.tflite"),
+    ):
+        select = Select(browser.find_element(By.ID, field))
+        select.select_by_value(value)
+        wait(browser, "ready", "done")
+
+
 def classes(browser, path):
     """Names and shares that the page shows for a picture."""
     script = "document.getElementById('status').dataset.state = 'waiting'"
@@ -94,9 +148,9 @@ def classes(browser, path):
 
 @pytest.mark.parametrize("format", TFLITE_FILES)
 def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
+    """The file for GPUs on WebGL: MediaPipe loads no file but a whole one."""
     name = f"digits_{format}.tflite"
-    Select(browser.find_element(By.ID, "model")).select_by_value(name)
-    wait(browser, "ready", "done")
+    choose(browser, format)
     images, _ = as_arrays(Source("digits").load(8).held_out, 10)
     model = keras.saving.load_model(digits_export.parent / "model.keras")
     probabilities = model.predict(images, verbose=0)
@@ -107,6 +161,8 @@ def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
         path = tmp_path / f"{index}.png"
         Image.fromarray(image).save(path)
         shown = classes(browser, path)
+        status = browser.find_element(By.ID, "status").text
+        assert f"ms on the {'GPU' if format == 'gpu' else 'CPU'}," in status
         assert len(shown) == 5
         assert shown[0][0] == str(expected[index].argmax())
         # Of two classes that are level a file may name either.
@@ -115,12 +171,70 @@ def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
         assert share == pytest.approx(expected[index].max(), abs=2e-3)
 
 
-def test_page_offers_every_file(browser):
-    options = Select(browser.find_element(By.ID, "model")).options
-    offered = [option.get_attribute("value") for option in options]
-    assert offered == [f"digits_{format}.tflite" for format in TFLITE_FILES]
-    for option in options:
-        assert re.search(r"\(\d+ KB\)", option.text)
+def test_page_offers_every_file_to_the_delegate_that_runs_it(browser):
+    offered = {}
+    for format in ("gpu", "float32"):
+        choose(browser, format)
+        options = Select(browser.find_element(By.ID, "model")).options
+        offered[format] = [option.get_attribute("value") for option in options]
+        for option in options:
+            assert re.search(r"\(\d+ KB\)", option.text)
+    on_cpu = [format for format in TFLITE_FILES if format != "gpu"]
+    assert offered["float32"] == [f"digits_{name}.tflite" for name in on_cpu]
+    assert offered["gpu"] == ["digits_gpu.tflite"]
+
+
+def test_page_without_a_file_for_gpus_or_without_webgl(browser, address, demo):
+    """Says why the choice is disabled."""
+    smaller = demo / "smaller"
+    smaller.mkdir()
+    for path in demo.glob("*.*"):
+        (smaller / path.name).symlink_to(path)
+    (smaller / "vendor").symlink_to(demo / "vendor")
+    files = json.loads((demo / "files.json").read_text())
+    (smaller / "files.json").unlink()
+    (smaller / "files.json").write_text(json.dumps(files[:1]))
+    try:
+        assert gpu_option(browser, f"{address}smaller/") == (
+            False,
+            "GPU (no file for it: export with --formats gpu)",
+        )
+        no_webgl = "HTMLCanvasElement.prototype.getContext = () => null"
+        method = "Page.addScriptToEvaluateOnNewDocument"
+        script = browser.execute_cdp_cmd(method, {"source": no_webgl})
+        assert gpu_option(browser, address) == (
+            False,
+            "GPU (this browser has no WebGL 2)",
+        )
+        method = "Page.removeScriptToEvaluateOnNewDocument"
+        browser.execute_cdp_cmd(method, script)
+    finally:
+        assert gpu_option(browser, address) == (True, "GPU")
+
+
+def gpu_option(browser, address):
+    """Whether the GPU can be chosen, and the text beside it."""
+    browser.get(address)
+    wait(browser, "ready")
+    option = browser.find_element(By.CSS_SELECTOR, "#delegate [value=GPU]")
+    return option.is_enabled(), option.text
+
+
+def test_a_plain_gelu_of_large_numbers_is_nan_on_the_gpu(browser, demo):
+    """And ours is not: the reason for a file for GPUs."""
+    image = keras.Input((8, 8, 3), name="image")
+    kinds = {"plain": keras.activations.gelu, "finite": finite_gelu}
+    for name, gelu in kinds.items():
+        x = keras.layers.GlobalAveragePooling2D()(gelu(image))
+        model = keras.Model(image, {"logits": x})
+        contents = add_metadata(
+            run_converter(model), name, "a GELU", ["red", "green", "blue"]
+        )
+        (demo / f"{name}.tflite").write_bytes(contents)
+    found = browser.execute_async_script(SCORES, list(kinds))
+    finite = [float(score) for score in found["finite"]]
+    assert finite == pytest.approx([200, 120, 40], rel=1e-3)
+    assert found["plain"] == ["NaN", "NaN", "NaN"]
 
 
 def test_page_shows_the_middle_of_a_wide_photograph(browser, tmp_path):

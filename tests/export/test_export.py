@@ -180,7 +180,7 @@ def test_every_format_has_the_same_interface(model, images, format):
     (probabilities,) = runner.get_output_details().values()
     assert list(runner.get_input_details()) == ["image"]
     assert list(runner.get_output_details()) == ["probabilities"]
-    assert image["dtype"] == np.uint8
+    assert image["dtype"] == (np.float32 if format == "gpu" else np.uint8)
     assert image["shape"].tolist() == [1, 16, 16, 3]
     assert probabilities["dtype"] == np.float32
     assert probabilities["shape"].tolist() == [1, 5]
@@ -188,7 +188,13 @@ def test_every_format_has_the_same_interface(model, images, format):
 
 @pytest.mark.parametrize(
     ("format", "tolerance"),
-    [("float32", 1e-5), ("float16", 5e-3), ("dynamic", 0.05), ("int8", 0.2)],
+    [
+        ("float32", 1e-5),
+        ("float16", 5e-3),
+        ("dynamic", 0.05),
+        ("int8", 0.2),
+        ("gpu", 5e-3),
+    ],
 )
 def test_every_format_computes_the_same(model, images, format, tolerance):
     measured = outputs(convert(model, format, images), images)
@@ -254,7 +260,8 @@ def test_logits_features_and_normalised_images_have_their_names(images):
             contents = convert(network, format, images.astype(dtype))
             runner = interpreter(contents).get_signature_runner()
             assert list(runner.get_output_details()) == [name]
-            assert runner.get_input_details()["image"]["dtype"] == dtype
+            image = runner.get_input_details()["image"]
+            assert image["dtype"] == (np.float32 if format == "gpu" else dtype)
 
 
 @pytest.mark.parametrize(

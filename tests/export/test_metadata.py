@@ -120,7 +120,9 @@ def test_colours_are_those_of_the_image(channels, expected, words):
         include_preprocessing=False,
     )
     contents = convert(network, "float32")
-    contents = add_metadata(contents, "name", "text", ["a", "b", "c"])
+    contents = add_metadata(
+        contents, "name", "text", ["a", "b", "c"], takes_pixels=False
+    )
     assert color_space(contents) == expected
     assert words + b", normalised as in training." in metadata(contents)
 

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as some
 
+from export import TFLITE_FORMATS
 from export.__main__ import parse_arguments as export_arguments
 from export.tflite import convert
 from keras_convmixer import ConvMixer, reparameterize
 from keras_convmixer.command_line import train
 from tests.helpers import outputs, randomize_norms
-
-FORMATS = ("float32", "float16", "dynamic", "int8")
 
 
 def network(**options):
@@ -26,7 +25,7 @@ def representative():
     return np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), "uint8")
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", TFLITE_FORMATS)
 def test_black_and_white_images_give_probabilities(format):
     model = network()
     randomize_norms(model)
@@ -39,7 +38,7 @@ def test_black_and_white_images_give_probabilities(format):
 
 
 @pytest.mark.parametrize("classes", [1, 20_000])
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", TFLITE_FORMATS)
 def test_any_number_of_classes_is_exported(format, classes):
     activation = "sigmoid" if classes == 1 else "softmax"
     model = network(classes=classes, classifier_activation=activation)
@@ -50,7 +49,7 @@ def test_any_number_of_classes_is_exported(format, classes):
     np.testing.assert_allclose(found, model(images[:2]), atol=2e-3)
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", TFLITE_FORMATS)
 def test_weights_that_are_no_numbers_are_not_exported(format):
     model = network()
     head = model.get_layer("head")

@@ -87,6 +87,26 @@ def test_leaves_no_norm_and_no_large_depthwise_kernel():
             assert np.prod(layer.kernel_size) <= MAX_TAPS
 
 
+@pytest.mark.parametrize("seed", range(0, 200, 20))
+def test_equals_the_trained_model_as_gpus_run_it(seed):
+    model, images = random_case(seed)
+    expected = model(images).numpy()
+    outputs = reparameterize(model, whole_kernels=True, finite_gelu=True)(
+        images
+    ).numpy()
+    difference = np.abs(outputs - expected).max()
+    assert difference <= 1e-5 * np.abs(expected).max()
+
+
+def test_gpus_run_whole_kernels_on_all_channels():
+    model = ConvMixer(512, 1, 9, 2, input_shape=(4, 4, 3), classes=5)
+    inference = reparameterize(model, whole_kernels=True, finite_gelu=True)
+    kinds = [type(layer).__name__ for layer in inference.layers]
+    assert not {"Split", "Reshape", "Cropping2D"} & set(kinds)
+    layer = inference.get_layer("block_0_group_0_depthwise_part_0")
+    assert layer.kernel_size == (9, 9)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_a_model_of_mixed_precision_becomes_float32(policy):
     keras.config.set_dtype_policy(policy)
