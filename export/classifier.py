@@ -49,7 +49,7 @@ class Classifier:
         self.path = check_path(path)
         self.model = self.threshold = None
         if self.path.suffix == ".tflite":
-            from .metadata import read_labels, read_threshold
+            from .read_metadata import read_labels, read_threshold
             from .runtime import TFLiteFile
 
             self.run, self.batch = TFLiteFile(self.path, threads), 1
@@ -194,7 +194,12 @@ def read_label_file(path):
 
 def side_of(run, path):
     """The side of the images that a file takes, which must be pixels."""
-    if run.image_type != "uint8" or run.output_name == "features":
+    from .read_metadata import takes_pixels
+
+    has_pixels = run.image_type == "uint8" or (
+        path.suffix == ".tflite" and takes_pixels(path)
+    )
+    if not has_pixels or run.output_name == "features":
         raise UserError(
             f"{path} must take pixels and give probabilities or logits. "
             f"Found: {run.image_type} and {run.output_name}"

@@ -5,7 +5,6 @@ MediaPipe Tasks and Android's code generator read it.
 
 import io
 import zipfile
-from pathlib import Path
 
 import flatbuffers
 import numpy as np
@@ -25,7 +24,6 @@ from .metadata_schema import (
     ProcessUnitType,
     Stats,
     Subgraph,
-    Table,
     Tensor,
     Thresholding,
     Union,
@@ -34,7 +32,6 @@ from .metadata_schema import (
 
 METADATA = "TFLITE_METADATA"
 LABELS = "labels.txt"
-MAX_LABEL_BYTES = 2**24
 
 COLOR_SPACES = {1: ColorSpace.GRAYSCALE, 3: ColorSpace.RGB}
 COLORS = {
@@ -224,56 +221,6 @@ def describe_threshold(threshold):
             Thresholding.GLOBAL_SCORE_THRESHOLD: np.float32(threshold)
         },
     }
-
-
-def read_labels(path):
-    """The labels in a TFLite file.
-
-    Raises:
-        ValueError: If there are none.
-    """
-    try:
-        with zipfile.ZipFile(path) as files:
-            if files.getinfo(LABELS).file_size > MAX_LABEL_BYTES:
-                raise UserError("it is too long")
-            return files.read(LABELS).decode().splitlines()
-    # Zip and its compressions each have their own for a bad file.
-    except Exception as error:
-        raise UserError(f"{path} holds no {LABELS}: {error}") from None
-
-
-def read_threshold(path):
-    """The score below which a TFLite file is not sure; None if it has none.
-
-    Raises:
-        UserError: If its metadata can't be read.
-    """
-    from ai_edge_litert.schema_py_generated import Model as TFLiteModel
-
-    try:
-        file = TFLiteModel.GetRootAs(Path(path).read_bytes())
-        entries = [file.Metadata(i) for i in range(file.MetadataLength())]
-        for entry in entries:
-            if entry.Name() == METADATA.encode():
-                data = file.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
-                return threshold_in(Table.root(data))
-    # A damaged file has errors of many kinds.
-    except Exception as error:
-        raise UserError(f"{path} has damaged metadata: {error}") from None
-    return None
-
-
-def threshold_in(metadata):
-    """The threshold in the `Table` of a whole description, or None."""
-    for graph in metadata.tables(Model.SUBGRAPHS):
-        for output in graph.tables(Subgraph.OUTPUTS):
-            for unit in output.tables(Tensor.PROCESS_UNITS):
-                kind = unit.number(Union.TYPE, "Uint8")
-                if kind == ProcessUnitType.SCORE_THRESHOLDING:
-                    return unit.table(Union.VALUE).number(
-                        Thresholding.GLOBAL_SCORE_THRESHOLD, "Float32"
-                    )
-    return None
 
 
 def with_buffer(model, name, data):

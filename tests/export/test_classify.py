@@ -108,6 +108,18 @@ def test_a_trained_model_classifies_as_its_file(
     assert len(others) == 2
 
 
+def test_the_file_for_gpus_takes_the_same_pictures(digits_export, picture):
+    grey, label = picture
+    images = np.array(Image.fromarray(grey).resize((8, 8)).convert("RGB"))[None]
+    name = "digits_{}.tflite"
+    gpu, float32 = (
+        Classifier(digits_export / name.format(format))(images)
+        for format in ("gpu", "float32")
+    )
+    assert gpu.argmax() == label
+    np.testing.assert_allclose(gpu, float32, atol=0.01)
+
+
 def test_the_example_runs(
     digits_export, picture, tmp_path, monkeypatch, capsys
 ):

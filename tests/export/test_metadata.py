@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.schema_py_generated import Model
 
-from export.metadata import add_metadata, read_labels
+from export.metadata import add_metadata
 from export.metadata_schema import ColorSpace
+from export.read_metadata import read_labels
 from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays

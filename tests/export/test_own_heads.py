@@ -9,7 +9,7 @@ from keras import layers
 from export import TFLITE_FORMATS, export_tflite
 from export.int8.qat import convert_qat
 from export.interface import output_name
-from export.metadata import read_labels
+from export.read_metadata import read_labels
 from export.runtime import SavedModel
 from export.saved_model import write_saved_model
 from export.tflite import convert

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from export import AgreementError, export_tflite
-from export.metadata import read_labels
+from export.read_metadata import read_labels
 from keras_convmixer import ConvMixer
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import interpreter, outputs, run_command, run_example

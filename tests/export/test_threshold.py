@@ -11,7 +11,8 @@ from PIL import Image
 
 from export.__main__ import main as export
 from export.classify import main as classify
-from export.metadata import add_metadata, read_labels, read_threshold
+from export.metadata import add_metadata
+from export.read_metadata import read_labels, read_threshold
 from export.threshold import (
     cross_answered,
     find_threshold,

@@ -15,7 +15,7 @@ import pytest
 from fuzz import run
 from safetensors.numpy import save_file
 
-from export.metadata import read_labels
+from export.read_metadata import read_labels
 from export.runtime import TFLiteFile
 from keras_convmixer.weights import load_weights
 from tests.helpers import run_command, small, source_file
