@@ -24,6 +24,7 @@ from tests.helpers import ROOT
         ("docs/quantisation.md", tables.compression_table),
         ("docs/benchmarks.md", tables.latency_table),
         ("docs/benchmarks.md", tables.full_size_table),
+        ("docs/benchmarks.md", tables.arm64_table),
     ],
 )
 def test_the_page_holds_the_table(file, rows):
