@@ -28,9 +28,10 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 
-IMPLEMENTATIONS = ("stock", "ours", "tensorflow", "pytorch")
+IMPLEMENTATIONS = ("stock", "ours", "onnx", "tensorflow", "pytorch")
 LATENCY_FORMATS = ("float32", "float16", "dynamic", "int8")
 MATRIX_PRODUCT = ("matrix product", "float32")
+ONNX = ("onnx", "float32")
 
 
 def parse_arguments(arguments=None):
@@ -54,7 +55,7 @@ def parse_arguments(arguments=None):
         nargs="+",
         choices=IMPLEMENTATIONS,
         default=IMPLEMENTATIONS,
-        help="pytorch is left out where it is not installed",
+        help="onnx and pytorch are left out where they are not installed",
     )
     add("--threads", nargs="+", type=thread_count, default=(1, os.cpu_count()))
     add("--rounds", type=positive_int, default=20, help="turns of each")
@@ -105,6 +106,8 @@ def write_files(variant, args, folder):
         for implementation in ("stock", "ours")
         if implementation in args.implementations
     ]
+    if "onnx" in args.implementations and importlib.util.find_spec("onnx"):
+        wanted.append(ONNX)
     progress = keras.utils.Progbar(len(wanted), unit_name="file")
     files = {}
     for key in wanted:
@@ -128,9 +131,15 @@ def write_file(variant, implementation, format, image_count, path):
     with open(os.devnull, "w") as nowhere:  # The converters talk much.
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
-    converter = {"stock": convert_stock, "ours": convert}[implementation]
     model = random_model(variant)
-    contents = converter(model, format, random_images(variant, image_count))
+    if implementation == "onnx":
+        from export.onnx_file import onnx_file  # Its packages are an extra.
+
+        contents = onnx_file(model)
+    else:
+        converter = {"stock": convert_stock, "ours": convert}[implementation]
+        images = random_images(variant, image_count)
+        contents = converter(model, format, images)
     path.write_bytes(contents)
     return peak_megabytes()
 
@@ -140,13 +149,15 @@ def tensorflow_runs(variant, files, with_tensorflow, threads):
     quiet_tensorflow()
     import tensorflow as tf
 
-    from benchmarks.measure import tflite_run
+    from benchmarks.measure import onnx_run, tflite_run
     from benchmarks.networks import matrix_product, tensorflow_network
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     runs = {
-        key: tflite_run(path.read_bytes(), threads)
+        key: onnx_run(path, threads)
+        if key == ONNX
+        else tflite_run(path.read_bytes(), threads)
         for key, (path, _) in files.items()
     }
     if with_tensorflow:

@@ -16,7 +16,7 @@ from keras_convmixer.utils.tables import markdown_table
 RESULTS = Path(__file__).parent / "results"
 TURN_SECONDS = 0.03
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
-PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "torch")
+PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "torch")
 
 
 def measure_networks(names, benchmark, output):
@@ -159,6 +159,17 @@ def tflite_run(contents, threads):
         interpreter.invoke()
 
     return run
+
+
+def onnx_run(path, threads):
+    """A function that runs an ONNX file of `export` on random pixels."""
+    from export.runtime import OnnxFile
+
+    file = OnnxFile(path, threads)
+    shape = (1, *file.image_size, file.channels)
+    random = np.random.default_rng(0)
+    value = random.integers(0, 256, shape, "uint8").astype(file.image_type)
+    return lambda: file(value)
 
 
 def write_csv(path, rows):

@@ -14,11 +14,13 @@ def main():
         results_table(),
         training_table(),
         pipeline_table(),
+        augmentation_table(),
         accuracy_table(),
         compression_table(),
         latency_table(),
         full_size_table(),
         arm64_table(),
+        onnx_table(),
     ):
         print(f"{markdown_table(rows)}\n")
 
@@ -69,6 +71,19 @@ def pipeline_table():
             "images a second": int(row["images_a_second"]),
         }
         for row in read("pipeline.csv")
+    ]
+
+
+def augmentation_table():
+    """Mean and deviation over images of what is measured of each."""
+    return [
+        {
+            "measure": f"{row['measure']}, {row['over_images']}",
+            "timm": row["timm"],
+            "ours": row["ours"],
+            "difference, %": row["difference_percent"],
+        }
+        for row in read("augmentation.csv")
     ]
 
 
@@ -157,6 +172,28 @@ def arm64_table():
         }
         for row in rows
         if row["implementation"] == "ours"
+    ]
+
+
+def onnx_table():
+    """Rows for the float32 files: that for LiteRT, that for ONNX Runtime."""
+    times = {
+        (row["network"], row["implementation"]): row["median_ms"]
+        for row in read("onnx.csv")
+    }
+    networks = [
+        name for name, implementation in times if implementation == "onnx"
+    ]
+    return [
+        {
+            "network": name,
+            "LiteRT, ms": milliseconds(times[name, "ours"]),
+            "ONNX Runtime, ms": milliseconds(times[name, "onnx"]),
+            "times as fast": round(
+                float(times[name, "ours"]) / float(times[name, "onnx"]), 2
+            ),
+        }
+        for name in networks
     ]
 
 

@@ -12,9 +12,10 @@ __all__ = ["AgreementError", "export_tflite"]
 
 TFLITE_FORMATS = ("float32", "float16", "dynamic", "int8")
 DEFAULT_FORMATS = ("saved_model", *TFLITE_FORMATS)
-FORMATS = (*DEFAULT_FORMATS, "int8_qat")
+FORMATS = (*DEFAULT_FORMATS, "int8_qat", "onnx")
 IO = ("uint8", "int8")
 QAT_EPOCHS = 5
+PROOF_IMAGES = 10_000
 
 
 def __getattr__(name):

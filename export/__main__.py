@@ -13,7 +13,8 @@ from keras_convmixer.utils.commands import (
 )
 from keras_convmixer.utils.files import sole_use
 
-from . import DEFAULT_FORMATS, FORMATS, IO, QAT_EPOCHS
+from . import DEFAULT_FORMATS, FORMATS, IO, PROOF_IMAGES, QAT_EPOCHS
+from .extras import check_onnx
 
 
 def parse_arguments(arguments=None):
@@ -30,7 +31,7 @@ def parse_arguments(arguments=None):
         default=DEFAULT_FORMATS,
         metavar="FORMAT",
         help=f"any of {', '.join(FORMATS)} (default: all but int8_qat, which "
-        "is fine-tuned)",
+        "is fine-tuned, and onnx, which is an extra)",
     )
     add(
         "--epochs",
@@ -52,11 +53,19 @@ def parse_arguments(arguments=None):
         help="least share of images on which a file and Keras must name the "
         "same first class (default: %(default)s)",
     )
-    add("--images", type=positive_int, help="held-out images at most")
+    add(
+        "--images",
+        type=positive_int,
+        default=PROOF_IMAGES,
+        help="to compare on, at most, of each class as many as of another "
+        "(default: %(default)s)",
+    )
     args = parser.parse_args(arguments)
     for format in args.formats:
         try:
             check_choice("--formats", format, FORMATS)
+            if format == "onnx":
+                check_onnx("--formats onnx")
         except ValueError as error:
             parser.error(error)
     if args.epochs and "int8_qat" not in args.formats:

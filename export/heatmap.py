@@ -6,8 +6,6 @@ import keras
 import matplotlib
 
 from keras_convmixer import center_crop, class_map_model
-from keras_convmixer.data.decode import read_image
-from keras_convmixer.training.run_folder import RunFolder
 from keras_convmixer.utils.files import replacing
 
 CLASSES = 3  # The most probable ones are drawn.
@@ -20,21 +18,20 @@ class HeatMaps:
     """Draws the class maps of a trained network over photographs.
 
     Args:
-        path: The model file of a run folder.
+        model: The `keras.Model`.
+        labels: The names of its classes.
 
     Raises:
-        UserError: If it is something else, or ends in a head of which there
-            are no exact maps.
+        UserError: If it ends in a head of which there are no exact maps.
 
     Example:
-        HeatMaps("runs/digits/best.keras").draw("photo.jpg", "map.png")
+        photograph = read_image("photo.jpg")
+        HeatMaps(model, labels).draw(photograph, "a photograph", "map.png")
     """
 
-    def __init__(self, path):
-        run = RunFolder(Path(path).parent)
-        model = run.trained_model(path)
+    def __init__(self, model, labels):
         self.maps = class_map_model(model)
-        self.labels = run.read_config().classes
+        self.labels = labels
         self.size = model.input_shape[1]
 
     def probabilities(self, photograph):
@@ -53,7 +50,7 @@ class HeatMaps:
         whole = keras.ops.softmax(keras.ops.mean(scores, axis=(0, 1)))
         return keras.ops.softmax(scores).numpy(), whole.numpy()
 
-    def draw(self, image, output):
+    def draw(self, photograph, title, output):
         """Writes a picture: the photograph, and a map for the likely classes.
 
         Bright is where the class would be the most probable one, if the
@@ -61,10 +58,10 @@ class HeatMaps:
         is what the network does not see.
 
         Args:
-            image: File of the photograph.
+            photograph: uint8 `[height, width, 3]`.
+            title: What stands over it.
             output: File to write, `.png` or `.jpg`.
         """
-        photograph = read_image(image)
         each_place, whole = self.probabilities(photograph)
         classes = whole.argsort()[::-1][:CLASSES]
         height, width = photograph.shape[:2]
@@ -78,7 +75,7 @@ class HeatMaps:
         )
         first, *others = figure.subplots(1, len(classes) + 1)
         first.imshow(photograph)
-        first.set_title(Path(image).name, fontsize=9)
+        first.set_title(title, fontsize=9)
         side = min(height, width)
         left, top = (width - side) / 2, (height - side) / 2
         for axes, index in zip(others, classes, strict=True):

@@ -14,7 +14,7 @@ REPORT = "report.json"
 
 def table(keras_top1, results):
     """The results as a Markdown table, the Keras model first."""
-    rows = [table_row("best.keras", top1=keras_top1)]
+    rows = [table_row("model.keras", top1=keras_top1)]
     for result in results:
         rows.append(
             table_row(
@@ -53,12 +53,22 @@ def table_row(
     }
 
 
-def write_report(folder, keras_top1, results, num_images):
+def images_in_words(data, num_images):
+    """Which images files were compared on, "200 of 360 held-out images"."""
+    every, words = len(data.proof_pictures), f"{data.proof_part} images"
+    if num_images == every:
+        return f"{every:,} {words}"
+    return f"{num_images:,} of {every:,} {words}, evenly by class"
+
+
+def write_report(folder, keras_top1, results, data, num_images):
     """Writes `report.json`."""
     write_json(
         folder / REPORT,
         {
             "images": num_images,
+            "of": len(data.proof_pictures),
+            "part": data.proof_part,
             "keras": {"top1": keras_top1},
             "files": [as_row(result) for result in results],
         },
@@ -101,7 +111,9 @@ def with_earlier(results, folder, num_images):
     )
 
 
-def write_model_card(folder, name, recipe, data, results, proof, num_images):
+def write_model_card(
+    folder, name, recipe, data, decided, results, proof, num_images
+):
     """Writes `MODEL_CARD.md`: what the files are and what was proved.
 
     Args:
@@ -109,6 +121,7 @@ def write_model_card(folder, name, recipe, data, results, proof, num_images):
         name: The model's name.
         recipe: The `Recipe` it was trained with.
         data: The `ImageData` it was trained on.
+        decided: What the held-out images decided, in words.
         results: The `Result`s.
         proof: Their table.
         num_images: How many images they are of.
@@ -120,10 +133,11 @@ def write_model_card(folder, name, recipe, data, results, proof, num_images):
         f"- Output `probabilities`: float32 `[1, {classes}]`, in the order of "
         "`labels.txt`.",
         f"- Trained on {data.num_train:,} images of {data.name}, "
-        f"{recipe.epochs} epochs; the epoch with the best held-out top-1 was "
-        "kept.",
-        f"- Held out: {data.held_out_split}.",
+        f"{recipe.epochs} epochs.",
+        f"- Held out: {data.held_out_split}. They decided {decided}.",
     ]
+    if data.test_split:
+        lines.append(f"- Test: {data.test_split}. They decided nothing.")
     for result in results:
         if result.aware_agreement is not None:
             lines.append(
@@ -147,10 +161,11 @@ ConvMixer-{recipe.dim}/{recipe.depth} with kernel {recipe.kernel_size}, patch \
 
 {facts}
 
-Each file was run with LiteRT (the SavedModel with TensorFlow) on \
-{num_images:,} held-out images and compared with the Keras model. Agreement is \
-the share of images for which both name the same first class; the largest \
-difference is that of a probability.
+Each file was run with LiteRT (the SavedModel with TensorFlow, an ONNX file \
+with ONNX Runtime) on \
+{images_in_words(data, num_images)} and compared with the Keras model. \
+Agreement is the share of images for which both name the same first class; \
+the largest difference is that of a probability.
 
 {proof}
 """,

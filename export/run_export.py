@@ -4,9 +4,15 @@ import shutil
 
 from keras_convmixer.utils.files import put, temporary_folder
 
-from . import DEFAULT_FORMATS, QAT_EPOCHS
+from . import DEFAULT_FORMATS, PROOF_IMAGES, QAT_EPOCHS
 from .reference import Reference
-from .report import table, with_earlier, write_model_card, write_report
+from .report import (
+    images_in_words,
+    table,
+    with_earlier,
+    write_model_card,
+    write_report,
+)
 from .verify import verify
 from .writers import WRITERS, Training
 
@@ -15,7 +21,7 @@ def export_run(
     run,
     formats=DEFAULT_FORMATS,
     min_agreement=0.98,
-    max_images=None,
+    max_images=PROOF_IMAGES,
     epochs=QAT_EPOCHS,
     io="uint8",
 ):
@@ -28,7 +34,9 @@ def export_run(
         run: The `RunFolder` of a training.
         formats: Some of `export.FORMATS`.
         min_agreement: Least agreement that a file may have.
-        max_images: Held-out images to use at most; None for all.
+        max_images: Images to compare them on at most; where there are more
+            of the test part, or the held-out ones if there is none, as many
+            of each class as of another are chosen, always the same ones.
         epochs: How long "int8_qat" is fine-tuned.
         io: As for `export.tflite.convert`.
 
@@ -37,8 +45,8 @@ def export_run(
     """
     model, recipe, data = run.read()
     training = Training(model, recipe, data, epochs=epochs, io=io)
-    held_out = data.held_out.take(max_images or -1).batch(recipe.batch_size)
-    reference = Reference.of_dataset(model, held_out)
+    images = proof_images(data, max_images).batch(recipe.batch_size)
+    reference = Reference.of_dataset(model, images)
     keras_top1 = reference.top1(reference.outputs)
 
     with temporary_folder(run.export_folder) as folder:
@@ -55,16 +63,17 @@ def export_run(
         if not failed:
             results = with_earlier(results, run.export_folder, len(reference))
         proof = table(keras_top1, results)
-        print(f"{len(reference):,} held-out images\n{proof}")
+        print(f"{images_in_words(data, len(reference))}\n{proof}")
         if failed:
             return failed
 
-        write_report(folder, keras_top1, results, len(reference))
+        write_report(folder, keras_top1, results, data, len(reference))
         write_model_card(
             folder,
             name=run.name,
             recipe=recipe,
             data=data,
+            decided=run.read_config().plan.decided,
             results=results,
             proof=proof,
             num_images=len(reference),
@@ -75,9 +84,18 @@ def export_run(
     return []
 
 
+def proof_images(data, most):
+    """The images to compare files on, decoded as they are asked for."""
+    if len(data.proof_pictures) <= most:
+        return data.proof
+    return data.proof_pictures.evenly(most).squares(data.image_size)
+
+
 def file_name(name, format, io):
     if format == "saved_model":
         return format
+    if format == "onnx":
+        return f"{name}.onnx"
     return f"{name}_{format}{'_io_int8' * (io == 'int8')}.tflite"
 
 

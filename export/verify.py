@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from .runtime import TFLiteFile, saved_model, timings
+from .runtime import OnnxFile, SavedModel, TFLiteFile, timings
 
 TIMED_SECONDS = 0.5
 
@@ -18,7 +18,7 @@ class Result:
 
     Attributes:
         path: Where it is.
-        format: "saved_model" or one of the TFLite formats.
+        format: One of `export.FORMATS`.
         bytes: Its size, of a folder the sum.
         top1: Share of the images that it classifies rightly; None without
             labels.
@@ -59,13 +59,14 @@ def verify(path, format, reference, aware=None):
         A `Result`.
     """
     if format == "saved_model":
-        return compare(path, format, saved_model(path), reference)
+        return compare(path, format, SavedModel(path), reference)
+    load = OnnxFile if format == "onnx" else TFLiteFile
     return compare(
         path,
         format,
-        TFLiteFile(path),
+        load(path),
         reference,
-        run_single=TFLiteFile(path, threads=1),
+        run_single=load(path, threads=1),
         aware=aware,
     )
 

@@ -79,17 +79,34 @@ def write_fine_tuned(path, format, training):
     return aware
 
 
+def write_onnx(path, format, training):
+    """Writes the file for ONNX Runtime."""
+    from .onnx_file import onnx_file  # Its packages are an extra.
+
+    contents = onnx_file(
+        training.model, training.data.classes, description(format, training)
+    )
+    path.write_bytes(contents)
+
+
 def write_described(path, contents, format, training):
     """Writes a TFLite file with its metadata."""
-    recipe, data = training.recipe, training.data
     contents = add_metadata(
         contents,
         name=path.stem,
-        description=f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on "
-        f"{data.name}, {format}",
-        labels=data.classes,
+        description=description(format, training),
+        labels=training.data.classes,
     )
     path.write_bytes(contents)
+
+
+def description(format, training):
+    """What a file says of itself."""
+    recipe = training.recipe
+    return (
+        f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on "
+        f"{training.data.name}, {format}"
+    )
 
 
 # (path, format, training) -> None, or the model that `verify` compares with.
@@ -97,4 +114,5 @@ WRITERS = {
     "saved_model": write_servable,
     **dict.fromkeys(TFLITE_FORMATS, write_converted),
     "int8_qat": write_fine_tuned,
+    "onnx": write_onnx,
 }

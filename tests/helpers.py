@@ -21,7 +21,7 @@ from keras_convmixer import ConvMixer
 from keras_convmixer.utils.graph import leaf_layers
 from keras_convmixer.weights import save_weights
 
-TFLITE_FILES = tuple(format for format in FORMATS if format != "saved_model")
+TFLITE_FILES = tuple(f for f in FORMATS if f not in ("saved_model", "onnx"))
 ROOT = Path(__file__).parent.parent
 OWN = ".own.safetensors"  # With our names in place of timm's.
 SHARED = ROOT.parent / "shared" / "data"

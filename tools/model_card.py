@@ -27,8 +27,8 @@ ConvMixer(
 )
 ```
 
-**{top1:.2%}** of {images:,} held-out images: they were not trained on, though
-the epoch was chosen by them.
+**{top1:.2%}** of {images:,} held-out images: they were not trained on, and
+decided {decided}.
 
 ```sh
 {command}
@@ -114,6 +114,7 @@ def ship(args):
         top1=metrics["top1"],
         images=metrics["images"],
         held_out=metrics["held_out"],
+        decided=metrics["decided"],
         parameters=sum(v.shape.num_elements() for v in model.trainable_weights),
         command=args.command,
         seed=plan.seed,

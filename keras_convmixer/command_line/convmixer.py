@@ -41,6 +41,9 @@ PROGRAMS = {
     "export": Program(
         ".__main__", "turn a run into verified files for devices", "export"
     ),
+    "evaluate": Program(
+        ".evaluate", "score a model or an exported file on pictures", "export"
+    ),
     "classify": Program(
         ".classify", "name what an exported file sees in pictures", "export"
     ),

@@ -5,8 +5,13 @@ import dataclasses
 from argparse import BooleanOptionalAction
 from pathlib import Path
 
-from keras_convmixer.data.source import BROKEN_IMAGES, Source
-from keras_convmixer.training.plan import MIXED_PRECISIONS, Plan
+from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES, Source
+from keras_convmixer.training.plan import (
+    CLASS_WEIGHTS,
+    KEEP,
+    MIXED_PRECISIONS,
+    Plan,
+)
 from keras_convmixer.training.recipes import Recipe, recipe_for
 from keras_convmixer.training.run_folder import RunFolder, check_empty
 from keras_convmixer.training.workers import worker_addresses
@@ -40,10 +45,18 @@ def parse_arguments(arguments=None):
     add("--dataset", help="digits (default) or a tensorflow-datasets name")
     add("--data-dir", help="where tensorflow-datasets keeps its files")
     add("--image-folder", help="a folder with a folder of images per class")
+    add("--test-folder", help="its test part, if that is elsewhere")
     add(
         "--broken-images",
         choices=BROKEN_IMAGES,
-        help="decode every image of the folder first, to find them",
+        default="skip",
+        help="of the folder (default: skip)",
+    )
+    add(
+        "--duplicates",
+        choices=DUPLICATES,
+        default="warn",
+        help="in two parts or classes (default: warn)",
     )
     add("--recipe", metavar="NAME", help="in place of the data set's own")
     add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
@@ -82,6 +95,12 @@ def parse_arguments(arguments=None):
     add_number(Plan, "--seed", default=0)
     add_number(Plan, "--limit-steps", help="steps an epoch at most")
     add_number(Plan, "--replicas", help="GPUs, or logical CPUs")
+    add(
+        "--class-weights",
+        choices=CLASS_WEIGHTS,
+        help="all classes count the same, however few their images",
+    )
+    add("--keep", choices=KEEP, default="last", help="epoch (default: last)")
     add("--tensorboard", action="store_true", help="logs in RUN/tensorboard")
     add("--run", type=Path, help="folder to write (default: runs/NAME)")
     add("--resume", type=Path, metavar="RUN", help="go on after a stop")
@@ -138,8 +157,10 @@ def new_plan(args):
         dataset=args.dataset,
         data_dir=args.data_dir,
         image_folder=args.image_folder,
+        test_folder=args.test_folder,
         seed=args.seed,
         broken_images=args.broken_images,
+        duplicates=args.duplicates,
     )
     variant = args.model and parse_variant(args.model)
     workers = worker_addresses()

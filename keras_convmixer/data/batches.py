@@ -4,6 +4,7 @@ Order and augmentation are functions of the seed, the epoch and the step, so a
 training that goes on in another process sees what it would have seen.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +75,7 @@ def training_batches(
     augmentation=None,
     epoch=0,
     shard=ONE_MACHINE,
+    class_weights=None,
 ):
     """Epoch after epoch of shuffled batches, without end.
 
@@ -89,9 +91,11 @@ def training_batches(
         epoch: The first epoch.
         shard: The `Shard` of this machine. One of several gets its part of
             every batch, in batches for one replica.
+        class_weights: A weight for each class, or None.
 
     Returns:
-        `tf.data.Dataset` of (images, one-hot labels).
+        `tf.data.Dataset` of (images, one-hot labels), and of weights if the
+        classes have some.
     """
     one_hot = one_hot_labels(data)
     pictures = data.train_pictures
@@ -150,15 +154,31 @@ def training_batches(
     batches = images.batch(size, drop_remainder=True)
     first = epoch * steps * shard.batches_a_step
     mixed = batches.enumerate(first).map(mix, tf.data.AUTOTUNE)
+    if class_weights is not None:
+        mixed = mixed.map(weighted(class_weights))
     return mixed.prefetch(tf.data.AUTOTUNE)
 
 
-def held_out_batches(data, batch_size, shard=ONE_MACHINE):
-    """The held-out images in their order, in batches for every replica.
+def weighted(class_weights):
+    """A function of images and labels that adds a weight for each image.
 
-    Every machine gets all of them. What is left of them after the last whole
-    batch is filled up with black images of no weight, so that it divides by
-    the machine's replicas, whose parts of a batch have to be equal.
+    That of a mixed image is the mean of its classes' weights, in their shares.
+    """
+    weights = tf.constant(class_weights, tf.float32)
+    return lambda images, labels: (
+        images,
+        labels,
+        tf.linalg.matvec(labels, weights),
+    )
+
+
+def held_out_batches(data, batch_size, shard=ONE_MACHINE):
+    """The held-out images, in batches for every replica.
+
+    Each of several machines gets its part of them, in their order. The parts
+    are filled up with black images of no weight, so that they are equally
+    large and divide by a machine's replicas, whose parts of a batch have to
+    be equal.
 
     Args:
         data: An `ImageData`.
@@ -167,16 +187,22 @@ def held_out_batches(data, batch_size, shard=ONE_MACHINE):
 
     Returns:
         `tf.data.Dataset` of (images, one-hot labels), and of weights where
-        it was filled up. They sum up to the number of all images of the set,
-        since Keras' mean of a loss is over the images, not their weights.
+        there are black ones. The weights of all machines sum up to the number
+        of all images, since Keras' mean of a loss is over the images, not
+        their weights.
     """
-    images = data.held_out
-    if missing := -data.num_held_out % shard.local_replicas:
-        weight = (data.num_held_out + missing) / data.num_held_out
+    images, own = data.held_out, data.num_held_out
+    if shard.count > 1:
+        pictures = data.held_out_pictures.shard(shard.count, shard.index)
+        images, own = pictures.squares(data.image_size), len(pictures)
+    replica_images = math.ceil(data.num_held_out / shard.replicas)
+    size = replica_images * shard.local_replicas
+    if size * shard.count > data.num_held_out:
+        weight = size * shard.count / data.num_held_out
         black = tf.zeros((data.image_size, data.image_size, 3), tf.uint8)
         filling = tf.data.Dataset.from_tensors((black, np.int64(0), 0.0))
         images = images.map(lambda *pair: (*pair, weight))
-        images = images.concatenate(filling.repeat(missing))
+        images = images.concatenate(filling.repeat(size - own))
     batches = images.batch(batch_size // shard.count).map(one_hot_labels(data))
     if (parts := shard.batches_a_step) > 1:
         batches = batches.map(

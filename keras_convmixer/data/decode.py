@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
+from keras_convmixer.data.duplicates import SMALL, perceptual_hash
 from keras_convmixer.utils.checks import UserError
 
 Image.init()  # Threads that open their first image together would disturb it.
@@ -20,9 +21,6 @@ SUFFIXES = (
     *(".tif", ".tiff", ".webp"),
 )
 ORIENTATION = 0x0112  # EXIF's tag.
-# What the last bytes of a whole file have, some tools write more after it.
-ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-TAIL = 64
 LONGEST = 32  # Its long side, in short sides: resizing makes it no shorter.
 
 
@@ -71,18 +69,18 @@ def opened(path, contents=None):
         raise UserError(f"{path} can't be read as an image: {error}") from None
 
 
-def describe(path, whole=False):
+def describe(path):
     """What the index says of an image.
 
-    Its pixels are decoded only where that is asked, or where the file does
-    not end as those of its kind do.
+    All of it is decoded, a JPEG file as a small picture, which takes a
+    fraction of the time and finds the same faults.
 
     Args:
         path: The file.
-        whole: Whether all of the pixels are decoded.
 
     Returns:
-        A dict of width and height as stored, orientation, bytes and digest.
+        A dict of width and height as stored, orientation, bytes, digest and
+        perceptual hash.
 
     Raises:
         ValueError: As `read_image`.
@@ -93,18 +91,21 @@ def describe(path, whole=False):
     except OSError as error:
         raise UserError(f"{path} can't be read as an image: {error}") from None
     with opened(path, contents) as image:
-        end = ENDS.get(image.format)
-        if whole or end is None or end not in contents[-TAIL:]:
-            image.load()
-        # Of a PNG without EXIF data Pillow would decode all to look for it.
-        absent = image.format == "PNG" and "exif" not in image.info
-        exif = {} if absent else image.getexif()
+        width, height = image.size
+        # A border that fills up a block of the JPEG file is not in the box.
+        _, box = image.draft("L", SMALL) or (None, None)
+        image.load()
+        exif = image.getexif()
+        if (small := image).mode not in ("L", "RGB"):
+            small = Image.fromarray(as_rgb(image))
+        small = small.resize(SMALL, Image.Resampling.BILINEAR, box)
         return {
-            "width": image.width,
-            "height": image.height,
+            "width": width,
+            "height": height,
             "orientation": exif.get(ORIENTATION, 1),
             "bytes": len(contents),
             "digest": hashlib.blake2b(contents, digest_size=8).hexdigest(),
+            "hash": perceptual_hash(ImageOps.exif_transpose(small)),
         }
 
 

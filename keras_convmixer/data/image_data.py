@@ -1,7 +1,8 @@
 """Images with labels as `tf.data`.
 
 Every loader gives the same thing, an `ImageData` of uint8 RGB images with
-integer labels, in a training part and a held-out part that never changes.
+integer labels, in a training part, a held-out part that never changes, and a
+test part where there is one.
 """
 
 import math
@@ -15,6 +16,8 @@ from keras_convmixer.data.pictures import MEMORY_BYTES, Pictures
 from keras_convmixer.utils.checks import UserError
 
 HELD_OUT_SHARE = 0.2
+HELD_OUT_SHARE_BESIDE_TEST = 0.1
+LABELS_AT_ONCE = 10_000
 
 
 @dataclass
@@ -29,6 +32,8 @@ class ImageData:
         held_out_pictures: Those that are never trained on.
         held_out_split: Which pictures those are, in words.
         index: A list of `IndexedImage`; None where a name says it all.
+        test_pictures: Those that nothing is chosen by, or None.
+        test_split: Which pictures those are, in words, or None.
     """
 
     name: str
@@ -38,6 +43,8 @@ class ImageData:
     held_out_pictures: Pictures
     held_out_split: str
     index: list | None = None
+    test_pictures: Pictures | None = None
+    test_split: str | None = None
 
     @cached_property
     def train(self):
@@ -49,6 +56,61 @@ class ImageData:
         """The same, of the pictures that are never trained on."""
         return self.held_out_pictures.squares(self.image_size)
 
+    @cached_property
+    def test(self):
+        """The same, of the test part; None where there is none."""
+        if self.test_pictures is None:
+            return None
+        return self.test_pictures.squares(self.image_size)
+
+    @property
+    def proof(self):
+        """The same, of the pictures on which files are proved.
+
+        They are those of the test part; where there is none, the held-out
+        ones.
+        """
+        return self.held_out if self.test is None else self.test
+
+    @property
+    def proof_pictures(self):
+        """The `Pictures` of `proof`."""
+        return self.test_pictures or self.held_out_pictures
+
+    @property
+    def proof_split(self):
+        """Which pictures those are, in words."""
+        return self.test_split or self.held_out_split
+
+    @property
+    def proof_part(self):
+        """Of which part they are: "test" or "held-out"."""
+        return "test" if self.test_pictures else "held-out"
+
+    @cached_property
+    def train_counts(self):
+        """How many training images each class has, int64 `[classes]`.
+
+        Of a data set of tensorflow-datasets the training part is read for it.
+        """
+        labels = self.train_pictures.rows.map(lambda row, label: label)
+        counts = np.zeros(len(self.classes), "int64")
+        for batch in labels.batch(LABELS_AT_ONCE).as_numpy_iterator():
+            counts += np.bincount(batch, minlength=len(counts))
+        return counts
+
+    def balanced_weights(self):
+        """A weight for each class by which all count the same in training.
+
+        Returns:
+            float64 `[classes]`, inverse to `train_counts`; its mean over the
+            training images is 1.
+        """
+        counts = self.train_counts
+        present = counts > 0
+        weights = counts.sum() / (present.sum() * np.maximum(counts, 1))
+        return np.where(present, weights, 0.0)
+
     @property
     def num_train(self):
         return len(self.train_pictures)
@@ -57,24 +119,33 @@ class ImageData:
     def num_held_out(self):
         return len(self.held_out_pictures)
 
+    @property
+    def num_test(self):
+        return len(self.test_pictures or ())
 
-def split_indices(labels, seed):
+
+def split_indices(labels, seed, share=HELD_OUT_SHARE):
     """Indices to train on and to hold out, each class in its proportion.
+
+    Args:
+        labels: int `[N]`.
+        seed: Chooses those that are held out.
+        share: How many are, of all.
 
     Raises:
         UserError: If there are too few images to hold one of each class out.
     """
     classes = len(np.unique(labels))
-    held_out = math.ceil(HELD_OUT_SHARE * len(labels))
+    held_out = math.ceil(share * len(labels))
     if held_out < classes:
         raise UserError(
             f"there must be enough images to hold one of each of the "
-            f"{classes} classes out, and {HELD_OUT_SHARE:.0%} are held out. "
+            f"{classes} classes out, and {share:.0%} are held out. "
             f"Received: {len(labels)} images"
         )
     return train_test_split(
         np.arange(len(labels)),
-        test_size=HELD_OUT_SHARE,
+        test_size=share,
         random_state=seed,
         stratify=labels,
     )

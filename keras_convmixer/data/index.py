@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import write_bytes
 
-TRAIN, HELD_OUT, UNREADABLE = "train", "held_out", "unreadable"
-PARTS = (TRAIN, HELD_OUT, UNREADABLE)
+TRAIN, HELD_OUT, TEST = "train", "held_out", "test"
+UNREADABLE = "unreadable"
+PARTS = (TRAIN, HELD_OUT, TEST, UNREADABLE)
 COLUMNS = ("file", "class", "part", "width", "height")
-COLUMNS += ("orientation", "bytes", "digest")
-NAMED = 5  # Files that changed and are named; of more, their number is given.
+COLUMNS += ("orientation", "bytes", "digest", "hash")
+NAMED = 5  # Names that are given; of more, their number is.
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,16 @@ class IndexedImage:
     """A row of an index.
 
     Attributes:
-        file: Path in the image folder, "CLASS/NAME.jpg".
+        file: Path from the image folder: "CLASS/NAME.jpg",
+            "train/CLASS/NAME.jpg", or of a test folder elsewhere
+            "../FOLDER/CLASS/NAME.jpg".
         name: Name of the class.
-        part: "train", "held_out" or "unreadable".
+        part: "train", "held_out", "test" or "unreadable".
         width, height: Of the picture as it is stored, in pixels.
         orientation: EXIF's, from 1 (upright) to 8.
         bytes: The file's size.
         digest: Of the file's contents, 16 hexadecimal digits.
+        hash: Of what the picture looks like, 64 hexadecimal digits.
     """
 
     file: str
@@ -42,6 +46,7 @@ class IndexedImage:
     orientation: int = 1
     bytes: int = 0
     digest: str = ""
+    hash: str = ""
 
 
 def write_index(path, index):
@@ -72,9 +77,11 @@ def read_index(path):
     index = []
     for number, row in enumerate(rows, start=1):
         try:
-            file, name, part, *numbers, digest = row
-            image = IndexedImage(file, name, part, *map(int, numbers), digest)
-            whole = part in PARTS and os.path.dirname(file) == name
+            file, name, part, *numbers, digest, hash = row
+            numbers = map(int, numbers)
+            image = IndexedImage(file, name, part, *numbers, digest, hash)
+            folder = os.path.basename(os.path.dirname(file))
+            whole = part in PARTS and folder == name
         except (TypeError, ValueError):
             whole = False
         if not whole:
@@ -86,15 +93,16 @@ def read_index(path):
     return index
 
 
-def changes(index, files):
+def changes(index, rows):
     """What is no longer as the index has it, in words; "" if nothing.
 
     Args:
         index: A list of `IndexedImage`.
-        files: The images that are there now: their sizes in bytes, by their
-            paths in the image folder.
+        rows: The same of the images that are there now; of them only files
+            and sizes are looked at.
     """
     before = {row.file: row.bytes for row in index}
+    files = {row.file: row.bytes for row in rows}
     both = set(before) & set(files)
     lists = {
         "vanished": set(before) - both,
@@ -108,7 +116,7 @@ def changes(index, files):
     )
 
 
-def named(files):
+def named(names):
     """The first of some names, and how many more there are."""
-    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-    return ", ".join(files[:NAMED]) + more
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

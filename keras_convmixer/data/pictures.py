@@ -51,9 +51,24 @@ class Pictures:
     def __len__(self):
         return int(self.rows.cardinality())
 
-    def take(self, count):
-        """The first of them."""
-        return dataclasses.replace(self, rows=self.rows.take(count))
+    def shard(self, count, index):
+        """Every `count`-th of them, from one of the first on."""
+        return dataclasses.replace(self, rows=self.rows.shard(count, index))
+
+    def evenly(self, count):
+        """At most so many of them, of each class as many as of another.
+
+        Of a class that has fewer all are taken. They are always the same
+        ones, in their order. None is decoded to choose them.
+        """
+        if len(self) <= count:
+            return self
+        labels = self.rows.map(lambda row, label: label).as_numpy_iterator()
+        chosen = tf.constant(even_choice(np.fromiter(labels, int), count))
+        rows = self.rows.enumerate().filter(lambda number, _: chosen[number])
+        rows = rows.map(lambda number, row: row)
+        rows = rows.apply(tf.data.experimental.assert_cardinality(count))
+        return dataclasses.replace(self, rows=rows)
 
     def part(self, row, draw):
         """A rectangle of a picture, turned as it is stored.
@@ -112,6 +127,27 @@ class Pictures:
         if len(self) * 3 * size**2 <= MEMORY_BYTES:
             squares = squares.cache()
         return squares
+
+
+def even_choice(labels, count):
+    """Which of some images are chosen, if all classes shall be alike.
+
+    Args:
+        labels: int `[N]`.
+        count: How many are chosen; of a class the first ones.
+
+    Returns:
+        bool `[N]`.
+    """
+    by_class = np.argsort(labels, kind="stable")
+    in_order = labels[by_class]
+    rank = np.empty(len(labels), int)  # Among those of the same class.
+    rank[by_class] = np.arange(len(labels)) - np.searchsorted(
+        in_order, in_order
+    )
+    chosen = np.zeros(len(labels), bool)
+    chosen[np.argsort(rank, kind="stable")[:count]] = True
+    return chosen
 
 
 @atexit.register

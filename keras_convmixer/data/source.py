@@ -7,6 +7,7 @@ from pathlib import Path
 from keras_convmixer.utils.checks import UserError, check_choice
 
 BROKEN_IMAGES = ("skip", "error")
+DUPLICATES = ("warn", "error", "keep-together")
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,16 @@ class Source:
     Attributes:
         dataset: "digits", or any tensorflow-datasets name.
         data_dir: Where tensorflow-datasets keeps its files.
-        image_folder: A folder with a folder of images for each class.
+        image_folder: A folder with a folder of images for each class, or one
+            of such folders: "train", "validation" or "val", "test".
+        test_folder: The test part of an image folder, if it is elsewhere: a
+            folder with a folder of images for each class.
         seed: Chooses the held-out images of an image folder.
-        broken_images: Of an image folder, whose every pixel is decoded to
-            find them: "skip" leaves them out, with a warning, "error" does
-            not go on. None: those whose beginning or end shows it are left
-            out.
+        broken_images: Of an image folder: "skip" leaves them out, with a
+            warning, "error" does not go on.
+        duplicates: Of an image folder, also near duplicates, in two parts or
+            two classes: "warn" names them, "error" does not go on,
+            "keep-together" holds all or none of a picture's duplicates out.
 
     Raises:
         UserError: If both are given, or neither.
@@ -35,17 +40,25 @@ class Source:
     dataset: str | None = None
     data_dir: str | None = None
     image_folder: str | None = None
+    test_folder: str | None = None
     seed: int = 0
-    broken_images: str | None = None
+    broken_images: str = "skip"
+    duplicates: str = "warn"
 
     def __post_init__(self):
-        if self.broken_images is not None:
-            check_choice("broken_images", self.broken_images, BROKEN_IMAGES)
+        check_choice("broken_images", self.broken_images, BROKEN_IMAGES)
+        check_choice("duplicates", self.duplicates, DUPLICATES)
         if bool(self.dataset) == bool(self.image_folder):
             raise UserError(
                 "give a data set or an image folder, not both. Received: "
                 f"{self.dataset!r} and {self.image_folder!r}"
             )
+        for name in ("test_folder", "broken_images", "duplicates"):
+            value = getattr(self, name)
+            if value != getattr(type(self), name) and not self.image_folder:
+                raise UserError(
+                    f"{name} is for an image folder. Received: {value!r}"
+                )
         if self.data_dir and self.dataset in (None, "digits"):
             raise UserError(
                 "data_dir is for the data sets of tensorflow-datasets. "
@@ -56,7 +69,7 @@ class Source:
         """The same source, found from any working directory."""
         paths = {
             name: str(Path(path).resolve())
-            for name in ("data_dir", "image_folder")
+            for name in ("data_dir", "image_folder", "test_folder")
             if (path := getattr(self, name))
         }
         return dataclasses.replace(self, **paths)

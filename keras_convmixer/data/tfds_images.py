@@ -21,8 +21,9 @@ SECONDS = 10  # How long the host of the files may take to answer.
 def load_tfds(source, image_size):
     """Any image classification set of tensorflow-datasets.
 
-    Its split "test" is held out; where there is none with labels,
-    "validation"; where there is neither, every fifth image of "train".
+    Its split "validation" is held out, and "test" is the test part. Where only
+    one of them has labels, it is held out; where none has, the last fifth of
+    "train".
 
     Args:
         source: A `Source`.
@@ -39,10 +40,12 @@ def load_tfds(source, image_size):
     if not builder.is_prepared():
         prepare(builder)
     splits = builder.info.splits
-    held_out = "train[80%:]"
-    for name in ("validation", "test"):
-        if name in splits and has_labels(builder, name):
-            held_out = name
+    labelled = [
+        name
+        for name in ("validation", "test")
+        if name in splits and has_labels(builder, name)
+    ]
+    held_out, test = (*labelled, None, None)[:2]
 
     # Records of this many bytes are shuffled at a time.
     info = splits["train"]
@@ -64,13 +67,18 @@ def load_tfds(source, image_size):
             buffer=MEMORY_BYTES // record,
         )
 
+    def words(split):
+        return f"split {split!r} of {builder.info.full_name}"
+
     return ImageData(
         name=source.dataset,
         classes=list(builder.info.features["label"].names),
         image_size=image_size,
-        train_pictures=part("train" if held_out in splits else "train[:80%]"),
-        held_out_pictures=part(held_out),
-        held_out_split=f"split {held_out!r} of {builder.info.full_name}",
+        train_pictures=part("train" if held_out else "train[:80%]"),
+        held_out_pictures=part(held_out or "train[80%:]"),
+        held_out_split=words(held_out or "train[80%:]"),
+        test_pictures=part(test) if test else None,
+        test_split=words(test) if test else None,
     )
 
 

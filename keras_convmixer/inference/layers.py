@@ -3,7 +3,10 @@
 import keras
 import numpy as np
 
-from keras_convmixer.inference.depthwise_parts import depthwise_parts
+from keras_convmixer.inference.depthwise_parts import (
+    depthwise_parts,
+    whole_kernel,
+)
 
 # Whatever Keras' image_data_format is, images are NHWC in these.
 SPATIAL = ("Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "Cropping2D")
@@ -15,10 +18,12 @@ class InferenceLayers:
     Args:
         backend: `keras` or `tf_keras`.
         activation: Name or configuration of the activation.
+        whole_kernels: As for `reparameterize`.
     """
 
-    def __init__(self, backend, activation):
+    def __init__(self, backend, activation, whole_kernels=False):
         self.backend = backend
+        self.whole_kernels = whole_kernels
         self.names = {"image"}
         # The function, as Keras 2 has other names.
         self.activation = keras.activations.get(activation)
@@ -28,7 +33,8 @@ class InferenceLayers:
         patch_size, _, channels, _ = kernel.shape
         strides = (patch_size, patch_size)
         _, height, width, _ = image.shape
-        if patch_size > 1 and height and width:
+        in_rows = patch_size > 1 and not self.whole_kernels
+        if in_rows and height and width:
             rows = (height, width // patch_size, patch_size * channels)
             image = self.layer("Reshape", rows, name="patch_rows")(image)
             kernel = kernel.reshape(patch_size, 1, -1, kernel.shape[-1])
@@ -55,8 +61,9 @@ class InferenceLayers:
 
     def depthwise(self, x, kernel, bias, name):
         """A depthwise convolution as the sum of its parts."""
+        parts = whole_kernel if self.whole_kernels else depthwise_parts
         terms = []
-        for index, part in enumerate(depthwise_parts(kernel.shape[0])):
+        for index, part in enumerate(parts(kernel.shape[0])):
             terms.append(
                 self.depthwise_part(
                     x,

@@ -34,7 +34,11 @@ GROUPS = {1: 1, 512: 4, 1536: 8}
 
 
 def reparameterize(
-    model, channel_groups=None, whole_pointwise=False, backend=keras
+    model,
+    channel_groups=None,
+    whole_pointwise=False,
+    whole_kernels=False,
+    backend=keras,
 ):
     """Builds the inference form of a ConvMixer.
 
@@ -48,6 +52,9 @@ def reparameterize(
             want 1.
         whole_pointwise: Whether the pointwise convolutions run on all channels
             at once, as is faster where each of them quantises its input.
+        whole_kernels: Whether the convolutions are whole, as is faster where
+            large depthwise kernels are fast: neither the depthwise kernels nor
+            the patches nor the channels are in parts.
         backend: The module to build with, `keras` or `tf_keras`; with the
             latter `channel_groups` must be 1.
 
@@ -80,6 +87,8 @@ def reparameterize(
             f"only: {', '.join(trained.front.left_out)}",
             stacklevel=2,
         )
+    if whole_kernels:
+        channel_groups = 1
     if channel_groups is None:
         channel_groups = max(
             groups
@@ -88,7 +97,7 @@ def reparameterize(
         )
     if trained.dim % channel_groups:
         channel_groups = 1
-    build = InferenceLayers(backend, trained.activation)
+    build = InferenceLayers(backend, trained.activation, whole_kernels)
 
     image = backend.Input(model.input_shape[1:], name="image")
     outputs = [build.stem(image, *trained.stem())]

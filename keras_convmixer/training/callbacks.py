@@ -1,5 +1,6 @@
 """What happens at the end of each epoch: what is saved, and how."""
 
+import math
 from pathlib import Path
 
 import h5py
@@ -21,8 +22,9 @@ def callbacks_of(run, plan, plain, epoch, writes_files):
     """
     callbacks = [keras.callbacks.TerminateOnNaN(raise_error=True)]
     if writes_files:
+        best = run.keep_history(epoch)
         callbacks += [
-            SaveBest(run.model_path, plain, run.keep_history(epoch)),
+            SaveModel(run.model_path, plain, plan.keep, best),
             keras.callbacks.CSVLogger(run.history_path, append=True),
         ]
     if plan.recipe.ema:
@@ -32,25 +34,30 @@ def callbacks_of(run, plan, plain, epoch, writes_files):
     return callbacks
 
 
-class SaveBest(keras.callbacks.Callback):
-    """Keeps the model of the epoch with the highest held-out accuracy.
+class SaveModel(keras.callbacks.Callback):
+    """Keeps the model of the last epoch, or of the best.
 
-    A killed process leaves the previous file.
+    A killed process leaves the previous file, and so does an epoch whose last
+    step made weights of which the loss is no number.
 
     Args:
         path: File, ending in `.keras`.
         plain: The model that is saved, with the weights of the trained one.
-        best: The accuracy of the file that is there already, if any.
+        keep: "last", or "best" for the highest held-out accuracy.
+        best: The best accuracy of the epochs before, if any.
     """
 
-    def __init__(self, path, plain, best=None):
+    def __init__(self, path, plain, keep, best=None):
         super().__init__()
         self.path = Path(path)
         self.plain = plain
+        self.keep = keep
         self.best = -1.0 if best is None else best
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs["val_accuracy"] > self.best:
+        if not math.isfinite(logs["val_loss"]):
+            raise RuntimeError(f"Epoch {epoch + 1}: the held-out loss is NaN.")
+        if self.keep == "last" or logs["val_accuracy"] > self.best:
             self.best = logs["val_accuracy"]
             self.plain.set_weights(self.model.get_weights())
             with replacing(self.path) as temporary:

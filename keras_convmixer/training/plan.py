@@ -13,6 +13,9 @@ from keras_convmixer.utils.checks import (
 )
 
 MIXED_PRECISIONS = ("float16", "bfloat16")
+CLASS_WEIGHTS = ("balanced",)
+# Which epoch's model is kept, and what the held-out images decided by that.
+KEEP = {"last": "nothing", "best": "the epoch that was kept"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Plan:
         freeze: Blocks that stay as they are, with the stem; None for no stem.
         mixed_precision: "float16", "bfloat16" or None.
         tensorboard: Whether TensorBoard's logs are written.
+        keep: The epoch whose model is kept: the "last", whose held-out
+            accuracy is unbiased since the held-out images chose nothing, or
+            the "best" by that accuracy.
+        class_weights: "balanced" for a loss in which all classes count the
+            same, however many images they have; None for all images.
     """
 
     recipe: Recipe
@@ -40,10 +48,20 @@ class Plan:
     freeze: int | None = limited(integers(0, 1000), default=None)
     mixed_precision: str | None = None
     tensorboard: bool = False
+    keep: str = "last"
+    class_weights: str | None = None
 
     def __post_init__(self):
         check_limits(self)
-        if self.mixed_precision is not None:
-            check_choice(
-                "mixed_precision", self.mixed_precision, MIXED_PRECISIONS
-            )
+        check_choice("keep", self.keep, KEEP)
+        for name, allowed in {
+            "mixed_precision": MIXED_PRECISIONS,
+            "class_weights": CLASS_WEIGHTS,
+        }.items():
+            if (value := getattr(self, name)) is not None:
+                check_choice(name, value, allowed)
+
+    @property
+    def decided(self):
+        """What the held-out images decided, in words."""
+        return KEEP[self.keep]

@@ -31,36 +31,28 @@ def plot_history(history_csv, path):
     save(figure, path)
 
 
-def plot_confusion(labels, predictions, classes, path):
+def plot_confusion(counts, classes, path):
     """How often images of a class (row) were given each class (column).
 
     Of many classes, the most frequent confusions only; all of them are in a
     CSV file of the same name beside it.
 
     Args:
-        labels: int `[N]`, the classes of the images.
-        predictions: int `[N]`, those that they were given.
-        classes: Their names.
+        counts: Images by (class, class that they were given), a `Counter`.
+        classes: The names of the classes.
         path: The file to write.
     """
     if len(classes) > MOST_CLASSES:
-        counts = Counter(
-            zip(labels.tolist(), predictions.tolist(), strict=True)
-        )
         write_confusion(counts, classes, path.with_suffix(".csv"))
         plot_most_confused(counts, classes, path)
         return
+    matrix = np.zeros((len(classes), len(classes)), int)
+    for pair, count in counts.items():
+        matrix[pair] = count
     size = 2.5 + 0.45 * len(classes)
     figure, axes = plt.subplots(figsize=(size, size))
-    ConfusionMatrixDisplay.from_predictions(
-        labels,
-        predictions,
-        labels=range(len(classes)),
-        display_labels=classes,
-        xticks_rotation="vertical",
-        colorbar=False,
-        cmap="Blues",
-        ax=axes,
+    ConfusionMatrixDisplay(matrix, display_labels=classes).plot(
+        xticks_rotation="vertical", colorbar=False, cmap="Blues", ax=axes
     )
     save(figure, path)
 
@@ -112,6 +104,61 @@ def plot_mistakes(mistakes, classes, path):
     save(figure, path)
 
 
+def plot_reliability(reliability, path):
+    """How often a model is right that is so sure, and how sure it is.
+
+    Args:
+        reliability: A `Reliability`.
+        path: The file to write.
+    """
+    counts, edges = reliability.counts, reliability.edges
+    is_used = counts > 0
+    middles = (edges[:-1] + edges[1:]) / 2
+    width = edges[1] - edges[0]
+    figure, (above, below) = plt.subplots(
+        *(2, 1), figsize=(4.5, 5.5), sharex=True, height_ratios=(3, 1)
+    )
+    above.bar(
+        middles[is_used],
+        reliability.right[is_used] / counts[is_used],
+        width,
+        edgecolor="white",
+        label="right",
+    )
+    above.plot(
+        reliability.confidence[is_used] / counts[is_used],
+        reliability.right[is_used] / counts[is_used],
+        *("C1.-",),
+        label="against mean confidence",
+    )
+    above.plot((0, 1), (0, 1), color="grey", linestyle="--", label="calibrated")
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")
+    above.set_title(f"calibration error {reliability.error:.2%}")
+    above.legend(loc="upper left")
+    below.bar(middles, counts / counts.sum(), width, edgecolor="white")
+    below.set(xlabel="confidence", ylabel="share of images")
+    save(figure, path)
+
+
+def plot_coverage(coverage, path):
+    """How often a model is right about the images of which it is surest.
+
+    Args:
+        coverage: A `Coverage`.
+        path: The file to write.
+    """
+    shares, precision = coverage.curve()
+    figure, axes = plt.subplots(figsize=(4.5, 3.5))
+    axes.plot(shares, precision)
+    axes.set(
+        xlabel="share of the images, the surest first",
+        ylabel="share of them that is right",
+        xlim=(0, 1),
+    )
+    axes.grid(alpha=0.3)
+    save(figure, path)
+
+
 def plot_patches(model, path, count=64):
     """The learned patch embeddings, each stretched to the full range."""
     kernel = model.get_layer("stem_conv").get_weights()[0]
@@ -141,12 +188,12 @@ def plot_augmented(batches, path, count=96):
     """Images as the training sees them.
 
     Args:
-        batches: `tf.data.Dataset` of (images, labels).
+        batches: `tf.data.Dataset` of (images, labels) or more.
         path: The file to write.
         count: Number of images at most.
     """
     images = batches.unbatch().take(count).as_numpy_iterator()
-    tiles = np.clip(np.stack([image for image, _ in images]) / 255, 0, 1)
+    tiles = np.clip(np.stack([image for image, *_ in images]) / 255, 0, 1)
     plot_tiles(tiles, columns=16, title="augmented images", path=path)
 
 
@@ -175,7 +222,6 @@ def grid(count, columns, width, height):
 
 
 def save(figure, path):
-
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
     with replacing(path) as temporary:

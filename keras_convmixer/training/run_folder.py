@@ -35,19 +35,21 @@ class Config:
         plan: The `Plan` of the training.
         classes: Names of the classes.
         held_out: Which images are held out, in words.
+        test: Which images are the test part, in words, or None.
         versions: Those of the packages, by name.
     """
 
     plan: Plan
     classes: list
     held_out: str
+    test: str | None
     versions: dict
 
 
 class RunFolder:
     """The folder that a training writes.
 
-    It has `config.json`, `best.keras`, `history.csv`, `metrics.json`,
+    It has `config.json`, `model.keras`, `history.csv`, `metrics.json`,
     `labels.txt`, `plots/` and, once exported, `export/`; `images.csv`, the
     index, where the images are those of a folder; `backup.weights.h5` until
     the training ends.
@@ -59,7 +61,7 @@ class RunFolder:
     def __init__(self, path):
         self.path = Path(path)
         self.name = self.path.resolve().name
-        self.model_path = self.path / "best.keras"
+        self.model_path = self.path / "model.keras"
         self.backup_path = self.path / "backup.weights.h5"
         self.history_path = self.path / "history.csv"
         self.metrics_path = self.path / "metrics.json"
@@ -90,7 +92,13 @@ class RunFolder:
         )
         versions = {name: version(name) for name in PACKAGES}
         versions = {"python": platform.python_version(), **versions}
-        config = Config(plan, data.classes, data.held_out_split, versions)
+        config = Config(
+            plan=plan,
+            classes=data.classes,
+            held_out=data.held_out_split,
+            test=data.test_split,
+            versions=versions,
+        )
         values = dataclasses.asdict(config)
         with temporary_folder(path) as folder:
             run = cls(folder)
@@ -164,7 +172,7 @@ class RunFolder:
         """Cuts the history down to the first `epochs`.
 
         Returns:
-            The best held-out accuracy of these epochs; None for no epoch.
+            Their best held-out accuracy; None for no epoch.
         """
         if epochs == 0:
             self.history_path.unlink(missing_ok=True)
@@ -176,7 +184,7 @@ class RunFolder:
         return max(float(row["val_accuracy"]) for row in csv.DictReader(lines))
 
     def trained_model(self, path=None):
-        """The best `keras.Model`, or another of the same training.
+        """The `keras.Model` that was kept, or another of the same training.
 
         It is built as the configuration says; from the file come weights only.
 
@@ -199,8 +207,8 @@ class RunFolder:
         """What was trained, on what.
 
         Returns:
-            `(model, recipe, data)`: the best `keras.Model`, its `Recipe` and
-            the `ImageData` that it was trained on.
+            `(model, recipe, data)`: the `keras.Model` that was kept, its
+            `Recipe` and the `ImageData` that it was trained on.
 
         Raises:
             UserError: If the folder is not that of a training, or the images
@@ -220,8 +228,8 @@ class RunFolder:
         has_index = self.index_path.is_file()
         index = read_index(self.index_path) if has_index else None
         data = source.load(config.plan.recipe.image_size, index)
-        before = config.held_out, config.classes
-        now = data.held_out_split, data.classes
+        before = config.held_out, config.test, config.classes
+        now = data.held_out_split, data.test_split, data.classes
         for was, found in zip(before, now, strict=True):
             if was != found:
                 raise UserError(

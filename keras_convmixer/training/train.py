@@ -16,6 +16,7 @@ from keras_convmixer.data.batches import (
 )
 from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.features import freeze
+from keras_convmixer.training.announce import print_plan
 from keras_convmixer.training.callbacks import (
     Backup,
     callbacks_of,
@@ -90,6 +91,7 @@ class Training:
 
     def batches(self, epoch=0, shard=ONE_MACHINE):
         """The training batches, from an epoch on."""
+        balanced = self.plan.class_weights == "balanced"
         return training_batches(
             self.data,
             self.plan.recipe.batch_size,
@@ -98,10 +100,11 @@ class Training:
             augmentation=Augmentation(self.plan.recipe),
             epoch=epoch,
             shard=shard,
+            class_weights=self.data.balanced_weights() if balanced else None,
         )
 
     def held_out_batches(self, shard=ONE_MACHINE):
-        """The held-out images; every machine looks at all of them."""
+        """The held-out batches, of which each machine has its part."""
         size = self.plan.recipe.batch_size
         return held_out_batches(self.data, size, shard)
 
@@ -160,8 +163,7 @@ def carry_out(training, run):
     except tf.errors.OpError as error:
         if broken := BROKEN_IMAGE.search(error.message):
             raise UserError(
-                f"an image turned out to be broken: {broken[0]} "
-                "(--broken-images skip finds all of them before a training)"
+                f"an image turned out to be broken: {broken[0]}"
             ) from None
         if not training.devices.workers:
             raise
@@ -201,23 +203,3 @@ def fit(training, run):
             f"{error} Try a lower learning_rate. What the run folder holds is "
             "from before."
         ) from None
-
-
-def print_plan(training, run):
-    """What follows from the arguments, before the long part begins."""
-    recipe, data = training.plan.recipe, training.data
-    images = f"{data.num_train:,} training, {data.num_held_out:,} held out"
-    size = recipe.image_size
-    for name, value in {
-        "data": f"{data.name}, {len(data.classes)} classes, {images}",
-        "network": f"{recipe.dim}/{recipe.depth}, kernel {recipe.kernel_size}"
-        f", patch {recipe.patch_size}, {size} x {size} pixels, "
-        f"{training.model.count_params():,} parameters",
-        "devices": ", ".join(training.devices.names),
-        "replicas": training.devices.replicas,
-        "global batch": recipe.batch_size,
-        "steps an epoch": training.steps,
-        "epochs": recipe.epochs,
-        "run folder": run.path,
-    }.items():
-        print(f"{name:>14}  {value}")

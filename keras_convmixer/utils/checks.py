@@ -142,11 +142,7 @@ def dataclass_from_json(kind, values, where):
     if not isinstance(values, dict):
         raise UserError(f"{where} must be a dict. Found: {values!r}")
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    missing = [
-        name
-        for name, field in fields.items()
-        if field.default is dataclasses.MISSING and name not in values
-    ]
+    missing = [name for name in fields if name not in values]
     unknown = [name for name in values if name not in fields]
     if missing or unknown:
         raise UserError(

@@ -46,10 +46,10 @@ def stage(digits_run, tmp_path_factory):
         (stage / name).mkdir()
         for file in ("config.json", "labels.txt", "history.csv"):
             shutil.copy(digits_run / file, stage / name)
-    change_config(stage / "older", lambda config: config.pop("classes"))
+    change_config(stage / "older", lambda config: config.pop("keep"))
     change_config(stage / "odd", lambda config: config["recipe"].update(dim=""))
     (stage / "torn" / "config.json").write_text("{")
-    (stage / "bare" / "best.keras").write_bytes(b"no archive")
+    (stage / "bare" / "model.keras").write_bytes(b"no archive")
 
     (stage / "model.tflite").write_bytes(b"no such thing")
     (stage / "model.keras").write_bytes(b"no such thing")
@@ -175,13 +175,16 @@ def test_convmixer(arguments, words, refused):
         ("--model 0/4/k7/p1", "dim must be a positive integer"),
         ("--recipe cifar100", "Did you mean 'cifar10'?"),
         ("--broken-images keep", "'skip', 'error'"),
+        ("--duplicates error", "duplicates is for an image folder"),
+        ("--dataset digits --test-folder {here}", "for an image folder"),
+        ("--image-folder {here} --test-folder x", "test_folder must be a"),
         ("--dataset digits --image-folder {here}", "not both"),
         ("--dataset digits --data-dir {here}", "data_dir is for the data sets"),
         ("--resume {here}", "is not the folder of a training"),
         ("--resume {stage}/missing", "is not the folder of a training"),
         ("--resume {finished}", "is finished: it has a metrics.json"),
         ("--resume {finished} --epochs 9", "takes no other option"),
-        ("--resume {older}", "Missing: ['classes']"),
+        ("--resume {older}", "Missing: ['keep']"),
         ("--resume {torn}", "config.json can't be read"),
         ("--resume {odd}", "dim of its recipe must be <class 'int'>"),
         ("--run {file}", "must be a new or empty folder"),
@@ -213,7 +216,7 @@ def test_train(arguments, words, refused):
         (f"{SMALL} --run /proc/run", "/proc"),
         ("--weights {model_keras}", "is not a Keras model that can be read"),
         ("--weights {other_safetensors}", "does not fit the network"),
-        ("--weights {finished}/best.keras --freeze 9", "from 0 to 4"),
+        ("--weights {finished}/model.keras --freeze 9", "from 0 to 4"),
     ],
 )
 def test_train_in_a_process(arguments, words, refused_in_a_process):
@@ -239,7 +242,7 @@ def test_train_on_a_cluster(cluster, words, refused, monkeypatch):
     ("arguments", "words"),
     [
         ("export {here}", "is not the folder of a training"),
-        ("export {untrained}", "it has no best.keras"),
+        ("export {untrained}", "it has no model.keras"),
         ("export {older}", "was written by another version"),
         ("export {finished} --formats int9", "Did you mean 'int8'?"),
         ("export {finished} --format int8", "Did you mean '--formats'?"),
@@ -248,12 +251,28 @@ def test_train_on_a_cluster(cluster, words, refused, monkeypatch):
         ("export {finished} --epochs 2", "needs --formats int8_qat"),
         ("export {finished} --io int8", "--io int8 needs --formats int8"),
         ("export {finished} --io int4", "'uint8', 'int8'"),
-        ("classify {file} x.png", "ends in .tflite or .keras"),
+        ("classify {file} x.png", "ends in .tflite"),
         ("classify none.tflite x.png", "FILE must be a file"),
-        ("classify {model_keras} x.png", "not the folder of a"),
-        ("classify {finished}/best.keras x.png", "x.png can't be"),
+        ("classify {model_keras} x.png", "needs the names of its classes"),
+        ("classify {finished}/model.keras x.png", "x.png can't be"),
         ("classify {model_tflite}", "required: IMAGE"),
         ("classify {model_tflite} x --top 0", "--top: must be"),
+        ("evaluate {file} --dataset digits", "ends in .tflite"),
+        ("evaluate {finished}", "give --image-folder or --dataset"),
+        ("evaluate {finished} --dataset digit", "Did you mean 'digits'?"),
+        ("evaluate {finished} --dataset digits --split x", "digits has none"),
+        ("evaluate {finished} --image-folder x --split y", "needs --dataset"),
+        ("evaluate {finished} --image-folder {file}", "must be a folder"),
+        ("evaluate {finished} --image-folder {here}", "must hold pictures"),
+        ("evaluate {here} --dataset digits", "not the folder of a training"),
+        ("evaluate {finished} --dataset digits --labels none.txt", "none.txt"),
+        ("evaluate {finished} --dataset digits --labels {file}", "1 labels"),
+        ("evaluate {finished} --dataset digits --json a/b", "no folder a"),
+        ("evaluate {finished} --dataset digits --heatmaps 1", "needs --plots"),
+        (
+            "evaluate {model_tflite} --dataset digits --plots x --heatmaps 1",
+            "--heatmaps needs a run or a .keras file",
+        ),
         ("benchmark none.tflite", "none.tflite"),
         ("demo {finished} --port 70000", "from 0 to 65535"),
     ],

@@ -1,11 +1,13 @@
 """Data sets: what is held out, what is shuffled, what an image is."""
 
+import dataclasses
 import os
 import time
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_convmixer.data.augmentation import Augmentation
 from keras_convmixer.data.batches import (
@@ -20,7 +22,7 @@ from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.utils.checks import UserError
 
-HEADER = "file,class,part,width,height,orientation,bytes,digest"
+HEADER = "file,class,part,width,height,orientation,bytes,digest,hash"
 
 
 @pytest.fixture(scope="module")
@@ -163,45 +165,112 @@ def test_more_images_a_batch_than_there_are(digits):
 
 
 @pytest.mark.parametrize(
-    ("shard", "sizes"),
+    ("shard", "step", "count", "sizes"),
     [
-        (Shard(), [64] * 5 + [40]),
-        (Shard(replicas=2), [64] * 5 + [40]),
-        (Shard(replicas=7), [63] * 5 + [49]),
-        # Of two machines, each looks at all of the images.
-        (Shard(count=2, replicas=2), [32] * 11 + [8]),
+        (Shard(), 64, 360, [64] * 5 + [40]),
+        (Shard(replicas=2), 64, 360, [64] * 5 + [40]),
+        (Shard(replicas=7), 63, 360, [63] * 5 + [49]),
+        # Two machines have half of the images each.
+        (Shard(count=2, replicas=2), 64, 360, [32] * 5 + [20]),
+        (Shard(count=2, replicas=2), 64, 359, [32] * 5 + [20]),
         # With seven replicas each: a batch for each of them.
-        (Shard(count=2, replicas=14), [7] * 49 + [3] * 7),
+        (Shard(count=2, replicas=14), 98, 360, [7] * 21 + [5] * 7),
+        # Fewer images than machines.
+        (Shard(count=3, replicas=3), 3, 2, [1]),
     ],
 )
 def test_held_out_batches_divide_and_have_every_image_once(
-    digits, shard, sizes
+    digits, shard, step, count, sizes
 ):
-    step = 64 if 64 % shard.replicas == 0 else 63 if shard.count == 1 else 98
-    batches = list(held_out_batches(digits, step, shard))
-    assert [len(images) for images, *_ in batches] == sizes
-    images, labels = (
-        np.concatenate([batch[part] for batch in batches]) for part in (0, 1)
-    )
-    weights = np.concatenate(
-        [
-            batch[2] if len(batch) > 2 else np.ones(len(batch[0]))
-            for batch in batches
-        ]
-    )
-    seen = weights > 0
-    assert np.ptp(weights[seen]) == 0
+    pictures = digits.held_out_pictures
+    pictures = dataclasses.replace(pictures, rows=pictures.rows.take(count))
+    data = dataclasses.replace(digits, held_out_pictures=pictures)
+    expected = as_arrays(data.held_out)
+    all_weights = []
+    for index in range(shard.count):
+        machine = dataclasses.replace(shard, index=index)
+        batches = list(held_out_batches(data, step, machine))
+        assert [len(images) for images, *_ in batches] == sizes
+        images, labels, weights = (
+            np.concatenate(part)
+            for part in zip(
+                *((*batch, np.ones(len(batch[0])))[:3] for batch in batches),
+                strict=True,
+            )
+        )
+        seen = weights > 0
+        own = slice(index, None, shard.count)
+        np.testing.assert_array_equal(images[seen], expected[0][own])
+        np.testing.assert_array_equal(labels[seen].argmax(-1), expected[1][own])
+        all_weights.append(weights)
+    weights = np.concatenate(all_weights)
+    assert np.ptp(weights[weights > 0]) == 0
     assert weights.sum() == pytest.approx(len(weights))
-    expected_images, expected_labels = as_arrays(digits.held_out)
-    np.testing.assert_array_equal(images[seen], expected_images)
-    np.testing.assert_array_equal(labels[seen].argmax(-1), expected_labels)
+
+
+def noted(pictures, read):
+    """The same `Pictures`; what is read of them is added to a list."""
+
+    def read_and_note(row):
+        contents, orientation = pictures.read(row)
+        note = tf.py_function(lambda x: read.append(x.numpy()), [contents], [])
+        with tf.control_dependencies([note]):
+            return tf.identity(contents), orientation
+
+    return dataclasses.replace(pictures, read=read_and_note)
+
+
+def test_two_machines_read_every_picture_once_in_all(digits):
+    trained, held_out = [], []
+    data = dataclasses.replace(
+        digits,
+        train_pictures=noted(digits.train_pictures, trained),
+        held_out_pictures=noted(digits.held_out_pictures, held_out),
+    )
+    steps = steps_in_epoch(data, 16)
+    for index in range(2):
+        shard = Shard(index=index, count=2, replicas=2)
+        batches = training_batches(
+            *(data, 16, steps, 0, Augmentation(DIGITS)), shard=shard
+        )
+        assert len(list(batches.take(steps))) == steps
+        evaluated = held_out_batches(data, 16, shard)
+        assert len(list(evaluated)) == len(list(evaluated)) == 23
+    assert len(held_out) == 360
+    # A few look alike; some are read ahead.
+    assert len(set(held_out)) > 0.99 * 360
+    assert len(set(trained)) > 0.99 * 16 * steps
+    assert len(trained) < 1.5 * 16 * steps
+
+
+def test_a_part_of_the_pictures_is_chosen_evenly_by_class(digits):
+    read = []
+    # Of class 0 there are 2, of each other class 34 or more.
+    few = digits.held_out_pictures.rows.filter(lambda _, label: label == 0)
+    many = digits.held_out_pictures.rows.filter(lambda _, label: label > 0)
+    rows = few.take(2).concatenate(many)
+    rows = rows.apply(tf.data.experimental.assert_cardinality(326))
+    pictures = noted(digits.held_out_pictures, read)
+    pictures = dataclasses.replace(pictures, rows=rows)
+    chosen, again = pictures.evenly(101), pictures.evenly(101)
+    assert len(chosen) == 101
+    assert not read
+    pixels, labels = as_arrays(chosen.squares(8))
+    assert len(read) == 101
+    counts = np.bincount(labels).tolist()
+    assert counts[0] == 2
+    assert sorted(counts[1:]) == [11] * 9
+    np.testing.assert_array_equal(as_arrays(again.squares(8))[0], pixels)
+    every = iter(map(bytes, as_arrays(pictures.squares(8))[0]))
+    assert all(bytes(image) in every for image in pixels)  # In their order.
+    assert pictures.evenly(326) is pictures
 
 
 def test_an_index_is_read_as_it_was_written(tmp_path):
     names = ["a/plain.jpg", 'a/comma, "quotes".jpg', "a/two\nlines.jpg"]
     names.append(os.fsdecode(b"a/\xff no utf-8.jpg"))
     index = [
-        IndexedImage(name, "a", part, 500, 333, 6, 12345, "0" * 16)
+        IndexedImage(name, "a", part, 500, 333, 6, 12345, "0" * 16, "f" * 64)
         for name, part in zip(
             names, ("train", "held_out", "unreadable", "train"), strict=True
         )
@@ -217,9 +286,9 @@ def test_an_index_is_read_as_it_was_written(tmp_path):
         "file,class\n",
         "file,class,part\na/0.png,a,train\n",
         f"{HEADER}\na/0.png,a\n",
-        f"{HEADER}\na/0.png,a,mine,9,9,1,9,0\n",
-        f"{HEADER}\na/0.png,b,train,9,9,1,9,0\n",
-        f"{HEADER}\na/0.png,a,train,9,wide,1,9,0\n",
+        f"{HEADER}\na/0.png,a,mine,9,9,1,9,0,0\n",
+        f"{HEADER}\na/0.png,b,train,9,9,1,9,0,0\n",
+        f"{HEADER}\na/0.png,a,train,9,wide,1,9,0,0\n",
     ],
 )
 def test_an_index_of_another_shape_is_an_error(tmp_path, contents):

@@ -3,11 +3,13 @@
 The commands are `python -m benchmarks.tables` and `convmixer list`.
 """
 
+import json
 import re
 
 import pytest
 
 from benchmarks import tables
+from benchmarks.measure import RESULTS
 from keras_convmixer import list_variants
 from keras_convmixer.utils.tables import markdown_table
 from tests.helpers import ROOT
@@ -20,15 +22,27 @@ from tests.helpers import ROOT
         ("docs/networks.md", list_variants),
         ("docs/training.md", tables.training_table),
         ("docs/training.md", tables.pipeline_table),
+        ("docs/training.md", tables.augmentation_table),
         ("docs/quantisation.md", tables.accuracy_table),
         ("docs/quantisation.md", tables.compression_table),
         ("docs/benchmarks.md", tables.latency_table),
         ("docs/benchmarks.md", tables.full_size_table),
         ("docs/benchmarks.md", tables.arm64_table),
+        ("docs/evaluate.md", tables.onnx_table),
     ],
 )
 def test_the_page_holds_the_table(file, rows):
     assert markdown_table(rows()) in (ROOT / file).read_text()
+
+
+def test_the_page_of_the_evaluation_holds_its_scores():
+    report = json.loads((RESULTS / "cifar10_evaluation.json").read_text())
+    page = (ROOT / "docs" / "evaluate.md").read_text()
+    (row,) = re.findall(r"\| (.*) +\|\n\n!\[", page)
+    shares = ("top1", "top5", "mean_recall", "macro_f1", "ece")
+    expected = [f"{100 * report[name]:.2f}" for name in shares]
+    expected.insert(-1, f"{report['log_loss']:.3f}")
+    assert re.split(r" +\| ", row.rstrip()) == expected
 
 
 def test_the_command_prints_every_table(capsys):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.classify import classify, load
+from export.classifier import Classifier
+from export.classify import classify
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
@@ -98,7 +99,7 @@ def test_a_trained_model_classifies_as_its_file(
     grey, label = picture
     Image.fromarray(grey).save(tmp_path / "digit.png")
     done = run_command(
-        *("-m", "export.classify", digits_export.parent / "best.keras"),
+        *("-m", "export.classify", digits_export.parent / "model.keras"),
         *(tmp_path / "digit.png", "--top", 3),
     )
     heading, first, *others = done.stdout.splitlines()
@@ -114,7 +115,7 @@ def test_the_example_runs(
     monkeypatch.chdir(tmp_path)
     Image.fromarray(grey).save("photo.jpg", quality=100)
     shutil.copy(digits_export / "digits_int8.tflite", tmp_path)
-    run_example(load, classify=classify)
+    run_example(classify, Classifier=Classifier)
     heading, first, *others = capsys.readouterr().out.splitlines()
     assert heading.startswith("photo.jpg")
     assert first.split()[-1] == str(label)

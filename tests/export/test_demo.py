@@ -98,7 +98,7 @@ def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
     Select(browser.find_element(By.ID, "model")).select_by_value(name)
     wait(browser, "ready", "done")
     images, _ = as_arrays(Source("digits").load(8).held_out, 10)
-    model = keras.saving.load_model(digits_export.parent / "best.keras")
+    model = keras.saving.load_model(digits_export.parent / "model.keras")
     probabilities = model.predict(images, verbose=0)
     best, sure = probabilities.argmax(-1), probabilities.max(-1) > 0.9
     assert sure.sum() >= 8

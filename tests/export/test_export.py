@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.tools import flatbuffer_utils
 
-from export import FORMATS, TFLITE_FORMATS
+from export import TFLITE_FORMATS
 from export.flatbuffer import unpack
 from export.reference import Reference
 from export.tflite import convert
@@ -48,9 +48,9 @@ def test_export_writes_what_the_design_names(digits_export):
 
 def test_report_holds_the_proof_of_every_file(digits_export):
     report = json.loads((digits_export / "report.json").read_text())
-    assert report["images"] == 360
+    assert report["images"] == report["of"] == 360
     results = {result["format"]: result for result in report["files"]}
-    assert tuple(results) == FORMATS
+    assert tuple(results) == ("saved_model", *TFLITE_FILES)
     for format, result in results.items():
         assert (digits_export / result["file"]).exists()
         assert result["bytes"] > 10_000
@@ -69,7 +69,7 @@ def test_report_holds_the_proof_of_every_file(digits_export):
 def test_report_is_true(digits_export):
     """Measures once more, without the code under test."""
     report = json.loads((digits_export / "report.json").read_text())
-    model = keras.saving.load_model(digits_export.parent / "best.keras")
+    model = keras.saving.load_model(digits_export.parent / "model.keras")
     pixels, labels = as_arrays(Source("digits").load(8).held_out)
     expected = model.predict(pixels, verbose=0)
     assert report["keras"]["top1"] == (expected.argmax(-1) == labels).mean()
@@ -112,14 +112,14 @@ def test_saved_model_loads_with_nothing_but_tensorflow(digits_export, tmp_path):
 def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    for name in ("best.keras", "config.json", "labels.txt"):
+    for name in ("model.keras", "config.json", "labels.txt"):
         (run / name).write_bytes((digits_run / name).read_bytes())
     # Classes that hardly differ, so that eight bits confuse some.
-    model = keras.saving.load_model(run / "best.keras")
+    model = keras.saving.load_model(run / "model.keras")
     kernel, bias = model.get_layer("head").get_weights()
     kernel[:] = kernel[:, :1] + 1e-5 * kernel
     model.get_layer("head").set_weights([kernel, 0 * bias])
-    model.save(run / "best.keras")
+    model.save(run / "model.keras")
 
     done = run_command(
         *("-m", "export", run, "--formats", "int8", "--images", 200),
@@ -127,6 +127,7 @@ def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
     )
     assert done.returncode == 1
     assert "run_int8.tflite agrees with Keras on" in done.stderr
+    assert "\n200 of 360 held-out images, evenly by class\n" in done.stdout
     assert not (run / "export").exists()
     assert not list(run.glob(".*"))
 

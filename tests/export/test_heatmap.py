@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from export import classify
+from export.classifier import Classifier
 from export.heatmap import HeatMaps
 from keras_convmixer import center_crop
 from keras_convmixer.data.decode import read_image
@@ -24,21 +25,21 @@ def photograph(tmp_path):
 def test_a_place_of_the_map_is_a_patch_of_the_middle_square(
     digits_run, photograph
 ):
-    maps = HeatMaps(digits_run / "best.keras")
+    classifier = Classifier(digits_run)
+    maps = HeatMaps(classifier.model, classifier.labels)
     each_place, whole = maps.probabilities(read_image(photograph))
     assert each_place.shape == (8, 8, 10)
     np.testing.assert_allclose(each_place.sum(-1), 1, rtol=1e-5)
-    size, run, labels = classify.load(digits_run / "best.keras")
-    square = center_crop(read_image(photograph), size)
-    (expected,) = run(square[None])
+    square = center_crop(read_image(photograph), classifier.size)
+    (expected,) = classifier(square.numpy()[None])
     np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-6)
-    assert labels == maps.labels
+    assert classifier.labels == [str(digit) for digit in range(10)]
 
 
 def test_the_command_draws_a_picture_for_each_image(
     digits_run, photograph, tmp_path
 ):
-    file = digits_run / "best.keras"
+    file = digits_run / "model.keras"
     other = tmp_path / "two.png"
     Image.open(photograph).rotate(90, expand=True).save(other)
     folder = tmp_path / "new" / "maps"
@@ -56,7 +57,10 @@ def test_the_command_draws_a_picture_for_each_image(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("x.tflite", "a.jpg", "--heatmap", "b.png"), "needs the .keras file"),
+        (
+            ("x.tflite", "a.jpg", "--heatmap", "b.png"),
+            "needs a run or a .keras file",
+        ),
         (
             ("x.keras", "a.jpg", "b.jpg", "--heatmap", "c.png"),
             "must be a folder for several images. Received: c.png",

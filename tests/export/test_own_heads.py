@@ -10,7 +10,7 @@ from export import TFLITE_FORMATS, export_tflite
 from export.int8.qat import convert_qat
 from export.interface import output_name
 from export.metadata import read_labels
-from export.runtime import saved_model
+from export.runtime import SavedModel
 from export.saved_model import write_saved_model
 from export.tflite import convert
 from keras_convmixer import ConvMixer
@@ -212,7 +212,7 @@ def test_a_saved_model_gives_float32_after_mixed_precision(tmp_path):
         keras.config.set_dtype_policy("float32")
     assert model.output.dtype == "float16"
     write_saved_model(model, tmp_path / "model")
-    found = saved_model(tmp_path / "model")(pixels())
+    found = SavedModel(tmp_path / "model")(pixels())
     assert found.dtype == np.float32
     expected = model.predict(pixels(), verbose=0)
     np.testing.assert_allclose(found, expected, atol=0.02)

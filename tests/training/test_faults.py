@@ -61,7 +61,7 @@ def test_a_full_disk_leaves_what_was_there(small_disk, tmp_path):
     assert "error: " in printed.splitlines()[-1]
     assert "Traceback" not in printed
     assert backup.read_bytes() == before
-    assert keras.saving.load_model(run / "best.keras")
+    assert keras.saving.load_model(run / "model.keras")
 
     filler.unlink()
     run_command("train.py", "--resume", run)
@@ -82,7 +82,7 @@ def test_a_full_disk_leaves_what_was_there(small_disk, tmp_path):
 def test_a_run_folder_has_one_user(tmp_path):
     run = tmp_path / "run"
     with start("train.py", *TRAINING, "--run", run) as process:
-        wait_for((run / "best.keras").exists, process)
+        wait_for((run / "model.keras").exists, process)
         process.send_signal(signal.SIGSTOP)
         for command in (
             ("train.py", "--resume", run),

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.helpers import run_command, start
+from keras_convmixer.command_line.train import main
+from tests.helpers import run_command, run_program, start
 
 
 def stop(process, run, epochs, signal):
@@ -22,9 +23,15 @@ def stop(process, run, epochs, signal):
     return process.communicate()[0]
 
 
-def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
-    run = tmp_path / "run"
-    with start("train.py", "--epochs", 6, "--run", run) as process:
+def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
+    """Photographs with all that the ImageNet recipe does to them."""
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    options = [
+        *("--image-folder", photographs, "--recipe", "imagenet2012"),
+        *("--model", "32/4/k5/p4@48", "--batch-size", 15, "--epochs", 9),
+    ]
+    run_program(main, *options, "--run", whole)
+    with start("train.py", *options, "--run", run) as process:
         stop(process, run, 1, signal.SIGKILL)
     with start("train.py", "--resume", run) as process:
         # Not SIGINT, which what a shell starts in the background ignores.
@@ -35,16 +42,16 @@ def test_ends_as_if_it_had_not_been_stopped(digits_run, tmp_path):
     run_command("train.py", "--resume", run)
 
     weights, expected = (
-        keras.saving.load_model(folder / "best.keras").get_weights()
-        for folder in (run, digits_run)
+        keras.saving.load_model(folder / "model.keras").get_weights()
+        for folder in (run, whole)
     )
     for ours, theirs in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     for name in ("history.csv", "metrics.json", "labels.txt"):
-        assert (run / name).read_bytes() == (digits_run / name).read_bytes()
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
     assert {path.name for path in run.iterdir()} == {
-        *("best.keras", "config.json", "history.csv", "labels.txt"),
-        *("metrics.json", "plots"),
+        *("model.keras", "config.json", "history.csv", "labels.txt"),
+        *("metrics.json", "plots", "images.csv"),
     }
 
 
@@ -112,4 +119,4 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "Try a lower learning_rate" in line
-    assert not (run / "best.keras").exists()
+    assert not (run / "model.keras").exists()

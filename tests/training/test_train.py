@@ -6,13 +6,24 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from keras_convmixer.command_line.train import main
-from keras_convmixer.data.batches import held_out_batches
+from keras_convmixer.data.augmentation import Augmentation
+from keras_convmixer.data.batches import held_out_batches, training_batches
+from keras_convmixer.data.image_data import ImageData
+from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.data.source import Source
 from keras_convmixer.features import freeze
 from keras_convmixer.training import Plan, RunFolder
+from keras_convmixer.training.announce import (
+    class_counts,
+    warn_of_imbalance,
+)
+from keras_convmixer.training.callbacks import SaveModel
 from keras_convmixer.training.compile import OneCycle, compile_for_training
+from keras_convmixer.training.evaluation import predict
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import train
 from keras_convmixer.utils.checks import UserError
@@ -22,7 +33,7 @@ from tests.helpers import run_command, run_program, start
 def test_writes_the_run_folder(digits_run):
     names = {path.name for path in digits_run.iterdir()}
     assert names >= {
-        "best.keras",
+        "model.keras",
         "config.json",
         "history.csv",
         "labels.txt",
@@ -56,11 +67,34 @@ def test_learns_digits(digits_run):
     assert metrics["images"] == 360
 
 
-def test_best_model_is_that_of_the_best_epoch(digits_run):
+def test_the_last_epoch_is_kept_and_the_held_out_images_decide_nothing(
+    digits_run,
+):
     with open(digits_run / "history.csv", newline="") as file:
         accuracies = [float(r["val_accuracy"]) for r in csv.DictReader(file)]
     metrics = json.loads((digits_run / "metrics.json").read_text())
-    assert metrics["top1"] == pytest.approx(max(accuracies), abs=1e-6)
+    assert metrics["top1"] == pytest.approx(accuracies[-1], abs=1e-6)
+    assert metrics["decided"] == "nothing"
+    printed = (digits_run / "stdout.txt").read_text()
+    assert "on 360 images, which decided nothing" in printed
+
+
+def test_the_best_epoch_is_kept_on_request_and_said_to_be_chosen(tmp_path):
+    path = tmp_path / "model.keras"
+    model, plain = (
+        keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        for _ in range(2)
+    )
+    save = SaveModel(path, plain, "best", best=0.5)
+    save.set_model(model)
+    for epoch, accuracy in enumerate((0.4, 0.8, 0.9, 0.7)):
+        model.layers[0].bias.assign([epoch])
+        save.on_epoch_end(epoch, {"val_accuracy": accuracy, "val_loss": 1})
+    with pytest.raises(RuntimeError, match="Epoch 5: the held-out loss is NaN"):
+        save.on_epoch_end(4, {"val_accuracy": 1, "val_loss": float("nan")})
+    assert keras.saving.load_model(path).layers[0].bias[0] == 2
+    plan = Plan(DIGITS, Source("digits"), keep="best")
+    assert plan.decided == "the epoch that was kept"
 
 
 def test_config_tells_how_to_repeat_the_training(digits_run):
@@ -76,7 +110,8 @@ def test_model_loads_with_nothing_but_keras(digits_run, tmp_path):
     done = run_command(
         "-c",
         "import sys, keras, numpy as np\n"
-        f"model = keras.saving.load_model({str(digits_run / 'best.keras')!r})\n"
+        f"path = {str(digits_run / 'model.keras')!r}\n"
+        "model = keras.saving.load_model(path)\n"
         "print(model.predict(np.zeros((2, 8, 8, 3)), verbose=0).shape)\n"
         "assert 'keras_convmixer' not in sys.modules",
         cwd=tmp_path,
@@ -85,7 +120,7 @@ def test_model_loads_with_nothing_but_keras(digits_run, tmp_path):
 
 
 def test_model_holds_no_optimizer(digits_run):
-    model = keras.saving.load_model(digits_run / "best.keras")
+    model = keras.saving.load_model(digits_run / "model.keras")
     assert not model.compiled
 
 
@@ -109,7 +144,7 @@ def test_two_replicas_evaluate_any_number_of_held_out_images(
         *("train.py", "--dataset", "tiny_pictures", "--data-dir", tiny_tfds),
         # The first batch of 13 can't be halved.
         *("--replicas", 2, "--epochs", 2, "--batch-size", 14),
-        *("--model", "8/1/k3/p2@16", "--run", run),
+        *("--model", "8/1/k3/p2@16", "--run", run, "--keep", "best"),
     )
     assert "replicas  2" in done.stdout
     assert "CPU:1" in done.stdout
@@ -118,9 +153,10 @@ def test_two_replicas_evaluate_any_number_of_held_out_images(
     best = max(rows, key=lambda row: float(row["val_accuracy"]))
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["images"] == 13
+    assert metrics["decided"] == "the epoch that was kept"
     assert float(best["val_accuracy"]) == pytest.approx(metrics["top1"])
     # What was trained in its place had layers of its own.
-    model = keras.saving.load_model(run / "best.keras")
+    model = keras.saving.load_model(run / "model.keras")
     data = RunFolder(run).data()
     model.compile(loss="categorical_crossentropy")
     loss = model.evaluate(held_out_batches(data, 13), verbose=0)
@@ -131,24 +167,35 @@ def test_two_replicas_evaluate_any_number_of_held_out_images(
 def test_a_run_on_photographs_goes_on_without_looking_at_them(
     photographs, tmp_path
 ):
-    run = tmp_path / "run"
+    run, test = tmp_path / "run", tmp_path / "test"
+    for name in ("circles", "stripes", "with checks"):
+        (test / name).mkdir(parents=True)
+        with Image.open(photographs / name / "0.jpg") as image:
+            image.rotate(90).save(test / name / "0.jpg")
     with start(
-        *("train.py", "--image-folder", photographs, "--run", run),
-        *("--model", "8/1/k3/p2@8", "--batch-size", 45, "--epochs", 1),
+        *("train.py", "--image-folder", photographs, "--test-folder", test),
+        *("--run", run, "--model", "8/1/k3/p2@8"),
+        *("--batch-size", 45, "--epochs", 1),
     ) as process:
         printed = process.communicate()[0]
-    assert "57/57" in printed
-    assert (run / "images.csv").read_text().count("held_out") == 12
+    assert "60/60" in printed
+    assert "on 3 images, looked at this once" in printed
+    assert (run / "images.csv").read_text().count("held_out") == 6
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["images"] == 6
+    assert metrics["test"]["images"] == 3
     again = RunFolder(run)
+    top1 = predict(again.trained_model(), again.data().test).top1
+    assert metrics["test"]["top1"] == top1
     (run / "metrics.json").unlink()
     with open(run / "config.json") as file:
         config = json.load(file)
     config["recipe"]["epochs"] = 2
     (run / "config.json").write_text(json.dumps(config))
     done = run_command("train.py", "--resume", run)
-    assert "45 training, 12 held out" in done.stdout
-    assert "57/57" not in done.stdout
-    assert again.data().num_held_out == 12
+    assert "51 training, 6 held out, 3 test" in done.stdout
+    assert "60/60" not in done.stdout
+    assert again.data().num_held_out == 6
 
 
 def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
@@ -162,7 +209,7 @@ def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
     assert config["mixed_precision"] == "float16"
     assert config["recipe"]["label_smoothing"] == 0.1
     assert config["recipe"]["weight_decay"] == 0
-    model = keras.saving.load_model(run / "best.keras")
+    model = keras.saving.load_model(run / "model.keras")
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
 
 
@@ -181,7 +228,7 @@ def test_averaged_weights_are_as_good_as_the_trained(digits_run, tmp_path):
     assert top1 > plain - 0.01
     assert list((run / "tensorboard" / "train").glob("events.*"))
     ours, trained = (
-        keras.saving.load_model(folder / "best.keras").get_weights()
+        keras.saving.load_model(folder / "model.keras").get_weights()
         for folder in (run, digits_run)
     )
     for averaged, last in zip(ours, trained, strict=True):
@@ -210,6 +257,62 @@ def test_accumulated_gradients_are_those_of_a_larger_batch():
         np.testing.assert_allclose(two, one, atol=1e-6)
 
 
+def unbalanced(counts):
+    """Random images, so many of each class."""
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    pixels = random.integers(0, 256, (len(labels), 8, 8, 3)).astype("uint8")
+    files = [tf.io.encode_png(image) for image in pixels]
+    images = Pictures(
+        rows=tf.data.Dataset.from_tensor_slices((files, labels)),
+        read=lambda contents: (contents, tf.constant(1)),
+        decode=lambda row, contents: tf.io.decode_png(contents, 3),
+        buffer=len(labels),
+    )
+    names = [f"class {i}" for i in range(len(counts))]
+    return ImageData("random", names, 8, images, images, "all", index=[])
+
+
+def test_balanced_classes_count_the_same_in_the_loss():
+    data = unbalanced([5, 15, 40])
+    weights = data.balanced_weights()
+    # Each class has the same in sum, and an image 1 in the mean.
+    np.testing.assert_allclose(weights * [5, 15, 40], [20, 20, 20])
+    recipe = DIGITS.replace(dim=8, depth=1, mixup=0.5, label_smoothing=0.1)
+    images, labels, given = next(
+        training_batches(
+            data=data,
+            batch_size=60,
+            steps=1,
+            seed=0,
+            augmentation=Augmentation(recipe),
+            class_weights=weights,
+        ).as_numpy_iterator()
+    )
+    assert (labels.max(-1) < 1).any()  # Some are mixed.
+    np.testing.assert_allclose(given, labels @ weights, rtol=1e-6)
+    model = recipe.build(3)
+    compile_for_training(model, recipe, total_steps=1)
+    probabilities = keras.ops.convert_to_numpy(model(images, training=True))
+    smooth = 0.9 * labels + 0.1 / 3
+    losses = -(smooth * np.log(probabilities)).sum(-1)
+    loss, _ = model.train_on_batch(images, labels, given)
+    assert loss == pytest.approx((given * losses).mean(), rel=1e-5)
+
+
+def test_classes_of_few_images_are_named(capsys):
+    few = unbalanced([5, 15, 49])
+    assert class_counts(few) == "class 0 5, class 1 15, class 2 49"
+    assert class_counts(unbalanced(range(1, 23))) == (
+        "least class 0 1, median class 11 12, most class 21 22"
+    )
+    warn_of_imbalance(few)
+    assert capsys.readouterr().out == ""
+    warn_of_imbalance(unbalanced([5, 15, 50]))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "class 2 has 50 training images and class 0 5" in line
+
+
 def test_a_recipe_by_name(tmp_path):
     run = tmp_path / "run"
     run_program(
@@ -217,6 +320,7 @@ def test_a_recipe_by_name(tmp_path):
         *("--recipe", "cifar10", "--model", "8/1/k3/p2@8"),
         *("--epochs", 1, "--limit-steps", 1, "--batch-size", 32),
         *("--no-flip", "--cutmix", 0, "--run", run),
+        *("--class-weights", "balanced"),
     )
     recipe = json.loads((run / "config.json").read_text())["recipe"]
     assert recipe["rand_augment"] == 9
@@ -230,10 +334,10 @@ def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
     run_program(
         main,
         *("--epochs", 1, "--limit-steps", 2, "--run", run),
-        *("--weights", digits_run / "best.keras", "--freeze", 1),
+        *("--weights", digits_run / "model.keras", "--freeze", 1),
     )
     before, after = (
-        keras.saving.load_model(folder / "best.keras")
+        keras.saving.load_model(folder / "model.keras")
         for folder in (digits_run, run)
     )
     changed = {
@@ -277,7 +381,14 @@ def test_a_recipe_refuses_what_is_out_of_range(field, value, allowed):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("replicas", 0), ("limit_steps", -1), ("seed", -1)]
+    ("field", "value"),
+    [
+        ("replicas", 0),
+        ("limit_steps", -1),
+        ("seed", -1),
+        ("keep", "first"),
+        ("class_weights", "even"),
+    ],
 )
 def test_a_plan_refuses_what_is_out_of_range(field, value):
     with pytest.raises(UserError, match=f"{field} must be"):

@@ -15,12 +15,12 @@ from keras_convmixer.training.devices import distribute
 from tests.helpers import ROOT
 
 TWENTY_STEPS = """
-import sys
+import dataclasses, sys
 from keras_convmixer.utils.commands import quiet_tensorflow
 quiet_tensorflow()
 import keras, numpy as np
 from keras_convmixer.data.augmentation import Augmentation
-from keras_convmixer.data.batches import training_batches
+from keras_convmixer.data.batches import held_out_batches, training_batches
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.devices import distribute
 from keras_convmixer.training.recipes import DIGITS
@@ -29,6 +29,10 @@ from keras_convmixer.training.compile import (compile_for_training)
 devices = distribute(None, 64)
 keras.utils.set_random_seed(0)
 data = Source("digits").load(8)
+# An odd number: one machine has one more of them than the other.
+pictures = data.held_out_pictures
+pictures = dataclasses.replace(pictures, rows=pictures.rows.take(359))
+data = dataclasses.replace(data, held_out_pictures=pictures)
 with devices.scope():
     model = DIGITS.build(10)
     if devices.workers:
@@ -38,9 +42,11 @@ with devices.scope():
 losses = []
 
 def fit():
-    model.fit(
+    return model.fit(
         devices.data(lambda shard: training_batches(
             data, 64, 20, 0, Augmentation(DIGITS), shard=shard)),
+        validation_data=devices.data(
+            lambda shard: held_out_batches(data, 64, shard)),
         steps_per_epoch=20, verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=
             lambda batch, logs: losses.append(float(logs["loss"])))],
@@ -53,9 +59,10 @@ if devices.workers:
     except (TypeError, ValueError):
         needs_mend = True
     devices.mend(model)
-fit()
+history = fit().history
 np.savez(
-    sys.argv[1], *model.get_weights(), losses=losses, needs_mend=needs_mend
+    sys.argv[1], *model.get_weights(), losses=losses, needs_mend=needs_mend,
+    held_out=[*history["val_loss"], *history["val_accuracy"]],
 )
 """
 
@@ -129,6 +136,10 @@ def test_two_machines_do_the_steps_of_one(tmp_path):
     difference = np.abs(workers[0]["losses"] - one["losses"]).max()
     print(f"losses of 20 steps differ by {difference:.1e} at most")
     assert difference < 1e-4
+    # Each looked at half of the held-out images.
+    np.testing.assert_allclose(
+        workers[0]["held_out"], one["held_out"], atol=1e-4
+    )
 
 
 def test_goes_on_after_a_machine_was_lost(tmp_path):

@@ -1,0 +1,211 @@
+"""Any trained model or exported file as one function of pictures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_convmixer.utils.checks import UserError
+
+from .extras import check_onnx
+
+SUFFIXES = (".tflite", ".onnx", ".keras")
+BATCH = 64
+# Of a Keras model or a SavedModel: faster on several images at a time.
+SAVED_MODEL = "saved_model.pb"
+
+
+class Classifier:
+    """What names the classes of pictures, whatever it is stored as.
+
+    Args:
+        path: A `.tflite` or `.onnx` file or a SavedModel that `export` wrote,
+            the folder of a training, or a `.keras` file.
+        labels: Names of the classes, in the order of the output; None for
+            those in the file, in the run folder, or in the `labels.txt`
+            beside.
+        threads: How many a TFLite or ONNX file runs with; None for all cores.
+
+    Attributes:
+        path: As given.
+        size: The side of its images in pixels.
+        labels: Names of the classes, a list of `str`. One output is the
+            probability of class 1: class 0 then has the name "not NAME".
+        has_one_output: Whether it is so.
+        model: The `keras.Model`, which has class maps; None of a file.
+        batch: How many images it is best given at a time.
+
+    Raises:
+        UserError: If it is something else, its images are not square pixels,
+            or there is not one label for each output.
+
+    Example:
+        classifier = Classifier("digits_int8.tflite")
+        probabilities = classifier(images)
+        print(classifier.labels[probabilities[0].argmax()])
+    """
+
+    def __init__(self, path, labels=None, threads=None):
+        self.path = check_path(path)
+        self.model = None
+        if self.path.suffix == ".tflite":
+            from .metadata import read_labels
+            from .runtime import TFLiteFile
+
+            self.run, self.batch = TFLiteFile(self.path, threads), 1
+            labels = labels or read_labels(self.path)
+        elif self.path.suffix == ".onnx":
+            check_onnx(self.path)
+            from .runtime import OnnxFile
+
+            self.run, self.batch = OnnxFile(self.path, threads), 1
+            labels = labels or self.run.labels or labels_beside(self.path)
+        elif is_saved_model(self.path):
+            from .runtime import SavedModel
+
+            self.run, self.batch = SavedModel(self.path), BATCH
+            labels = labels or labels_beside(self.path)
+        else:
+            self.model, found = read_keras(self.path, labels)
+            self.run, self.batch = KerasModel(self.model), BATCH
+            labels = labels or found
+        self.size = side_of(self.run, self.path)
+        self.has_one_output = self.run.classes == 1
+        if len(labels) != self.run.classes:
+            raise UserError(
+                f"{self.path} has {self.run.classes} classes and "
+                f"{len(labels)} labels"
+            )
+        if self.has_one_output:
+            labels = [f"not {labels[0]}", *labels]
+        self.labels = list(labels)
+
+    def __call__(self, images):
+        """Probabilities float32 `[N, classes]` of uint8 `[N, size, size, 3]`.
+
+        Those of one output are of class 0 and class 1.
+        """
+        step = self.batch
+        outputs = np.concatenate(
+            [
+                self.run(images[first : first + step])
+                for first in range(0, len(images), step)
+            ]
+        )
+        are_logits = self.run.output_name == "logits"
+        if self.has_one_output:
+            other = 0 * outputs if are_logits else 1 - outputs
+            outputs = np.concatenate([other, outputs], axis=-1)
+        return softmax(outputs) if are_logits else outputs
+
+
+class KerasModel:
+    """A Keras model with the interface of the files of `export.runtime`."""
+
+    def __init__(self, model):
+        from .interface import input_type, output_name
+
+        self.model = model
+        self.image_type = input_type(model)
+        self.output_name = output_name(model)
+        *self.image_size, self.channels = model.input_shape[1:]
+        self.classes = model.output_shape[-1]
+
+    def __call__(self, images):
+        return self.model.predict_on_batch(images)
+
+
+def check_path(path):
+    """A `Path` of what can be a classifier, by its name alone.
+
+    Raises:
+        UserError: If there is no such file, or it is of another kind.
+    """
+    path = Path(path)
+    known = path.is_file() and path.suffix in SUFFIXES
+    if not (known or path.is_dir()):
+        raise UserError(
+            f"FILE must be a file that ends in {' or '.join(SUFFIXES)}, a "
+            f"SavedModel or a run folder. Received: {path}"
+        )
+    return path
+
+
+def is_saved_model(path):
+    return (path / SAVED_MODEL).is_file()
+
+
+def has_class_maps(path):
+    """Whether it is a Keras model, whose feature maps can be looked at."""
+    return path.suffix == ".keras" or (
+        path.is_dir() and not is_saved_model(path)
+    )
+
+
+def read_keras(path, labels):
+    """The `keras.Model` of a run folder or of a file, and its labels.
+
+    That of a run folder is built as the run says, and only weights come from
+    the file; a model of one's own is built as Keras does, which runs no code
+    of the file's.
+    """
+    from keras_convmixer.training.run_folder import RunFolder
+
+    if path.is_dir():
+        run = RunFolder(path)
+        return run.trained_model(), run.read_config().classes
+    run = RunFolder(path.parent)
+    if run.config_path.is_file():
+        return run.trained_model(path), run.read_config().classes
+    labels = labels or labels_beside(path)
+    import keras
+
+    # For a file that is none it has an error of nearly every kind.
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise UserError(
+            f"{path} is not a Keras model that can be read: {error}"
+        ) from error
+    return model, labels
+
+
+def labels_beside(path):
+    """The names in the `labels.txt` that is beside a file or folder."""
+    file = path.with_name("labels.txt")
+    if not file.is_file():
+        raise UserError(
+            f"{path} needs the names of its classes: there is no {file}"
+        )
+    return read_label_file(file)
+
+
+def read_label_file(path):
+    """The names of classes in a text file, one in each line."""
+    try:
+        labels = Path(path).read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be text in UTF-8: {error}") from None
+    if not labels:
+        raise UserError(f"{path} has no label")
+    return labels
+
+
+def side_of(run, path):
+    """The side of the images that a file takes, which must be pixels."""
+    if run.image_type != "uint8" or run.output_name == "features":
+        raise UserError(
+            f"{path} must take pixels and give probabilities or logits. "
+            f"Found: {run.image_type} and {run.output_name}"
+        )
+    height, width = run.image_size
+    if height is None or height != width or run.channels != 3:
+        raise UserError(
+            f"{path} must take square images in RGB. Found: "
+            f"{(height, width, run.channels)}"
+        )
+    return height
+
+
+def softmax(logits):
+    exponents = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponents / exponents.sum(-1, keepdims=True)

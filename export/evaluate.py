@@ -1,0 +1,202 @@
+"""`python -m export.evaluate FILE`: how good a model is on pictures."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from keras_convmixer.data.source import Source
+from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.commands import (
+    Parser,
+    one_line_errors,
+    positive_int,
+    quiet_tensorflow,
+)
+from keras_convmixer.utils.files import replacing, write_json
+
+from .classifier import (
+    Classifier,
+    check_path,
+    has_class_maps,
+    read_label_file,
+)
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(
+        prog="python -m export.evaluate",
+        description="Runs a trained model or an exported file on pictures, and "
+        "prints how many it classifies rightly, how sure it is of them, and "
+        "what it confuses.",
+    )
+    add = parser.add_argument
+    add(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a .tflite, .onnx or .keras file, a SavedModel or a run folder",
+    )
+    add(
+        "--image-folder",
+        help="a folder with a folder of images per class, or with images "
+        "alone, which are classified and not scored",
+    )
+    add("--dataset", help="digits, or a tensorflow-datasets name")
+    add("--split", help="of the data set (default: test)")
+    add("--data-dir", help="where tensorflow-datasets keeps its files")
+    add(
+        "--labels",
+        type=Path,
+        metavar="TEXT",
+        help="names of the classes, one in each line, in place of the file's",
+    )
+    add("--threads", type=positive_int, help="of a file (default: all)")
+    add(
+        "--predictions",
+        type=Path,
+        metavar="CSV",
+        help="write the five most probable classes of each picture",
+    )
+    add("--json", type=Path, help="write all scores, those of classes too")
+    add(
+        "--plots",
+        type=Path,
+        metavar="FOLDER",
+        help="draw confusions, reliability, coverage and the worst mistakes",
+    )
+    add(
+        "--heatmaps",
+        type=positive_int,
+        metavar="N",
+        help="with a run or a .keras file, draw in --plots which places speak "
+        "for the likely classes of the N worst mistakes",
+    )
+    args = parser.parse_args(arguments)
+    if bool(args.dataset) == bool(args.image_folder):
+        parser.error("give --image-folder or --dataset, one of them")
+    if args.split and not args.dataset:
+        parser.error("--split needs --dataset")
+    if args.heatmaps and not args.plots:
+        parser.error("--heatmaps needs --plots, where they are written")
+    if args.heatmaps and not has_class_maps(args.file):
+        parser.error(
+            "--heatmaps needs a run or a .keras file, which have the feature "
+            f"maps. Received: {args.file}"
+        )
+    return args
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    with one_line_errors():
+        check_path(args.file)
+        for path in filter(None, (args.predictions, args.json)):
+            if not path.parent.is_dir():
+                raise UserError(f"there is no folder {path.parent}")
+        source = None
+        if args.dataset:
+            source = Source(args.dataset, args.data_dir)
+        labels = args.labels and read_label_file(args.labels)
+        quiet_tensorflow()
+        evaluate(args, source, labels)
+
+
+def evaluate(args, source, labels):
+    """Runs the file on the pictures, prints the scores, writes the rest."""
+    from .pictures import dataset_pictures, folder_pictures
+    from .scores_report import scores_report, text_of
+    from .scoring import SHOWN_MISTAKES, match_classes, score
+    from .verify import latency
+
+    if source:
+        pictures = dataset_pictures(source, args.split)
+    else:
+        pictures = folder_pictures(args.image_folder)
+    if args.plots and not pictures.classes:
+        raise UserError(
+            f"--plots needs a folder of pictures for each class: "
+            f"{pictures.name} has none"
+        )
+    classifier = Classifier(args.file, labels, args.threads)
+    matching = match_classes(classifier, pictures)
+    if not pictures.classes:
+        print(f"{pictures.name} has no folders of classes: nothing is scored")
+    with predictions_file(args.predictions) as file:
+        result = score(
+            classifier,
+            pictures,
+            matching,
+            predictions=file,
+            shown=max(SHOWN_MISTAKES, args.heatmaps or 0),
+        )
+    for complaint in result.complaints:
+        print(f"  {complaint}", file=sys.stderr)
+    side = classifier.size
+    black = np.zeros((1, side, side, 3), "uint8")
+    report = scores_report(
+        classifier,
+        pictures,
+        matching=matching,
+        result=result,
+        milliseconds=latency(classifier, black),
+    )
+    print(text_of(report))
+    if args.json:
+        write_json(args.json, report)
+    if args.plots:
+        draw(args, classifier, matching, result)
+
+
+@contextlib.contextmanager
+def predictions_file(path):
+    """An open file that takes its place when it is whole; None for None."""
+    if path is None:
+        yield None
+        return
+    # Names of files are bytes: not all of them are UTF-8.
+    with (
+        replacing(path) as temporary,
+        temporary.open(
+            "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file,
+    ):
+        yield file
+
+
+def draw(args, classifier, matching, result):
+    """Writes the pictures of `--plots` and `--heatmaps`."""
+    from keras_convmixer.training.plots import (
+        plot_confusion,
+        plot_coverage,
+        plot_mistakes,
+        plot_reliability,
+    )
+
+    from .scoring import SHOWN_MISTAKES
+
+    folder, labels, scores = args.plots, matching.labels, result.scores
+    plot_confusion(scores.confusions, labels, folder / "confusion.png")
+    plot_reliability(scores.reliability, folder / "reliability.png")
+    plot_coverage(scores.coverage, folder / "coverage.png")
+    shown = result.mistakes[:SHOWN_MISTAKES]
+    plot_mistakes(shown, labels, folder / "mistakes.png")
+    if not args.heatmaps:
+        return
+    from .heatmap import HeatMaps
+
+    maps = HeatMaps(classifier.model, labels)
+    folder = folder / "heatmaps"
+    folder.mkdir(exist_ok=True)
+    for number, mistake in enumerate(result.mistakes[: args.heatmaps], 1):
+        picture = mistake.picture
+        maps.draw(
+            picture.read(),
+            f"{labels[mistake.label]}, {Path(picture.name).name}",
+            folder / f"{number:03}.png",
+        )
+
+
+if __name__ == "__main__":
+    main()

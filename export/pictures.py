@@ -1,0 +1,193 @@
+"""Pictures to be scored: those of a folder, or of a data set's split."""
+
+import collections
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_convmixer.data.decode import read_image
+from keras_convmixer.data.folders import folder_names, image_files
+from keras_convmixer.utils.checks import UserError
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it is stored.
+
+    Attributes:
+        name: What the reports call it: its path in the folder, or the split
+            and its number there.
+        label: The name of its class, or None.
+        path: Its file, or for messages what stands for it.
+        contents: What is in the file, where that was read before.
+    """
+
+    name: str
+    label: str | None
+    path: Path | str
+    contents: bytes | None = None
+
+    def read(self):
+        """Its pixels, uint8 `[height, width, 3]`, upright."""
+        return read_image(self.path, self.contents)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures, none of which is kept.
+
+    Attributes:
+        name: What they are called.
+        classes: The names of their classes; empty where they are unknown.
+        count: How many they are.
+        each: A function that gives them, in the same order each time.
+    """
+
+    name: str
+    classes: list
+    count: int
+    each: Callable[[], Iterator[Picture]]
+
+    def batches(self, size):
+        """Batches of pictures, read while the batch before is worked on.
+
+        Args:
+            size: Height and width of the squares in pixels.
+
+        Returns:
+            An iterator over lists of `(picture, square)`; the square is
+            uint8 `[size, size, 3]`, as evaluation sees it, or the
+            `UserError` of a picture that can't be read.
+        """
+
+        def square(picture):
+            try:
+                return picture, middle(picture.read(), size)
+            except UserError as error:
+                return picture, error
+
+        with ThreadPool(os.cpu_count()) as threads:
+            waiting = collections.deque()
+            for batch in itertools.batched(self.each(), BATCH):
+                waiting.append(threads.map_async(square, batch))
+                if len(waiting) > 1:
+                    yield waiting.popleft().get()
+            while waiting:
+                yield waiting.popleft().get()
+
+
+def middle(pixels, size):
+    """The middle square of a picture, uint8 `[size, size, 3]`."""
+    from keras_convmixer.data.pictures import middle_square
+
+    return np.array(middle_square(Image.fromarray(pixels), size))
+
+
+def folder_pictures(root):
+    """The pictures of ROOT/CLASS/*.jpg and the like, or of ROOT alone.
+
+    Where there are folders, each is a class; where there are none, the classes
+    are unknown. Names that begin with a dot, and files that don't end as
+    images do, are passed over.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        `Pictures`.
+
+    Raises:
+        UserError: If there is no picture.
+    """
+    root = Path(root)
+    classes = folder_names(root, "image_folder")
+
+    def each():
+        for name in classes or [None]:
+            folder = root / (name or "")
+            for file, _ in image_files(folder):
+                path = folder / file
+                yield Picture(str(path.relative_to(root)), name, path)
+
+    count = sum(1 for _ in each())
+    if not count:
+        raise UserError(
+            f"--image-folder {root} must hold pictures, or a folder of them "
+            f"for each class. Found: {classes}"
+        )
+    return Pictures(root.resolve().name, classes, count, each)
+
+
+def dataset_pictures(source, split):
+    """The pictures of a split of a data set.
+
+    Args:
+        source: A `Source`.
+        split: A split of tensorflow-datasets, "test" or "test[:100]" for
+            instance; None for "test", or the held-out part of the digits.
+
+    Returns:
+        `Pictures`.
+
+    Raises:
+        UserError: If there is no such set or split.
+        ConnectionError: If the set has to be downloaded and nothing answers.
+    """
+    if source.dataset == "digits":
+        if split:
+            raise UserError(f"--split: digits has none. Received: {split!r}")
+        data, split = source.load(8), "held_out"
+        rows, count = data.held_out_pictures.rows, data.num_held_out
+        classes = data.classes
+    else:
+        split = split or "test"
+        rows, count, classes = rows_of_split(source, split)
+
+    def each():
+        for index, (contents, label) in enumerate(rows.as_numpy_iterator()):
+            # Test sets that are published without labels have -1.
+            name = classes[label] if label >= 0 else None
+            place = f"{split}/{index}"
+            yield Picture(place, name, f"{source.dataset} {place}", contents)
+
+    return Pictures(f"{source.dataset} {split}", classes, count, each)
+
+
+def rows_of_split(source, split):
+    """The encoded pictures with labels of a split, their number, the classes.
+
+    Returns:
+        `(rows, count, classes)`: a `tf.data.Dataset`, an int, a list.
+    """
+    import tensorflow_datasets as tfds
+
+    from keras_convmixer.data.tfds_images import image_builder, prepare
+
+    builder = image_builder(source)
+    if not builder.is_prepared():
+        prepare(builder)
+    try:
+        count = builder.info.splits[split].num_examples
+    # Of names and of slices each has its own.
+    except (KeyError, ValueError) as error:
+        names = ", ".join(sorted(builder.info.splits))
+        raise UserError(
+            f"--split must be one of {names}, or a part of one. Received: "
+            f"{split!r}. {error}"
+        ) from None
+    records = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        as_supervised=False,
+        decoders={"image": tfds.decode.SkipDecoding()},
+    )
+    rows = records.map(lambda row: (row["image"], row["label"]))
+    return rows, count, list(builder.info.features["label"].names)

@@ -1,0 +1,65 @@
+"""What a training prints before its long part begins."""
+
+LISTED_CLASSES = 20  # Of more, the least, the median and the most are named.
+IMBALANCE = 10  # Times as many images as the smallest class.
+
+
+def print_plan(training, run):
+    """What follows from the arguments.
+
+    Args:
+        training: A `Training`.
+        run: Its `RunFolder`.
+    """
+    plan, data = training.plan, training.data
+    recipe = plan.recipe
+    images = f"{data.num_train:,} training, {data.num_held_out:,} held out"
+    if data.num_test:
+        images += f", {data.num_test:,} test"
+    # To count those of tensorflow-datasets is to read all of them.
+    counted = data.index is not None or plan.class_weights
+    size = recipe.image_size
+    for name, value in {
+        "data": f"{data.name}, {len(data.classes)} classes, {images}",
+        **({"of a class": class_counts(data)} if counted else {}),
+        "network": f"{recipe.dim}/{recipe.depth}, kernel {recipe.kernel_size}"
+        f", patch {recipe.patch_size}, {size} x {size} pixels, "
+        f"{training.model.count_params():,} parameters",
+        "devices": ", ".join(training.devices.names),
+        "replicas": training.devices.replicas,
+        "global batch": recipe.batch_size,
+        "steps an epoch": training.steps,
+        "epochs": recipe.epochs,
+        "run folder": run.path,
+    }.items():
+        print(f"{name:>14}  {value}")
+    if counted and not plan.class_weights:
+        warn_of_imbalance(data)
+
+
+def class_counts(data):
+    """How many training images the classes have, in words."""
+    by_count = sorted(zip(data.train_counts, data.classes, strict=True))
+    words = [f"{name} {count:,}" for count, name in by_count]
+    if len(words) > LISTED_CLASSES:
+        words = [
+            f"{kind} {words[place]}"
+            for kind, place in (
+                ("least", 0),
+                ("median", len(words) // 2),
+                ("most", -1),
+            )
+        ]
+    return ", ".join(words)
+
+
+def warn_of_imbalance(data):
+    """Prints a line where a class has many times the images of another."""
+    least, most = data.train_counts.argmin(), data.train_counts.argmax()
+    if data.train_counts[most] >= IMBALANCE * data.train_counts[least]:
+        print(
+            f"warning: {data.classes[most]} has "
+            f"{data.train_counts[most]:,} training images and "
+            f"{data.classes[least]} {data.train_counts[least]:,}; "
+            "class_weights='balanced' lets them count the same"
+        )
