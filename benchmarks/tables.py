@@ -19,6 +19,7 @@ def main():
         compression_table(),
         latency_table(),
         full_size_table(),
+        arm64_table(),
         onnx_table(),
         calibration_table(),
         unknown_table(),
@@ -189,6 +190,27 @@ def full_size_table():
     ]
 
 
+def arm64_table():
+    """A row for each network and format: the stock file, ours, their ratio."""
+    rows = read("arm64.csv")
+    stock = {
+        (row["network"], row["format"]): row["instructions"]
+        for row in rows
+        if row["implementation"] == "stock"
+    }
+    return [
+        {
+            "network": row["network"],
+            "format": row["format"],
+            "stock, million": millions(stock[row["network"], row["format"]]),
+            "ours, million": millions(row["instructions"]),
+            "times fewer": row["times_fewer_than_stock"],
+        }
+        for row in rows
+        if row["implementation"] == "ours"
+    ]
+
+
 def onnx_table():
     """Rows for the float32 files: that for LiteRT, that for ONNX Runtime."""
     times = {
@@ -217,6 +239,10 @@ def milliseconds(text):
         return None
     value = float(text)
     return f"{value:.0f}" if value >= 9.95 else f"{value:#.2g}"
+
+
+def millions(text):
+    return f"{int(text) / 1e6:.1f}"
 
 
 def kilobytes(text):

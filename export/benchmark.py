@@ -1,4 +1,4 @@
-"""`python -m export.benchmark FILE...`: what exported files cost to run."""
+"""`python -m export.benchmark FILE...`: what exported files cost, and where."""
 
 import collections
 import os
@@ -11,6 +11,7 @@ from keras_convmixer.utils.commands import (
     one_line_errors,
     positive_float,
     positive_int,
+    quiet_tensorflow,
 )
 
 from .memory import peak_megabytes
@@ -20,7 +21,7 @@ def parse_arguments(arguments=None):
     parser = Parser(
         prog="python -m export.benchmark",
         description="Prints latency, memory, size and operators of .tflite "
-        "files that `python -m export` wrote.",
+        "files that `python -m export` wrote, and what GPUs and NPUs take.",
     )
     add = parser.add_argument
     add("files", nargs="+", type=Path, metavar="FILE")
@@ -48,6 +49,16 @@ def main(arguments=None):
             for threads in args.threads
         ]
         print(markdown_table(rows))
+        reports = in_new_process(delegate_reports, args.files)
+        print(f"\n{markdown_table(reports)}")
+
+
+def delegate_reports(files):
+    """A row for each file: what each delegate takes of it."""
+    quiet_tensorflow()
+    from .delegates import delegate_report
+
+    return [{"file": path.name, **delegate_report(path)} for path in files]
 
 
 def benchmark(path, threads, seconds):

@@ -35,13 +35,11 @@ def pack(model):
     return bytes(builder.Output())
 
 
-def with_short_names(contents):
-    """Each tensor named by its layer and last operator: saves 2 % of a file."""
-    model = unpack(contents)
+def shorten_names(model):
+    """Names tensors by their layer and last operator: 2 % of a file."""
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             last_operator = tensor.name.decode().split(";")[0]
             # FUNCTION/MODEL/LAYER/OPERATOR/...
             below_model = last_operator.split("/", 2)[2:]
             tensor.name = below_model[0] if below_model else last_operator
-    return pack(model)

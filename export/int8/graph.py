@@ -23,7 +23,11 @@ class Graph:
             value: name for name, value in vars(schema.BuiltinOperator).items()
         }
         self.float32 = schema.TensorType.FLOAT32
+        self.type_names = {
+            value: name for name, value in vars(schema.TensorType).items()
+        }
         self.kinds = [kinds[code.builtinCode] for code in model.operatorCodes]
+        self.versions = [code.version for code in model.operatorCodes]
         self.names = [tensor.name.decode() for tensor in self.graph.tensors]
         self.computed = [self.names[i] for i in self.graph.inputs]
         for operator in self.graph.operators:
@@ -38,6 +42,14 @@ class Graph:
     def kind(self, operator):
         """Such as "CONV_2D"."""
         return self.kinds[operator.opcodeIndex]
+
+    def version(self, operator):
+        return self.versions[operator.opcodeIndex]
+
+    def types(self, operator):
+        """Types of its inputs, such as "FLOAT32"."""
+        tensors = [self.graph.tensors[i] for i in operator.inputs if i >= 0]
+        return [self.type_names[tensor.type] for tensor in tensors]
 
     def rank(self, tensor):
         return len(self.graph.tensors[self.names.index(tensor)].shape)

@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_convmixer.utils.checks import UserError
 
-from ..flatbuffer import with_short_names
+from ..flatbuffer import pack, shorten_names, unpack
+from ..operator_versions import state_versions
 from .graph import Graph
 
 
@@ -34,7 +35,7 @@ def quantize_dynamic(float32):
         ),
         algorithm_key="float_casting",
     )
-    return with_short_names(recipe.quantize().quantized_model)
+    return finished(recipe.quantize())
 
 
 def quantize_int8(calibrated, io="uint8"):
@@ -79,10 +80,18 @@ def quantize_int8(calibrated, io="uint8"):
         for tensor, (least, largest) in calibrated.ranges.items()
     }
     with all_tensors_kept():
-        contents = with_short_names(recipe.quantize(ranges).quantized_model)
+        contents = finished(recipe.quantize(ranges))
     if io == "int8":
         check_all_integer(contents)
     return contents
+
+
+def finished(result):
+    """The contents of the file that a recipe has made."""
+    model = unpack(result.quantized_model)
+    shorten_names(model)
+    state_versions(model)
+    return pack(model)
 
 
 def check_all_integer(contents):

@@ -29,6 +29,7 @@ from tests.helpers import ROOT
         ("docs/trust.md", tables.unknown_table),
         ("docs/benchmarks.md", tables.latency_table),
         ("docs/benchmarks.md", tables.full_size_table),
+        ("docs/benchmarks.md", tables.arm64_table),
         ("docs/evaluate.md", tables.onnx_table),
     ],
 )

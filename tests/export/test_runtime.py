@@ -50,7 +50,8 @@ def test_cost_is_that_of_the_file_alone(digits_export):
     seconds = ("--threads", 1, "--seconds", 0.1)
     done = run_command("-m", "export.benchmark", file, *seconds)
     del held
-    names, _, values = done.stdout.strip().splitlines()
+    costs, delegates = done.stdout.strip().split("\n\n")
+    names, _, values = costs.splitlines()
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in (names, values)
@@ -61,6 +62,7 @@ def test_cost_is_that_of_the_file_alone(digits_export):
     assert 0 < int(row["memory MB"]) < 500
     assert 0 < float(row["median ms"]) <= float(row["p90 ms"])
     assert "GELU" in row["operators"]
+    assert "XNNPACK (run)" in delegates
 
 
 def test_programs_are_imported_where_there_is_no_module_resource():
