@@ -9,7 +9,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from tests.helpers import TFLITE_FILES, run_command
+from tests.helpers import TFLITE_FILES
+from tests.processes import run_command
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,8 @@
 """What several tests need: commands, checkpoints, interpreters."""
 
 import io
-import os
-import subprocess
-import sys
 import textwrap
 from contextlib import redirect_stdout
-from pathlib import Path
-
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np
@@ -20,26 +14,11 @@ from export import FORMATS
 from keras_convmixer import ConvMixer
 from keras_convmixer.utils.graph import leaf_layers
 from keras_convmixer.weights import save_weights
+from tests.processes import ROOT
 
 TFLITE_FILES = tuple(f for f in FORMATS if f not in ("saved_model", "onnx"))
-ROOT = Path(__file__).parent.parent
 OWN = ".own.safetensors"  # With our names in place of timm's.
 SHARED = ROOT.parent / "shared" / "data"
-
-
-def run_command(*arguments, cwd=ROOT, check=True):
-    """Runs Python with those arguments, from the repository's top."""
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    if check:
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
 
 
 def run_program(main, *arguments):
@@ -47,17 +26,6 @@ def run_program(main, *arguments):
     with redirect_stdout(io.StringIO()) as printed:
         main([*map(str, arguments)])
     return printed.getvalue()
-
-
-def start(*arguments):
-    """A command that runs on, with what it prints in one pipe."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def shared(*parts):

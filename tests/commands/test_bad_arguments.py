@@ -7,19 +7,17 @@ made by `stage`.
 """
 
 import json
-import os
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from keras_convmixer.command_line.convmixer import main
-from tests.helpers import ROOT, timm_checkpoint
+from tests.helpers import timm_checkpoint
+from tests.processes import ROOT, run_command
 
 TRAIN = str(ROOT / "train.py")
 EXPORT = "-m export"
@@ -112,14 +110,7 @@ def refused_in_a_process(stage, tmp_path):
     def refused(command, words):
         before = listing(stage["stage"])
         command = shlex.split(command.format(here=tmp_path, **stage))
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
+        done = run_command(*command, cwd=tmp_path, check=False)
         check_refusal(done.returncode, done.stderr, words, tmp_path)
         assert listing(stage["stage"]) == before
 

@@ -10,7 +10,7 @@ import pytest
 from keras_convmixer import __version__
 from keras_convmixer.command_line import train
 from keras_convmixer.command_line.convmixer import PROGRAMS, main
-from tests.helpers import ROOT, run_command
+from tests.processes import ROOT, run_command
 
 
 def printed_by(call, *arguments, **options):

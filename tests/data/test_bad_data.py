@@ -14,7 +14,7 @@ from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import PHOTOGRAPHS
 from keras_convmixer.training.run_folder import Plan, RunFolder
 from keras_convmixer.utils.checks import UserError
-from tests.helpers import run_command
+from tests.processes import run_command
 
 
 def write_images(folder, count, levels=90, suffix="png"):

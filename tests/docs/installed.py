@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from tests.helpers import ROOT
+from tests.processes import ROOT
 
 
 def lay_out_installed(folder):

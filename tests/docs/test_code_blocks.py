@@ -30,7 +30,7 @@ from export import classify
 from keras_convmixer.command_line import convmixer, list_networks
 from keras_convmixer.utils.commands import Parser
 from tests.docs.installed import lay_out_installed, run_installed
-from tests.helpers import ROOT
+from tests.processes import ROOT
 
 PAGES = [
     *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),

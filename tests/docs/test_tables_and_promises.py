@@ -12,7 +12,7 @@ from benchmarks import tables
 from benchmarks.measure import RESULTS
 from keras_convmixer import list_variants
 from keras_convmixer.utils.tables import markdown_table
-from tests.helpers import ROOT
+from tests.processes import ROOT
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from tests.docs.installed import lay_out_installed
-from tests.helpers import ROOT
+from tests.processes import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
 PICTURE = ROOT / "docs" / "images" / "heat_maps.jpg"

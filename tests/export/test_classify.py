@@ -12,7 +12,8 @@ from export.classify import classify
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from tests.helpers import run_command, run_example
+from tests.helpers import run_example
+from tests.processes import run_command
 
 
 @pytest.fixture(scope="module")

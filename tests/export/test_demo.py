@@ -21,7 +21,8 @@ from export.metadata import add_metadata
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.inference.finite_gelu import finite_gelu
-from tests.helpers import ROOT, TFLITE_FILES, outputs
+from tests.helpers import TFLITE_FILES, outputs
+from tests.processes import ROOT
 
 CHROMIUM = shutil.which("chromium")
 CHROMEDRIVER = shutil.which("chromedriver")

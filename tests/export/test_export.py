@@ -17,14 +17,13 @@ from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from tests.helpers import (
-    ROOT,
     TFLITE_FILES,
     interpreter,
     operators,
     outputs,
     randomize_norms,
-    run_command,
 )
+from tests.processes import ROOT, run_command, run_python
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +95,7 @@ def test_model_card_holds_the_table(digits_export):
 
 
 def test_saved_model_loads_with_nothing_but_tensorflow(digits_export, tmp_path):
-    done = run_command(
+    done = run_python(
         "-c",
         "import sys, numpy as np, tensorflow as tf\n"
         f"model = tf.saved_model.load({str(digits_export / 'saved_model')!r})\n"
@@ -134,7 +133,7 @@ def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
 
 def test_images_that_files_are_compared_on_are_not_kept():
     """300 MB of images, in a process of its own."""
-    done = run_command(
+    done = run_python(
         "-c",
         "import keras, tensorflow as tf\n"
         "from export.memory import peak_megabytes\n"

@@ -9,7 +9,7 @@ from export.classifier import Classifier
 from export.heatmap import HeatMaps
 from keras_convmixer import center_crop
 from keras_convmixer.data.decode import read_image
-from tests.helpers import run_command
+from tests.processes import run_command
 
 
 @pytest.fixture

@@ -23,13 +23,8 @@ from keras_convmixer.data.batches import (
 )
 from keras_convmixer.data.image_data import as_arrays, sample
 from keras_convmixer.data.source import Source
-from tests.helpers import (
-    interpreter,
-    operators,
-    outputs,
-    randomize_norms,
-    run_command,
-)
+from tests.helpers import interpreter, operators, outputs, randomize_norms
+from tests.processes import run_command, run_python
 
 
 @pytest.fixture(scope="module", params=["gelu", "relu", "hard_swish"])
@@ -275,7 +270,7 @@ def test_command_writes_integers_in_and_out(digits_run, tmp_path):
 
 
 def test_keras_2_stays_out_of_the_way(tmp_path):
-    done = run_command(
+    done = run_python(
         "-c",
         "import os, subprocess, sys\n"
         "import export.int8.quantization_aware\n"
@@ -293,7 +288,7 @@ def test_keras_2_stays_out_of_the_way(tmp_path):
 
 
 def test_exporting_other_formats_does_not_load_keras_2(tmp_path):
-    done = run_command(
+    done = run_python(
         "-c",
         "import sys, export.__main__, export.tflite, export.int8.qat\n"
         "print('tf_keras' in sys.modules)",

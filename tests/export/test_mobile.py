@@ -15,7 +15,8 @@ from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from tests.helpers import ROOT, TFLITE_FILES, outputs
+from tests.helpers import TFLITE_FILES, outputs
+from tests.processes import ROOT
 
 PYTHON = Path(sys.prefix, "mediapipe", "bin", "python")
 

@@ -6,7 +6,8 @@ import pytest
 from export.runtime import TFLiteFile
 from export.tflite import convert
 from keras_convmixer import ConvMixer
-from tests.helpers import run_command, run_example
+from tests.helpers import run_example
+from tests.processes import run_python
 
 
 def test_a_file_tells_its_size(digits_export):
@@ -48,7 +49,7 @@ def test_cost_is_that_of_the_file_alone(digits_export):
     held = np.ones(10**9, "uint8")
     file = digits_export / "digits_int8.tflite"
     seconds = ("--threads", 1, "--seconds", 0.1)
-    done = run_command("-m", "export.benchmark", file, *seconds)
+    done = run_python("-m", "export.benchmark", file, *seconds)
     del held
     costs, delegates = done.stdout.strip().split("\n\n")
     names, _, values = costs.splitlines()
@@ -67,7 +68,7 @@ def test_cost_is_that_of_the_file_alone(digits_export):
 
 def test_programs_are_imported_where_there_is_no_module_resource():
     """As on Windows."""
-    run_command(
+    run_python(
         "-c",
         "import sys\n"
         "sys.modules['resource'] = None\n"

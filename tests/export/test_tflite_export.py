@@ -8,7 +8,8 @@ from export import AgreementError, export_tflite
 from export.read_metadata import read_labels
 from keras_convmixer import ConvMixer
 from keras_convmixer.utils.checks import UserError
-from tests.helpers import interpreter, outputs, run_command, run_example
+from tests.helpers import interpreter, outputs, run_example
+from tests.processes import run_python
 
 NAMES = ["daisy", "poppy", "rose", "tulip", "violet"]
 
@@ -209,7 +210,7 @@ def test_the_example_runs(model, images, tmp_path, monkeypatch, capsys):
 
 
 def test_importing_the_package_imports_no_keras():
-    done = run_command(
+    done = run_python(
         "-c",
         "import sys, export\n"
         "assert 'export_tflite' in dir(export)\n"

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.helpers import ROOT, run_command
+from tests.processes import ROOT, run_python
 
 GOLDEN = ROOT / "tests" / "fixtures" / "timm_golden"
 
@@ -52,7 +52,7 @@ def results(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("tensorflow", "jax"):
             patch.setenv("KERAS_BACKEND", name)
-            run_command("-c", PROGRAM, folder / f"{name}.npz")
+            run_python("-c", PROGRAM, folder / f"{name}.npz")
     return folder
 
 
@@ -85,11 +85,11 @@ def test_jax_trains_on_two_devices_what_tensorflow_exports(
     pytest.importorskip("jax")
     run = tmp_path / "digits"
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    done = run_command("train.py", "--replicas", 2, "--run", run)
+    done = run_python("train.py", "--replicas", 2, "--run", run)
     assert "cpu:0, cpu:1" in done.stdout
     assert json.loads((run / "metrics.json").read_text())["top1"] >= 0.98
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    run_command("-m", "export", run, "--formats", "float32")
+    run_python("-m", "export", run, "--formats", "float32")
     assert (run / "export" / "digits_float32.tflite").is_file()
 
 
@@ -99,7 +99,7 @@ def test_jax_evaluates_any_number_of_held_out_images(
     pytest.importorskip("jax")
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     run = tmp_path / "run"
-    done = run_command(
+    done = run_python(
         *("train.py", "--dataset", "tiny_pictures", "--data-dir", tiny_tfds),
         *("--model", "8/1/k3/p2@16", "--batch-size", 14, "--replicas", 2),
         *("--epochs", 1, "--run", run),
@@ -112,7 +112,7 @@ def test_jax_evaluates_any_number_of_held_out_images(
 
 def test_a_backend_that_does_not_train_is_named_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    done = run_command("train.py", "--run", tmp_path / "run", check=False)
+    done = run_python("train.py", "--run", tmp_path / "run", check=False)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: Keras' backend (KERAS_BACKEND) must be one")
@@ -122,7 +122,7 @@ def test_a_backend_that_does_not_train_is_named_at_once(tmp_path, monkeypatch):
 
 def test_an_unknown_backend_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "foo")
-    done = run_command(
+    done = run_python(
         *("-m", "keras_convmixer", "convert-weights"),
         *(GOLDEN / "gelu_k8_p2.safetensors", tmp_path / "model.keras"),
         check=False,

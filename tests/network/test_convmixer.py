@@ -11,7 +11,8 @@ import keras_convmixer
 from keras_convmixer import ConvMixer, feature_model, freeze, list_variants
 from keras_convmixer.architecture import architecture
 from keras_convmixer.variants import VARIANTS, Variant
-from tests.helpers import randomize_norms, run_command
+from tests.helpers import randomize_norms
+from tests.processes import run_python
 
 SMALL = {"dim": 8, "depth": 2, "kernel_size": 3, "patch_size": 4}
 # The paper's table: trainable parameters, multiply-adds in billions.
@@ -325,7 +326,7 @@ print(float(loss), peak_megabytes() - before)
 def test_rematerialisation_lowers_the_peak_memory_of_a_step():
     loss, megabytes = {}, {}
     for mode in ("plain", "remat"):
-        last = run_command("-c", STEP, mode).stdout.splitlines()[-1]
+        last = run_python("-c", STEP, mode).stdout.splitlines()[-1]
         loss[mode], megabytes[mode] = map(float, last.split())
     print(f"peak of a step in MB: {megabytes}")
     assert loss["remat"] == pytest.approx(loss["plain"], rel=1e-5)
@@ -347,7 +348,7 @@ def test_the_package_and_its_commands_import_without_keras():
         "import sys, keras_convmixer; from keras_convmixer.command_line import "
         "convert_weights, convmixer, train; print('keras' in sys.modules)"
     )
-    assert run_command("-c", code).stdout.strip() == "False"
+    assert run_python("-c", code).stdout.strip() == "False"
 
 
 def test_unknown_names_are_attribute_errors():

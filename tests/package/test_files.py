@@ -9,7 +9,7 @@ import pytest
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import sole_use
-from tests.helpers import ROOT
+from tests.processes import ROOT
 
 USE = """
 import sys

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import made_once
-from tests.helpers import ROOT
+from tests.processes import ROOT
 
 NOT_SOURCES = (
     *(".*", "__pycache__", "*.egg-info"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import ROOT
+from tests.processes import ROOT
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import ast
 import json
 
 import keras_convmixer
-from tests.helpers import ROOT, run_command
+from tests.processes import ROOT, run_python
 
 HEAVY = (
     *("keras", "tensorflow", "numpy", "h5py", "sklearn", "matplotlib", "PIL"),
@@ -42,7 +42,7 @@ def test_a_name_is_what_editors_take_it_for():
 def modules_after(code):
     """The heavy packages that a new process has loaded after some code."""
     show = "import json, sys; print(json.dumps([*sys.modules]))"
-    done = run_command("-c", f"{code}; {show}")
+    done = run_python("-c", f"{code}; {show}")
     return set(json.loads(done.stdout.splitlines()[-1])).intersection(HEAVY)
 
 

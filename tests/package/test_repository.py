@@ -5,7 +5,7 @@ import re
 from packaging.requirements import Requirement
 
 from keras_convmixer import __version__
-from tests.helpers import ROOT
+from tests.processes import ROOT
 
 
 def requirements(path):

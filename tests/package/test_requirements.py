@@ -5,7 +5,7 @@ import re
 import sys
 from importlib.metadata import packages_distributions
 
-from tests.helpers import ROOT, run_command
+from tests.processes import ROOT, run_python
 
 # Keras' other backends: who chooses one has installed it.
 BACKENDS = {"jax", "torch"}
@@ -59,7 +59,7 @@ def test_what_is_imported_is_declared():
 
 def test_looking_for_a_weights_file_does_not_import_keras():
     """It takes seconds; a wrong argument is answered without them."""
-    done = run_command(
+    done = run_python(
         "-c",
         "import sys\n"
         "import keras_convmixer.training.run_folder\n"

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.helpers import ROOT, source_file
+from tests.helpers import source_file
+from tests.processes import ROOT
 
 MISSING = ("fcntl", "resource")
 

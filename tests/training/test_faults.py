@@ -12,7 +12,7 @@ import keras
 import pytest
 
 from keras_convmixer.utils.files import sole_use
-from tests.helpers import run_command, start
+from tests.processes import run_command, run_python, start
 
 TRAINING = (
     *("--epochs", 3, "--limit-steps", 3, "--batch-size", 16),
@@ -147,7 +147,7 @@ with one_line_errors():
 
 @pytest.mark.parametrize("name", ["INT", "TERM"])
 def test_an_interrupt_that_a_library_replaced_is_a_stop(name):
-    done = run_command("-c", INTERRUPT_REPLACED.format(name), check=False)
+    done = run_python("-c", INTERRUPT_REPLACED.format(name), check=False)
     assert (done.returncode, done.stderr) == (130, "stopped\n")
 
 
@@ -195,7 +195,7 @@ def test_no_moment_of_an_export_has_files_without_their_report(
         row["bytes"] += 1000 * (row["file"] == file.name)
     report.write_text(json.dumps(values))
     (run / "export" / "notes.txt").write_text("kept")
-    done = run_command("-c", EXPORT_ENDED_WHEN_TORN, run, check=False)
+    done = run_python("-c", EXPORT_ENDED_WHEN_TORN, run, check=False)
     assert done.returncode == 0, done.stderr
     assert len(file.read_bytes()) < len(before) + 1000
     assert (run / "export" / "notes.txt").read_text() == "kept"
@@ -237,7 +237,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path, is_at_once):
         for name in ("a", "b"):
             (run / "export" / name).write_text("old")
         arguments = (run, step, is_at_once)
-        done = run_command("-c", REPLACE_A_FOLDER, *arguments, check=False)
+        done = run_python("-c", REPLACE_A_FOLDER, *arguments, check=False)
         if is_at_once == "no":
             with sole_use(run):  # The next command has the folder to itself.
                 pass
@@ -271,7 +271,7 @@ def test_the_clock_may_go_backwards(tmp_path):
         "sys.argv = sys.argv[1:]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
-    run_command("-c", backwards, "train.py", *TRAINING, "--run", run)
+    run_python("-c", backwards, "train.py", *TRAINING, "--run", run)
     os.utime(run / "config.json", (4e9, 4e9))
     done = run_command("-m", "export", run, "--formats", "float32")
     assert "100.00" in done.stdout

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from keras_convmixer.command_line.train import main
-from tests.helpers import run_command, run_program, start
+from tests.helpers import run_program
+from tests.processes import run_command, start
 
 
 def stop(process, run, epochs, signal):

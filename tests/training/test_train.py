@@ -27,7 +27,8 @@ from keras_convmixer.training.evaluation import predict
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import train
 from keras_convmixer.utils.checks import UserError
-from tests.helpers import run_command, run_program, start
+from tests.helpers import run_program
+from tests.processes import run_command, run_python, start
 
 
 def test_writes_the_run_folder(digits_run):
@@ -107,7 +108,7 @@ def test_config_tells_how_to_repeat_the_training(digits_run):
 
 
 def test_model_loads_with_nothing_but_keras(digits_run, tmp_path):
-    done = run_command(
+    done = run_python(
         "-c",
         "import sys, keras, numpy as np\n"
         f"path = {str(digits_run / 'model.keras')!r}\n"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keras_convmixer.training.devices import distribute
-from tests.helpers import ROOT
+from tests.processes import ROOT
 
 TWENTY_STEPS = """
 import dataclasses, sys

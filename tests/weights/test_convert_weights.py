@@ -5,7 +5,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from keras_convmixer import ConvMixer
-from tests.helpers import run_command, timm_checkpoint
+from tests.helpers import timm_checkpoint
+from tests.processes import run_command
 
 
 def convert(*arguments):

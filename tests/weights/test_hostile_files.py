@@ -18,7 +18,8 @@ from safetensors.numpy import save_file
 from export.read_metadata import read_labels
 from export.runtime import TFLiteFile
 from keras_convmixer.weights import load_weights
-from tests.helpers import run_command, small, source_file
+from tests.helpers import small, source_file
+from tests.processes import run_command
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".keras", ".weights.h5"])

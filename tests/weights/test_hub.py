@@ -15,7 +15,8 @@ from keras_convmixer.weights.hub import (
     IMAGENET_REPOSITORIES,
     imagenet_repository,
 )
-from tests.helpers import run_command, timm_checkpoint
+from tests.helpers import timm_checkpoint
+from tests.processes import run_python
 
 # One more released network, as the smallest of the real ones has 84 MB.
 SMALL_REPOSITORY = "timm/convmixer_8_2.in1k"
@@ -78,7 +79,7 @@ def test_each_released_network_has_its_repository():
 
 def test_without_a_network_the_error_says_where_to_put_the_file(home, released):
     path, bias = released
-    seconds, error = run_command("-c", FIND).stdout.strip().split(" ", 1)
+    seconds, error = run_python("-c", FIND).stdout.strip().split(" ", 1)
     print(f"offline: {float(seconds):.1f} s")
     assert float(seconds) < 30
     assert SMALL_REPOSITORY in error
@@ -88,14 +89,14 @@ def test_without_a_network_the_error_says_where_to_put_the_file(home, released):
     assert place.startswith(str(home / "keras"))
     os.makedirs(os.path.dirname(place))
     os.symlink(path, place)
-    assert float(run_command("-c", LOAD).stdout) == pytest.approx(bias)
+    assert float(run_python("-c", LOAD).stdout) == pytest.approx(bias)
 
 
 def test_a_hub_that_never_answers_is_given_up_in_time(home, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
-        seconds, error = run_command("-c", FIND).stdout.strip().split(" ", 1)
+        seconds, error = run_python("-c", FIND).stdout.strip().split(" ", 1)
     print(f"silent hub: {float(seconds):.1f} s")
     assert float(seconds) < 30
     assert SMALL_REPOSITORY in error
@@ -134,9 +135,9 @@ def test_the_hub_is_asked_once_and_then_its_cache(home, released, monkeypatch):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     try:
-        assert float(run_command("-c", LOAD).stdout) == pytest.approx(bias)
+        assert float(run_python("-c", LOAD).stdout) == pytest.approx(bias)
     finally:
         server.shutdown()
         server.server_close()
-    cached = run_command("-c", FIND).stdout.strip()
+    cached = run_python("-c", FIND).stdout.strip()
     assert cached.startswith(str(home / "hub"))

@@ -13,12 +13,12 @@ from keras_convmixer.weights import load_weights, save_weights
 from keras_convmixer.weights.safetensors_files import read_safetensors
 from tests.helpers import (
     OWN,
-    ROOT,
     randomize_norms,
     small,
     source_file,
     timm_checkpoint,
 )
+from tests.processes import ROOT
 
 GOLDEN = ROOT / "tests" / "fixtures" / "timm_golden"
 GOLDEN_NETWORKS = {
