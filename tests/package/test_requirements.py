@@ -46,7 +46,6 @@ def test_what_is_imported_is_declared():
             users.setdefault(package, path.relative_to(ROOT))
     distributions = packages_distributions()
     allowed = set(declared(ROOT / "requirements.txt"))
-    allowed |= set(declared(ROOT / "requirements" / "onnx.txt"))
     assert len(allowed) > 10
     missing = {
         package: str(user)
