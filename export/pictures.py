@@ -12,7 +12,12 @@ import numpy as np
 from PIL import Image
 
 from keras_convmixer.data.decode import read_image
-from keras_convmixer.data.folders import folder_names, image_files
+from keras_convmixer.data.folders import (
+    folder_names,
+    image_files,
+    part_places,
+)
+from keras_convmixer.data.index import TEST, TRAIN
 from keras_convmixer.utils.checks import UserError
 
 BATCH = 64
@@ -95,8 +100,9 @@ def folder_pictures(root):
     """The pictures of ROOT/CLASS/*.jpg and the like, or of ROOT alone.
 
     Where there are folders, each is a class; where there are none, the classes
-    are unknown. Names that begin with a dot, and files that don't end as
-    images do, are passed over.
+    are unknown. Of a folder with the parts of a training it is those of the
+    test part. Names that begin with a dot, and files that don't end as images
+    do, are passed over.
 
     Args:
         root: The folder.
@@ -105,10 +111,18 @@ def folder_pictures(root):
         `Pictures`.
 
     Raises:
-        UserError: If there is no picture.
+        UserError: If there is no picture, or no test part.
     """
-    root = Path(root)
-    classes = folder_names(root, "image_folder")
+    given = root = Path(root)
+    places = part_places(root)
+    if places[TRAIN]:
+        if TEST not in places:
+            raise UserError(
+                f"image_folder {root} has parts, but no test: give one of "
+                f"them, as {root / places[TRAIN]}"
+            )
+        root = root / places[TEST]
+    classes = folder_names(root)
 
     def each():
         for name in classes or [None]:
@@ -120,10 +134,11 @@ def folder_pictures(root):
     count = sum(1 for _ in each())
     if not count:
         raise UserError(
-            f"--image-folder {root} must hold pictures, or a folder of them "
+            f"image_folder {given} must hold pictures, or a folder of them "
             f"for each class. Found: {classes}"
         )
-    return Pictures(root.resolve().name, classes, count, each)
+    name = root.resolve().relative_to(given.resolve().parent).as_posix()
+    return Pictures(name, classes, count, each)
 
 
 def dataset_pictures(source, split):

@@ -14,8 +14,8 @@ from keras_convmixer.utils.checks import (
 
 MIXED_PRECISIONS = ("float16", "bfloat16")
 CLASS_WEIGHTS = ("balanced",)
-# Which epoch's model is kept, and what the held-out images decided by that.
-KEEP = {"last": "nothing", "best": "the epoch that was kept"}
+# Which epoch's model is kept.
+KEEP = ("last", "best")
 
 
 @dataclass(frozen=True)
@@ -68,4 +68,7 @@ class Plan:
     @property
     def decided(self):
         """What the held-out images decided, in words."""
-        return KEEP[self.keep]
+        decided = ["the epoch that was kept"] if self.keep == "best" else []
+        if self.calibrate:
+            decided.append("the temperature")
+        return " and ".join(decided) or "nothing"

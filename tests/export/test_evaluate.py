@@ -107,6 +107,19 @@ def test_a_split_of_a_data_set(tiny_tfds, digits_run, tmp_path):
         dataset_pictures(source, "tset")
 
 
+def test_of_a_folder_with_parts_the_test_part_is_scored(digits, tmp_path):
+    for part in ("train", "test"):
+        shutil.copytree(digits, tmp_path / "photos" / part)
+    shutil.rmtree(tmp_path / "photos" / "test" / "8")
+    pictures = folder_pictures(tmp_path / "photos")
+    assert pictures.name == "photos/test"
+    assert pictures.classes == [*"012345679"]
+    assert pictures.count < folder_pictures(digits).count
+    shutil.rmtree(tmp_path / "photos" / "test")
+    with pytest.raises(UserError, match=r"has parts, but no test: .*train"):
+        folder_pictures(tmp_path / "photos")
+
+
 def test_classes_are_matched_by_name(digits_export, digits, tmp_path):
     folder = shutil.copytree(digits, tmp_path / "digits")
     (folder / "3").rename(folder / "three")

@@ -75,9 +75,9 @@ def test_the_last_epoch_is_kept_and_the_held_out_images_decide_nothing(
         accuracies = [float(r["val_accuracy"]) for r in csv.DictReader(file)]
     metrics = json.loads((digits_run / "metrics.json").read_text())
     assert metrics["top1"] == pytest.approx(accuracies[-1], abs=1e-6)
-    assert metrics["decided"] == "nothing"
+    assert metrics["decided"] == "the temperature"
     printed = (digits_run / "stdout.txt").read_text()
-    assert "on 360 images, which decided nothing" in printed
+    assert "on 360 images, which decided the temperature" in printed
 
 
 def test_the_best_epoch_is_kept_on_request_and_said_to_be_chosen(tmp_path):
@@ -95,7 +95,7 @@ def test_the_best_epoch_is_kept_on_request_and_said_to_be_chosen(tmp_path):
         save.on_epoch_end(4, {"val_accuracy": 1, "val_loss": float("nan")})
     assert keras.saving.load_model(path).layers[0].bias[0] == 2
     plan = Plan(DIGITS, Source("digits"), keep="best")
-    assert plan.decided == "the epoch that was kept"
+    assert plan.decided == "the epoch that was kept and the temperature"
 
 
 def test_config_tells_how_to_repeat_the_training(digits_run):
