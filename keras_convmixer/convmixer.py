@@ -16,11 +16,15 @@ import keras
 from keras import layers
 
 from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
+from keras_convmixer.initializers import CovarianceInitializer
 from keras_convmixer.utils.arguments import (
     check_arguments,
+    check_drawn_kernel_size,
     check_parameters,
     image_input,
 )
+from keras_convmixer.utils.checks import check_choice
+from keras_convmixer.variants import DEPTHWISE_INITIALIZERS
 
 # Whatever Keras' image_data_format is: images are NHWC here.
 CHANNELS_LAST = {"data_format": "channels_last"}
@@ -41,6 +45,7 @@ def ConvMixer(
     classes=1000,
     classifier_activation="softmax",
     dropout=0.0,
+    depthwise_initializer="uniform",
     name="convmixer",
 ):
     """Builds a ConvMixer of any width, depth, kernel and patch size.
@@ -74,6 +79,10 @@ def ConvMixer(
             the head stays random and a warning says so.
         classifier_activation: Activation of the classifier; None for logits.
         dropout: Rate of dropout in front of the classifier.
+        depthwise_initializer: "uniform", PyTorch's; or "covariance", for
+            kernels that are smooth and wider the deeper they are, of a side
+            of 31 at most: see `CovarianceInitializer`. Only the first values
+            differ; the layers and their configuration are the same.
         name: Name of the model.
 
     A training step needs about a third less memory if the activations are
@@ -109,6 +118,11 @@ def ConvMixer(
         classifier_activation=classifier_activation,
         dropout=dropout,
     )
+    check_choice(
+        "depthwise_initializer", depthwise_initializer, DEPTHWISE_INITIALIZERS
+    )
+    if depthwise_initializer == "covariance":
+        check_drawn_kernel_size(kernel_size)
     image = image_input(
         input_tensor=input_tensor,
         input_shape=input_shape,
@@ -139,11 +153,25 @@ def ConvMixer(
         # Keras warns when a model of a list is called with a tensor.
         image = sources[0] if len(sources) == 1 else sources
     model = keras.Model(image, x, name=name)
+    if depthwise_initializer == "covariance":
+        draw_with_covariance(model, depth)
     if weights is not None:
         from keras_convmixer.weights import load_weights
 
         load_weights(model, weights)
     return model
+
+
+def draw_with_covariance(model, depth):
+    """Draws the depthwise kernels anew.
+
+    The layers keep Keras' own initialiser in their configuration, so that
+    saved models are read without this package.
+    """
+    for index in range(depth):
+        kernel = model.get_layer(f"block_{index}_depthwise").kernel
+        draw = CovarianceInitializer(index / max(depth - 1, 1))
+        kernel.assign(draw(kernel.shape, kernel.dtype))
 
 
 def stem(x, dim, patch_size, activation):

@@ -10,6 +10,8 @@ from keras_convmixer.utils.checks import check_choice
 
 # The arguments of `ConvMixer` that weights depend on.
 NETWORK = ("dim", "depth", "kernel_size", "patch_size", "activation")
+# How depthwise kernels are drawn, which trained weights do not depend on.
+DEPTHWISE_INITIALIZERS = ("uniform", "covariance")
 SHORT_FORM = "DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION][@SIZE]"
 
 

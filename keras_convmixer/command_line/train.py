@@ -26,7 +26,7 @@ from keras_convmixer.utils.commands import (
     one_line_errors,
     quiet_tensorflow,
 )
-from keras_convmixer.variants import parse_variant
+from keras_convmixer.variants import DEPTHWISE_INITIALIZERS, parse_variant
 from keras_convmixer.weights import find_file
 
 
@@ -60,6 +60,11 @@ def parse_arguments(arguments=None):
     )
     add("--recipe", metavar="NAME", help="in place of the data set's own")
     add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
+    add(
+        "--depthwise-initializer",
+        choices=DEPTHWISE_INITIALIZERS,
+        help="how the depthwise kernels are drawn",
+    )
     add("--weights", help="weights to start from: a name or a file")
     add_number(Recipe, "--image-size", help="pixels")
     add_number(Recipe, "--epochs")

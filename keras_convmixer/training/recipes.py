@@ -14,7 +14,7 @@ from keras_convmixer.utils.checks import (
     limited,
     numbers_from_0_to,
 )
-from keras_convmixer.variants import NETWORK, VARIANTS
+from keras_convmixer.variants import DEPTHWISE_INITIALIZERS, NETWORK, VARIANTS
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Recipe:
             of an average of n steps n / (n + 9) at most; 0 for no average.
             Where there is one, it is what is evaluated and saved.
         accumulation: Batches whose gradients make one step of AdamW.
+        depthwise_initializer: How the depthwise kernels are drawn, "uniform"
+            or "covariance".
         label_smoothing: Share of a label that is spread over all classes.
         flip: Whether images are mirrored left to right at random.
         shift: Largest random shift, as a share of the image's side.
@@ -62,6 +64,7 @@ class Recipe:
     learning_rate: float = limited(POSITIVE_NUMBER)
     weight_decay: float = limited(SHARE)
     activation: str = "gelu"
+    depthwise_initializer: str = "uniform"
     epsilon: float = limited(POSITIVE_NUMBER, default=1e-7)
     ema: float = limited(SHARE, default=0.0)
     accumulation: int = limited(POSITIVE_INTEGER, default=1)
@@ -76,6 +79,11 @@ class Recipe:
 
     def __post_init__(self):
         check_limits(self)
+        check_choice(
+            "depthwise_initializer",
+            self.depthwise_initializer,
+            DEPTHWISE_INITIALIZERS,
+        )
 
     @property
     def network(self):
@@ -88,6 +96,7 @@ class Recipe:
 
         return ConvMixer(
             **self.network,
+            depthwise_initializer=self.depthwise_initializer,
             weights=weights,
             input_shape=(self.image_size, self.image_size, 3),
             classes=classes,

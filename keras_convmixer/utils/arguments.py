@@ -7,6 +7,8 @@ from keras_convmixer.utils.graph import names_around, names_before
 
 MAX_PARAMETERS = 2**30  # 20 times those of the paper's largest network.
 MAX_DEPTH = 1000
+# A covariance has the fourth power of the kernel's side of entries.
+MAX_DRAWN_KERNEL_SIZE = 31
 
 
 def check_arguments(
@@ -35,6 +37,16 @@ def check_arguments(
     check_choice("pooling", pooling, (None, "avg", "max"))
     check_activation("activation", activation)
     check_activation("classifier_activation", classifier_activation)
+
+
+def check_drawn_kernel_size(kernel_size):
+    """An error for a kernel too large to be drawn with a covariance."""
+    check_positive(kernel_size=kernel_size)
+    if kernel_size > MAX_DRAWN_KERNEL_SIZE:
+        raise UserError(
+            f"kernel_size must be at most {MAX_DRAWN_KERNEL_SIZE} for "
+            f"depthwise_initializer='covariance'. Received: {kernel_size!r}"
+        )
 
 
 def check_activation(argument, value):

@@ -1,0 +1,130 @@
+"""Depthwise kernels drawn with a covariance, as trained ones have it.
+
+The idea, Gaussians around every entry that widen with depth, is that of
+"Understanding the Covariance Structure of Convolutional Filters"
+(Trockman, Willmott and Kolter, arXiv:2210.03651). The formula and its constants
+were not compared with the paper's and may differ from them.
+"""
+
+import keras
+import numpy as np
+
+from keras_convmixer.utils.arguments import check_drawn_kernel_size
+from keras_convmixer.utils.checks import UserError
+
+# Of the Gaussians' variance, in kernel sides of squared pixels: in the first
+# block, its growth and half the growth's growth over the whole depth. They are
+# ours: no learned kernel and no accuracy has chosen them.
+FIRST, SPEED, ACCELERATION = 0.15, 0.5, 0.125
+
+
+@keras.saving.register_keras_serializable(package="keras_convmixer")
+class CovarianceInitializer(keras.initializers.Initializer):
+    """Draws each depthwise kernel from `kernel_covariance`, with mean zero.
+
+    Args:
+        depth_share: Where in the network the layer is, from 0 (the first
+            block) to 1 (the last): deeper kernels are wider.
+        seed: An integer, so that every call gives the same kernels; None for
+            one that is drawn here.
+
+    Raises:
+        UserError: If the share is not from 0 to 1, or a kernel is not square
+            or larger than 31.
+
+    Example:
+
+    >>> from keras_convmixer.initializers import CovarianceInitializer
+    >>> CovarianceInitializer(depth_share=0.5)((9, 9, 64, 1)).shape
+    TensorShape([9, 9, 64, 1])
+    """
+
+    def __init__(self, depth_share, seed=None):
+        if not 0 <= depth_share <= 1:
+            raise UserError(
+                f"depth_share must be from 0 to 1. Received: {depth_share!r}"
+            )
+        self.depth_share = depth_share
+        self.normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+
+    def __call__(self, shape, dtype=None):
+        """A kernel `[k, k, channels, multiplier]`."""
+        height, width, channels, multiplier = shape
+        if height != width:
+            raise UserError(
+                f"depthwise kernels must be square. Received: {tuple(shape)}"
+            )
+        root = covariance_root(height, self.depth_share)
+        noise = self.normal((height**2, channels * multiplier), dtype)
+        root = keras.ops.convert_to_tensor(root, noise.dtype)
+        return keras.ops.reshape(keras.ops.matmul(root, noise), shape)
+
+    def get_config(self):
+        return {
+            "depth_share": self.depth_share,
+            "seed": self.normal.get_config()["seed"],
+        }
+
+
+def kernel_covariance(kernel_size, depth_share):
+    """The covariance of the entries of a depthwise kernel, in closed form.
+
+    With Z a Gaussian in the middle of the kernel, entries p and q have
+
+        (Z_p + Z_q) / 2 * (Z_(q - p) - (Z_p + Z_q) / 4)
+
+    The first factor leaves little at the border, the second makes
+    neighbours alike, and far entries of opposite sign; differences wrap
+    around. What is negative of its spectrum is set to zero.
+
+    Args:
+        kernel_size: Side of the kernel, k.
+        depth_share: As for `CovarianceInitializer`.
+
+    Returns:
+        float64 `[k * k, k * k]`, symmetric and positive semidefinite; rows
+        are in the order of the kernel's entries.
+
+    Raises:
+        UserError: If the kernel is larger than 31.
+    """
+    root = covariance_root(kernel_size, depth_share)
+    return root @ root.T
+
+
+def covariance_root(kernel_size, depth_share):
+    """R, of which `kernel_covariance` is R R^T."""
+    check_drawn_kernel_size(kernel_size)
+    gaussian = centred_gaussian(
+        kernel_size, gaussian_variance(kernel_size, depth_share)
+    )
+    alike = moved_to_every_entry(gaussian)
+    middle = gaussian.reshape(-1)
+    middle = (middle[:, None] + middle[None, :]) / 2
+    values, vectors = np.linalg.eigh(middle * (alike - middle / 2))
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+
+def gaussian_variance(kernel_size, depth_share):
+    """Variance of the Gaussians in squared pixels; it grows with depth."""
+    growth = SPEED * depth_share + ACCELERATION * depth_share**2
+    return kernel_size * (FIRST + growth)
+
+
+def centred_gaussian(size, variance):
+    """float64 `[size, size]` with 1 at `size // 2`."""
+    squares = (np.arange(size) - size // 2) ** 2
+    return np.exp(-(squares[:, None] + squares[None, :]) / (2 * variance))
+
+
+def moved_to_every_entry(image):
+    """`[size ** 2, size ** 2]`: in each row, the image's middle is moved."""
+    size = len(image)
+    moves = np.arange(size) - size // 2
+    return np.stack(
+        [
+            np.roll(image, (down, right), (0, 1)).reshape(-1)
+            for down in moves
+            for right in moves
+        ]
+    )
