@@ -190,10 +190,10 @@ def add(result, pictures, squares, probabilities, matching, shown):
     if not len(known):
         return
     result.scores.add(probabilities[known], labels[known])
-    given, sure = probabilities.argmax(-1), probabilities.max(-1)
+    given = probabilities.argmax(-1)
     result.mistakes += [
         NamedMistake(
-            confidence=float(sure[i]),
+            probabilities=probabilities[i],
             image=squares[i].copy(),
             label=int(labels[i]),
             prediction=int(given[i]),

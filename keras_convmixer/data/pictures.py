@@ -22,7 +22,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 # Decoded squares are kept in memory up to this many bytes.
-MEMORY_BYTES = 2**30
+MEMORY_BYTES = 2**29
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,14 @@ def calibrate(model, images, labels):
         UserError: If the model ends in anything else, or labels don't fit.
 
     Example:
-        temperature = calibrate(model, images, labels)
-        print(f"probabilities were those of a temperature of {temperature}")
+
+    >>> import numpy as np
+    >>> from keras_convmixer import ConvMixer, calibrate
+    >>> model = ConvMixer(8, 2, 7, 4, input_shape=(32, 32, 3), classes=2)
+    >>> images = np.random.default_rng(0).integers(0, 256, (100, 32, 32, 3))
+    >>> labels = np.arange(100) % 2
+    >>> calibrate(model, images, labels) > 0
+    True
     """
     _, activation = find_head(model)
     probabilities = model.predict(np.asarray(images), BATCH_SIZE, verbose=0)
