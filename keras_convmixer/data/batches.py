@@ -14,8 +14,8 @@ from keras_convmixer.data.image_data import images_in_memory
 from keras_convmixer.data.seeds import fold_in
 from keras_convmixer.utils.checks import UserError
 
-# Batches that are made, and as many that wait. Of the ImageNet recipe a mixed one
-# takes 385 MB, of which TensorFlow would choose to keep a dozen.
+# Batches that are made, and as many that wait. One of the ImageNet recipe takes
+# 385 MB when it is mixed, and TensorFlow would keep a dozen.
 READY = 2
 
 
