@@ -64,8 +64,9 @@ def parse_arguments(arguments=None):
     add("--train", type=positive_int, default=20_000, help="pictures")
     add("--validation", type=positive_int, default=50_000, help="pictures")
     add("--classes", type=positive_int, default=1000)
-    add("--limit-steps", type=positive_int, default=10, help="an epoch")
-    add("--batch-size", type=positive_int, default=640)
+    add("--limit-steps", type=positive_int, default=50, help="an epoch")
+    # Memory follows the batch: of 640 images a training step holds 6 GB.
+    add("--batch-size", type=positive_int, default=128)
     add("--model", default="64/2/k3/p16", help="dim/depth/kernel/patch")
     add("--output", type=Path, default=RESULTS / "rehearsal.csv")
     args = parser.parse_args(arguments)
