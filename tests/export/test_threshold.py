@@ -22,6 +22,7 @@ from export.threshold import (
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.training import RunFolder
 from keras_convmixer.utils.checks import UserError
+from tests.conftest import made_once
 from tests.helpers import outputs
 
 
@@ -73,15 +74,19 @@ def test_the_interval_holds_the_share_as_often_as_it_says():
     assert wilson_interval(0, 0) == (0, 1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exported(tmp_path_factory, digits_run):
     """A copy of the run, exported for a precision, and what was printed."""
-    run = tmp_path_factory.mktemp("sure") / "digits"
-    shutil.copytree(digits_run, run)
-    formats = ("--formats", "float32", "int8")
-    with redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit):
-        export([str(run), *formats, "--precision", "0.999"])
-    return run, printed.getvalue()
+
+    def make(folder):
+        run = shutil.copytree(digits_run, folder / "digits")
+        formats = ("--formats", "float32", "int8")
+        with redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit):
+            export([str(run), *formats, "--precision", "0.999"])
+        (folder / "printed.txt").write_text(out.getvalue())
+
+    folder = made_once(tmp_path_factory, "sure", make)
+    return folder / "digits", (folder / "printed.txt").read_text()
 
 
 @pytest.mark.parametrize("format", ["float32", "int8"])

@@ -20,7 +20,7 @@ from keras_convmixer.training.calibration_report import (
 )
 from keras_convmixer.training.scores import expected_calibration_error
 from keras_convmixer.utils.checks import UserError
-from tests.helpers import run_example, run_program, small
+from tests.helpers import run_program, small
 
 
 def drawn(count, classes=10, temperature=1.0, seed=0):
@@ -146,12 +146,6 @@ def test_one_sigmoid_is_calibrated(images):
     np.testing.assert_array_equal(after > 0.5, before > 0.5)
 
 
-def test_the_example_runs(images, capsys):
-    labels = np.arange(len(images)) % 5
-    run_example(calibrate, model=small(), images=images, labels=labels)
-    assert "a temperature of" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("options", "labels", "words"),
     [
@@ -216,9 +210,12 @@ def test_a_training_that_was_stopped_is_calibrated_once(tmp_path, monkeypatch):
 
     metrics = json.loads((stopped / "metrics.json").read_text())
     found = metrics.pop("calibration")
+    assert metrics.pop("decided") == "the temperature"
     assert f"temperature {found['temperature']:.2f}" in printed
     assert (found["images"], found["of"][:8]) == (360, "held out")
-    assert metrics == json.loads((plain / "metrics.json").read_text())
+    uncalibrated = json.loads((plain / "metrics.json").read_text())
+    assert uncalibrated.pop("decided") == "nothing"
+    assert metrics == uncalibrated
     *trunk, kernel, bias = weights_of(plain)
     once = [*trunk, *(w / found["temperature"] for w in (kernel, bias))]
     for expected, first, second in zip(
