@@ -97,7 +97,11 @@ class Classifier:
         if self.has_one_output:
             other = 0 * outputs if are_logits else 1 - outputs
             outputs = np.concatenate([other, outputs], axis=-1)
-        return softmax(outputs) if are_logits else outputs
+        if are_logits:
+            from keras_convmixer.training.calibration import softmax
+
+            return softmax(outputs)
+        return outputs
 
 
 class KerasModel:
@@ -211,8 +215,3 @@ def side_of(run, path):
             f"{(height, width, run.channels)}"
         )
     return height
-
-
-def softmax(logits):
-    exponents = np.exp(logits - logits.max(-1, keepdims=True))
-    return exponents / exponents.sum(-1, keepdims=True)

@@ -182,9 +182,11 @@ def rows_of_split(source, split):
     Returns:
         `(rows, count, classes)`: a `tf.data.Dataset`, an int, a list.
     """
-    import tensorflow_datasets as tfds
-
-    from keras_convmixer.data.tfds_images import image_builder, prepare
+    from keras_convmixer.data.tfds_images import (
+        encoded_rows,
+        image_builder,
+        prepare,
+    )
 
     builder = image_builder(source)
     if not builder.is_prepared():
@@ -198,11 +200,5 @@ def rows_of_split(source, split):
             f"--split must be one of {names}, or a part of one. Received: "
             f"{split!r}. {error}"
         ) from None
-    records = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        as_supervised=False,
-        decoders={"image": tfds.decode.SkipDecoding()},
-    )
-    rows = records.map(lambda row: (row["image"], row["label"]))
+    rows = encoded_rows(builder, split)
     return rows, count, list(builder.info.features["label"].names)

@@ -193,7 +193,7 @@ def add(result, pictures, squares, probabilities, matching, shown):
     given = probabilities.argmax(-1)
     result.mistakes += [
         NamedMistake(
-            probabilities=probabilities[i],
+            probabilities=probabilities[i].copy(),
             image=squares[i].copy(),
             label=int(labels[i]),
             prediction=int(given[i]),

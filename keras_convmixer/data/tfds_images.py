@@ -52,14 +52,8 @@ def load_tfds(source, image_size):
     record = max(1, info.num_bytes // max(1, info.num_examples))
 
     def part(split):
-        records = builder.as_dataset(
-            split=split,
-            shuffle_files=False,
-            as_supervised=False,
-            decoders={"image": tfds.decode.SkipDecoding()},
-        )
         return Pictures(
-            rows=records.map(lambda row: (row["image"], row["label"])),
+            rows=encoded_rows(builder, split),
             read=lambda contents: (contents, tf.constant(1)),
             decode=lambda row, contents: tf.io.decode_image(
                 contents, 3, expand_animations=False
@@ -80,6 +74,17 @@ def load_tfds(source, image_size):
         test_pictures=part(test) if test else None,
         test_split=words(test) if test else None,
     )
+
+
+def encoded_rows(builder, split):
+    """`tf.data.Dataset` of (the contents of a picture's file, its label)."""
+    records = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        as_supervised=False,
+        decoders={"image": tfds.decode.SkipDecoding()},
+    )
+    return records.map(lambda row: (row["image"], row["label"]))
 
 
 def tfds_size(source):
