@@ -83,13 +83,16 @@ def main(arguments=None):
         folder = args.folder or stack.enter_context(
             tempfile.TemporaryDirectory(prefix="rehearsal-")
         )
-        rows = rehearse(Path(folder).resolve(), args)
+        rows = []
+        for row in rehearse(Path(folder).resolve(), args):
+            # After each: half an hour is long enough for something to fail.
+            rows.append(row)
+            write_csv(args.output, rows)
         print(markdown_table(rows))
-        write_csv(args.output, rows)
 
 
 def rehearse(folder, args):
-    """Carries all stages out; the row of each."""
+    """Carries all stages out; yields the row of each."""
     stand_in = StandIn(args.train, args.validation, args.classes)
     tfds_folder, photos = folder / "tfds", folder / "photos"
     # What this process held, its children would seem to hold.
@@ -123,15 +126,13 @@ def rehearse(folder, args):
         ),
         Stage("folder: export", [*export, "--", runs["folder"]], proved),
     ]
-    return [
-        {
+    for stage in stages:
+        yield {
             "training": args.train,
             "held_out": args.validation,
             "classes": args.classes,
             **stage.carry_out(),
         }
-        for stage in stages
-    ]
 
 
 def make(folder, stand_in):

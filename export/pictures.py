@@ -81,7 +81,8 @@ class Pictures:
 
         with ThreadPool(os.cpu_count()) as threads:
             waiting = collections.deque()
-            for batch in itertools.batched(self.each(), BATCH):
+            pictures = self.each()
+            while batch := list(itertools.islice(pictures, BATCH)):
                 waiting.append(threads.map_async(square, batch))
                 if len(waiting) > 1:
                     yield waiting.popleft().get()
