@@ -15,6 +15,7 @@ def main():
         training_table(),
         pipeline_table(),
         augmentation_table(),
+        rehearsal_table(),
         accuracy_table(),
         compression_table(),
         latency_table(),
@@ -120,6 +121,21 @@ def augmentation_table():
             "difference, %": row["difference_percent"],
         }
         for row in read("augmentation.csv")
+    ]
+
+
+def rehearsal_table():
+    """Speed, memory and time of each stage of ImageNet's rehearsal."""
+    return [
+        {
+            "stage": row["stage"],
+            "images": f"{int(row['pictures']):,}",
+            "images a second": f"{int(row['images_a_second']):,}",
+            "peak memory, MB": f"{int(row['peak_mb']):,}",
+            "minutes": row["minutes"],
+            "processor minutes": row["processor_minutes"],
+        }
+        for row in read("rehearsal.csv")
     ]
 
 

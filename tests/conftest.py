@@ -13,6 +13,16 @@ from tests.helpers import TFLITE_FILES
 from tests.processes import run_command
 
 
+def pytest_collection_modifyitems(items):
+    """The slowest fixtures first: while one process makes them, the other,
+    which begins in the middle, has tests that do without.
+    """
+    slowest = ("digits_export", "digits_run")
+    items.sort(
+        key=lambda item: [name not in item.fixturenames for name in slowest]
+    )
+
+
 @pytest.fixture(autouse=True)
 def same_network_in_any_order():
     keras.utils.set_random_seed(0)

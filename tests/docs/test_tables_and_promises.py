@@ -23,6 +23,7 @@ from tests.processes import ROOT
         ("docs/training.md", tables.training_table),
         ("docs/training.md", tables.pipeline_table),
         ("docs/training.md", tables.augmentation_table),
+        ("docs/training.md", tables.rehearsal_table),
         ("docs/quantisation.md", tables.accuracy_table),
         ("docs/quantisation.md", tables.compression_table),
         ("docs/trust.md", tables.calibration_table),
