@@ -1,50 +1,146 @@
-"""The study trains each network once, and goes on where it was stopped."""
+"""The study trains each network once; rivals and changes are what they say."""
 
 import csv
 
+import keras
+import numpy as np
 import pytest
 
-from benchmarks import study
+from benchmarks import rivals
+from benchmarks.study import questions, run_study
+from benchmarks.study.changes import changed_network
+from benchmarks.study.questions import Subject
+from benchmarks.study.training import build, multiply_adds
+from keras_convmixer import ConvMixer
+from keras_convmixer.data import Source
+from keras_convmixer.variants import parse_variant
 from tests.helpers import run_program
 
 
 def test_the_study_is_written_and_resumed(tmp_path, monkeypatch):
-    monkeypatch.setitem(
-        study.QUESTIONS, "initialiser", [("8/1/k3/p2", "covariance")]
-    )
+    asked = {
+        "kernel": [Subject("8/1/k3/p2", "covariance, frozen")],
+        "patch": [Subject("8/1/k3/p2", "covariance, frozen")],
+    }
+    monkeypatch.setattr(run_study, "questions", lambda size: asked)
     output = tmp_path / "study.csv"
     arguments = (
         *("--dataset", "digits", "--recipe", "digits", "--size", 8),
-        *("--only", "initialiser", "--seeds", 1, "--epochs", 1),
+        *("--seeds", 1, "--epochs", 1, "--pictures", tmp_path),
         *("--runs", tmp_path / "runs", "--output", output),
     )
-    printed = run_program(study.main, *arguments)
-    (row,) = csv.DictReader(output.read_text().splitlines())
+    printed = run_program(run_study.main, *arguments)
+    of_kernel, of_patch = csv.DictReader(output.read_text().splitlines())
+    assert of_patch == of_kernel | {"question": "patch"}
     (run,) = (tmp_path / "runs").iterdir()
-    *_, last = csv.DictReader((run / "history.csv").read_text().splitlines())
-    expected = 100 * float(last["val_accuracy"])
-    assert float(row["top1"]) == pytest.approx(expected, abs=0.005)
-    assert row["initializer"] == "covariance"
-    assert f"| {float(row['top1']):.2f} " in printed
+    model = keras.saving.load_model(run / "model.keras")
+    images, labels = next(
+        Source("digits").load(8).held_out.batch(360).as_numpy_iterator()
+    )
+    right = model.predict(images, verbose=0).argmax(-1) == labels
+    assert float(of_kernel["top1"]) == pytest.approx(
+        100 * right.mean(), abs=0.005
+    )
+    assert f"| {float(of_kernel['top1']):.2f} " in printed
+    keras.utils.set_random_seed(0)
+    drawn = build("8/1/k3/p2", "covariance, frozen", 8, 10)
+    name = "block_0_depthwise"
+    np.testing.assert_array_equal(
+        model.get_layer(name).kernel, drawn.get_layer(name).kernel
+    )
+    assert int(of_kernel["multiply_adds"]) == multiply_adds(model)
+    for picture in ("study_kernel.png", "study_patch.png"):
+        assert (tmp_path / picture).stat().st_size > 1000
 
-    # A row that is there needs no training, nor the folder of one.
+    # What is in the file is not trained again.
     written = output.read_bytes()
     run.rename(tmp_path / "moved")
-    run_program(study.main, *arguments)
+    run_program(run_study.main, *arguments)
     assert output.read_bytes() == written
     assert not run.exists()
-
-    # A finished training whose row is not there is not trained again.
-    (tmp_path / "moved").rename(run)
-    output.unlink()
-    finished = (run / "metrics.json").stat().st_mtime_ns
-    run_program(study.main, *arguments)
-    assert output.read_bytes() == written
-    assert (run / "metrics.json").stat().st_mtime_ns == finished
 
 
 def test_a_question_that_is_not_there(capsys):
     with pytest.raises(SystemExit) as stop:
-        study.main(["--only", "kernels"])
+        run_study.main(["--only", "kernels"])
     assert stop.value.code == 2
     assert "Did you mean 'kernel'?" in capsys.readouterr().err
+
+
+def test_rivals_need_their_learning_rates(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_study.main(
+            ["--only", "rivals", "--output", str(tmp_path / "s.csv")]
+        )
+    assert stop.value.code == 2
+    assert "--only 'learning rate'" in capsys.readouterr().err
+
+
+def parameters(model):
+    return sum(np.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def test_rivals_have_the_published_parameters():
+    resnet = rivals.ResNet(blocks=3, width=16, image_size=32, classes=10)
+    assert parameters(resnet) == 269_722  # 0.27 M in the paper's table 6.
+    # 40.55 million, of which pytorch-resnet-cifar10 lists 0.041 G.
+    assert multiply_adds(resnet) == 40_551_040
+    # ViT-Base/16 without its class token: 12 (12 d^2 + 13 d) and the rest.
+    dim, places = 768, 196
+    vit = rivals.ViT(
+        dim=dim, depth=1, heads=12, patch_size=16, image_size=224, classes=1000
+    )
+    block = 12 * dim**2 + 13 * dim
+    around = (768 + places) * dim + 2 * dim + (dim + 1) * 1000
+    assert parameters(vit) == block + around
+    # Mixer-S/16: 18.5 million in the paper's table 1.
+    mixer = rivals.MLPMixer(
+        dim=512, depth=8, patch_size=16, image_size=224, classes=1000
+    )
+    assert round(parameters(mixer) / 1e6, 1) == 18.5
+
+
+@pytest.mark.parametrize("name", questions.RIVALS)
+def test_rivals_are_as_large_as_ours(name):
+    rival = build(name, "", size=32, classes=10)
+    aim = parameters(build(questions.OURS, "", size=32, classes=10))
+    assert parameters(rival) == pytest.approx(aim, rel=0.03)
+    assert rival(np.zeros((2, 32, 32, 3))).shape == (2, 10)
+
+
+def test_costs_are_equal():
+    base = build(questions.BASE, "", size=32, classes=10)
+    for question in ("kernel at equal cost", "patch at equal cost"):
+        for subject in questions.questions(32)[question]:
+            model = build(subject.network, "", size=32, classes=10)
+            assert multiply_adds(model) == pytest.approx(
+                multiply_adds(base), rel=0.03
+            )
+
+
+def test_a_change_changes_what_it_says():
+    variant = parse_variant("8/2/k3/p2@8")
+    image = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3))
+    original = ConvMixer(
+        **variant.arguments, input_shape=(8, 8, 3), classes=1000
+    )
+    same = changed_network(variant, change="")
+    same.set_weights(original.get_weights())
+    np.testing.assert_array_equal(same(image), original(image))
+
+    def count(change, kind):
+        model = changed_network(variant, change)
+        return sum(type(layer).__name__ == kind for layer in model.layers)
+
+    assert count("no residual", "Add") == 0
+    assert count("residual around both", "Add") == 4
+    assert count("LayerNorm", "LayerNormalization") == 4
+    assert count("no depthwise", "DepthwiseConv2D") == 0
+    kinds = [
+        type(layer).__name__
+        for layer in changed_network(variant, "norm in front").layers
+    ]
+    first = kinds.index("DepthwiseConv2D")
+    assert kinds[first - 1 : first + 2] == [
+        *("BatchNormalization", "DepthwiseConv2D", "Activation"),
+    ]

@@ -1,0 +1,175 @@
+"""What the paper claims: trainings that differ in one thing each.
+
+python -m benchmarks.study --data-dir tfds/ --runs runs/study
+python -m benchmarks.study --only kernel --seeds 3
+
+All networks of a question have the recipe, the images and the number of steps
+in common. One that is in the CSV is not trained again, one that was stopped
+goes on. The accuracy is that of the last epoch on the held-out images, which
+choose nothing.
+"""
+
+import csv
+import re
+from pathlib import Path
+
+from benchmarks.measure import RESULTS, write_csv
+from benchmarks.study.questions import OURS, questions
+from benchmarks.study.summary import summary
+from keras_convmixer.training.recipes import RECIPES
+from keras_convmixer.utils.checks import UserError, check_choice
+from keras_convmixer.utils.commands import (
+    Parser,
+    new_process,
+    one_line_errors,
+    positive_int,
+    quiet_tensorflow,
+)
+from keras_convmixer.utils.tables import markdown_table
+
+# What makes two trainings the same one.
+KEY = (
+    *("dataset", "recipe", "image_size", "epochs", "network", "change"),
+    *("learning_rate", "seed"),
+)
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(
+        prog="python -m benchmarks.study",
+        description="Trains networks that differ in one thing each.",
+    )
+    add = parser.add_argument
+    add("--dataset", default="cifar10", help="of tensorflow-datasets")
+    add("--data-dir")
+    add("--recipe", default="cifar10_cpu", choices=RECIPES)
+    add("--only", metavar="QUESTION", help=", ".join(questions(32)))
+    add("--seeds", type=positive_int, default=2, help="trainings of each")
+    add("--epochs", type=positive_int, default=5)
+    add("--size", type=positive_int, default=32, help="of images, in pixels")
+    add("--runs", type=Path, default=Path("runs", "study"))
+    add("--output", type=Path, default=RESULTS / "study.csv")
+    add("--pictures", type=Path, default=Path("docs", "images"), help="to here")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    with one_line_errors():
+        if args.only:
+            check_choice("--only", args.only, questions(args.size))
+        rows = read_rows(args.output)
+        for training in trainings(args, rows):
+            if same(rows, training, ("question", *KEY)):
+                continue
+            known = same(rows, training, KEY)
+            measured = known[0] if known else carry_out(training, args)
+            rows.append(measured | training)
+            write_csv(args.output, rows)
+        if rows:
+            print(markdown_table(summary(rows)))
+            from benchmarks.study.pictures import plot_study
+
+            plot_study(rows, args.pictures)
+
+
+def trainings(args, rows):
+    """The rows to have, without what is measured.
+
+    Args:
+        args: The command's arguments.
+        rows: Those that are there, and more and more of these: the learning
+            rates of the rivals and their times are read from them.
+    """
+    for question, subjects in questions(args.size).items():
+        if args.only not in (None, question):
+            continue
+        # One is enough to see with which rate a network learns.
+        seeds = 1 if question == "learning rate" else args.seeds
+        for seed in range(seeds):
+            for subject in subjects:
+                yield described(question, subject, seed, args, rows)
+
+
+def described(question, subject, seed, args, rows):
+    rate = subject.learning_rate or RECIPES[args.recipe].learning_rate
+    if rate == "best":
+        rate = best_rate(subject.network, rows)
+    epochs = args.epochs
+    if subject.equal_time:
+        epochs = round(
+            epochs * speed(subject.network, rows) / speed(OURS, rows)
+        )
+    return {
+        "question": question,
+        "dataset": args.dataset,
+        "recipe": args.recipe,
+        "image_size": args.size,
+        "epochs": max(epochs, 1),
+        "network": subject.network,
+        "change": subject.change,
+        "learning_rate": rate,
+        "seed": seed,
+    }
+
+
+def best_rate(network, rows):
+    """The rate with which a network learned its training images best."""
+    found = same(
+        rows,
+        {"question": "learning rate", "network": network},
+        ("question", "network"),
+    )
+    if not found:
+        raise UserError(
+            "the learning rates are tried first: --only 'learning rate'"
+        )
+    best = max(found, key=lambda row: float(row["train_top1"]))
+    return float(best["learning_rate"])
+
+
+def speed(network, rows):
+    """Images a second of a processor, the mean over a network's trainings."""
+    found = same(
+        rows,
+        {"question": "rivals", "network": network},
+        ("question", "network"),
+    )
+    if not found:
+        raise UserError(
+            "how long the rivals take is measured first: --only rivals"
+        )
+    rates = [float(row["images_a_second"]) for row in found]
+    return sum(rates) / len(rates)
+
+
+def same(rows, training, names):
+    """The rows that have a training's values of those names."""
+    return [
+        row
+        for row in rows
+        if all(str(row[name]) == str(training[name]) for name in names)
+    ]
+
+
+def carry_out(training, args):
+    """Trains in a process of its own; what was measured."""
+    print(", ".join(str(training[name]) for name in KEY), flush=True)
+    name = "-".join(str(training[name]) for name in KEY)
+    folder = args.runs / re.sub(r"[^\w.]+", "_", name)
+    with new_process(quiet_tensorflow) as process:
+        return process.submit(trained, training, args.data_dir, folder).result()
+
+
+def trained(training, data_dir, folder):
+    from benchmarks.study.training import train
+
+    return train(training, data_dir, folder)
+
+
+def read_rows(path):
+    """The rows of an earlier call."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
