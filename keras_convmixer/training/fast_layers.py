@@ -14,7 +14,12 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from keras_convmixer.training.gelu_norm import gelu, gelu_norm, norm
+from keras_convmixer.training.gelu_norm import (
+    gelu,
+    gelu_norm,
+    norm,
+    over_positions,
+)
 
 IMAGES_AT_ONCE = 8
 
@@ -123,12 +128,12 @@ class FastDepthwiseConv2D(layers.DepthwiseConv2D):
     """Has the gradient of a large kernel computed as a convolution."""
 
     def call(self, inputs):
-        kernel = tf.convert_to_tensor(self.kernel)
-        return depthwise(inputs, kernel) + tf.convert_to_tensor(self.bias)
+        kernel, bias = map(tf.convert_to_tensor, (self.kernel, self.bias))
+        return depthwise(inputs, kernel, bias)
 
 
 @tf.custom_gradient
-def depthwise(images, kernel):
+def depthwise(images, kernel, bias):
     strides = [1, 1, 1, 1]
 
     def gradients(upstream):
@@ -146,9 +151,11 @@ def depthwise(images, kernel):
                 strides=strides,
                 padding="SAME",
             )
-        return of_images, kernel_gradient(images, upstream, size)
+        of_kernel = kernel_gradient(images, upstream, size)
+        return of_images, of_kernel, over_positions(upstream)
 
-    return tf.nn.depthwise_conv2d(images, kernel, strides, "SAME"), gradients
+    result = tf.nn.depthwise_conv2d(images, kernel, strides, "SAME")
+    return tf.nn.bias_add(result, bias), gradients
 
 
 def kernel_gradient(images, upstream, size):

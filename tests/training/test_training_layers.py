@@ -24,16 +24,19 @@ def test_gradients_of_a_depthwise_convolution(size, count):
         for _ in range(2)
     )
     kernel = tf.constant(random.normal(size=(size, size, 4, 1)), tf.float32)
+    bias = tf.zeros(4)
 
-    def stock(images, kernel):
-        return tf.nn.depthwise_conv2d(images, kernel, [1] * 4, "SAME")
+    def stock(images, kernel, bias):
+        return tf.nn.depthwise_conv2d(images, kernel, [1] * 4, "SAME") + bias
 
     gradients = []
     for function in (depthwise, stock):
         with tf.GradientTape() as tape:
-            tape.watch([images, kernel])
-            result = function(images, kernel)
-        gradients.append(tape.gradient(result, [images, kernel], upstream))
+            tape.watch([images, kernel, bias])
+            result = function(images, kernel, bias)
+        gradients.append(
+            tape.gradient(result, [images, kernel, bias], upstream)
+        )
     for ours, theirs in zip(*gradients, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
