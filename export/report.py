@@ -79,7 +79,8 @@ def write_report(folder, keras_top1, results, data, num_images):
 
 def as_row(result):
     """A `Result` as the report holds it, with the file's name for its path."""
-    row = dataclasses.asdict(result)
+    row = dataclasses.asdict(dataclasses.replace(result, answers=None))
+    del row["answers"]
     return {"file": row.pop("path").name, **row}
 
 
