@@ -91,12 +91,9 @@ def export_run(
         write_report(folder, keras_top1, results, data, len(reference))
         write_model_card(
             folder,
-            name=run.name,
-            recipe=recipe,
+            run=run,
             data=data,
-            decided=run.read_config().plan.decided,
             results=results,
-            calibration=run.calibration(),
             proof=proof,
             num_images=len(reference),
         )
