@@ -3,7 +3,7 @@
 They compute what the stock layers compute, on one CPU in less time, on several
 replicas with less rounding. The model that is saved has the stock ones.
 
-Under the policy "mixed_bfloat16" one CPU multiplies 16-bit numbers in pointwise
+Under mixed precision one CPU multiplies 16-bit numbers in pointwise
 convolutions, where most of the work is. All else is float32, which is faster on
 a CPU: it has no other instructions for 16 bits.
 """
@@ -50,7 +50,7 @@ def for_training(model, replicas, one_cpu):
         config = layer.get_config()
         if one_cpu and is_gelu(layer):
             config["activation"] = "linear"  # The norm behind it does it.
-        if one_cpu and is_bfloat16(layer) and not is_pointwise(layer):
+        if one_cpu and is_mixed(layer) and not is_pointwise(layer):
             config["dtype"] = "float32"
         return new.from_config(config)
 
@@ -59,8 +59,8 @@ def for_training(model, replicas, one_cpu):
     return copy
 
 
-def is_bfloat16(layer):
-    return layer.dtype_policy.name == "mixed_bfloat16"
+def is_mixed(layer):
+    return layer.dtype_policy.name.startswith("mixed_")
 
 
 def is_gelu(layer):

@@ -115,17 +115,18 @@ def test_a_step_changes_what_it_changes_in_the_stock_model(
     )
 
 
-def test_sixteen_bits_on_a_cpu_are_those_of_pointwise_convolutions():
-    keras.config.set_dtype_policy("mixed_bfloat16")
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_sixteen_bits_on_a_cpu_are_those_of_pointwise_convolutions(policy):
+    keras.config.set_dtype_policy(policy)
     try:
         model = ConvMixer(8, 2, 5, 2, input_shape=(16, 16, 3), classes=5)
     finally:
         keras.config.set_dtype_policy("float32")
     fast = for_training(model, 1, one_cpu=True)
     policies = {layer.name: layer.dtype_policy.name for layer in fast.layers}
-    sixteen = {n for n, p in policies.items() if p == "mixed_bfloat16"}
+    sixteen = {n for n, p in policies.items() if p == policy}
     assert sixteen == {"block_0_pointwise", "block_1_pointwise"}
-    assert set(policies.values()) == {"mixed_bfloat16", "float32"}
+    assert set(policies.values()) == {policy, "float32"}
     image = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3))
     exact = ConvMixer(8, 2, 5, 2, input_shape=(16, 16, 3), classes=5)
     exact.set_weights(model.get_weights())
