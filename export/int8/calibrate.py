@@ -10,7 +10,7 @@ from ..interface import device_model, output_name
 from .graph import Graph
 from .quantize import all_tensors_kept
 
-MOVING_LAYERS = ("Reshape", "ZeroPadding2D", "Cropping2D")
+MOVING_LAYERS = ("Reshape", "Permute", "ZeroPadding2D", "Cropping2D")
 LAST_FEATURE_MAP = "features_activation"
 
 

@@ -38,6 +38,7 @@ def reparameterize(
     channel_groups=None,
     whole_pointwise=False,
     whole_kernels=False,
+    tiles=False,
     finite_gelu=False,
     backend=keras,
 ):
@@ -56,6 +57,9 @@ def reparameterize(
         whole_kernels: Whether the convolutions are whole, as is faster where
             large depthwise kernels are fast: neither the depthwise kernels nor
             the patches nor the channels are in parts.
+        tiles: Whether large depthwise convolutions are ordinary ones between
+            tiles of the map where that is much faster in integers, see
+            `depthwise_tiles`. The kernels are some 40 times as large.
         finite_gelu: Whether GELU is one that stays finite on GPUs, see
             `finite_gelu`.
         backend: The module to build with, `keras` or `tf_keras`; with the
@@ -101,7 +105,7 @@ def reparameterize(
     if trained.dim % channel_groups:
         channel_groups = 1
     build = InferenceLayers(
-        backend, trained.activation, whole_kernels, finite_gelu
+        backend, trained.activation, whole_kernels, tiles, finite_gelu
     )
 
     image = backend.Input(model.input_shape[1:], name="image")
