@@ -40,6 +40,23 @@ def test_what_is_left_to_the_cpu(digits_export, format):
         assert report[QUALCOMM].startswith("leaves" if is_dynamic else "all")
 
 
+@pytest.mark.parametrize(
+    ("kernel_size", "answer"), [(5, "all"), (7, "leaves 3 DEPTHWISE_CONV_2D")]
+)
+def test_edge_tpus_take_no_part_of_every_other_row(
+    tmp_path, images, kernel_size, answer
+):
+    model = ConvMixer(
+        *(8, 1, kernel_size, 2),
+        input_shape=(16, 16, 3),
+        classes=5,
+        activation="relu",
+    )
+    path = tmp_path / "relu.tflite"
+    path.write_bytes(convert(model, "int8", images, io="int8"))
+    assert delegate_report(path)[EDGE_TPU] == answer
+
+
 def test_a_relu_network_is_not_cut(tmp_path):
     model = ConvMixer(
         *(8, 1, 3, 8), input_shape=(16, 16, 3), classes=5, activation="relu"
