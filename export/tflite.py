@@ -63,7 +63,7 @@ def convert(model, format, representative_images=None, io="uint8"):
     if format in ("int8", "int8_fast"):
         is_fast = format == "int8_fast"
         images = check_images(representative_images, model)
-        inference = reparameterize(model, channel_groups=1, tiles=is_fast)
+        inference = reparameterize(model, integers=True, tiles=is_fast)
         layer_ranges = fitted_ranges(inference, images)
         return int8_file(
             inference, images, layer_ranges, io, float_gelu=is_fast

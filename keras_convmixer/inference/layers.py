@@ -23,7 +23,7 @@ class InferenceLayers:
     Args:
         backend: `keras` or `tf_keras`.
         activation: Name or configuration of the activation.
-        whole_kernels, tiles, finite_gelu: As for `reparameterize`.
+        whole_kernels, integers, tiles, finite_gelu: As for `reparameterize`.
     """
 
     def __init__(
@@ -31,11 +31,13 @@ class InferenceLayers:
         backend,
         activation,
         whole_kernels=False,
+        integers=False,
         tiles=False,
         finite_gelu=False,
     ):
         self.backend = backend
         self.whole_kernels = whole_kernels
+        self.integers = integers
         self.tiles = tiles
         self.names = {"image"}
         # The function, as Keras 2 has other names.
@@ -167,7 +169,11 @@ class InferenceLayers:
         return x
 
     def scale(self, x, scale, shift, name):
-        """`scale * x + shift`, per channel."""
+        """`scale * x + shift`, per channel; nothing is added for None."""
+        if not self.integers and not self.whole_kernels:
+            terms = [scale] if shift is None else [scale, shift]
+            terms = [np.float32(term).tolist() for term in terms]
+            return self.layer("Rescaling", *terms, name=name)(x)
         return self.apply(
             "DepthwiseConv2D",
             x,

@@ -109,7 +109,7 @@ def test_fast_files_have_no_large_depthwise_kernel(images):
 
 def test_a_float_gelu_between_integers_is_the_same(images):
     """To the last bit: XNNPACK makes a table of it."""
-    inference = reparameterize(random_network("gelu"), channel_groups=1)
+    inference = reparameterize(random_network("gelu"), integers=True)
     calibrated = CalibratedFile(inference, images)
     integer, table = (
         quantize_int8(calibrated, float_gelu=value) for value in (False, True)
@@ -132,7 +132,7 @@ def test_aware_model_rounds_as_the_file_does(model, images):
     """But for activations of several operators, which files round inside."""
     from export.int8.quantization_aware import quantization_aware
 
-    inference = reparameterize(model, channel_groups=1)
+    inference = reparameterize(model, integers=True)
     layer_ranges = fitted_ranges(inference, images)
     aware = quantization_aware(inference, model, layer_ranges)
     file = outputs(convert(model, "int8", images), images)
@@ -150,7 +150,7 @@ def test_fitted_ranges_and_biases_are_closer(images, activation, networks):
     error = {"simple": 0, "fitted": 0}
     for seed in range(networks):
         model = random_network(activation, seed)
-        inference = reparameterize(model, channel_groups=1)
+        inference = reparameterize(model, integers=True)
         file = quantize_int8(CalibratedFile(inference, images))
         fitted = convert(model, "int8", images)
         exact = model.predict(images, verbose=0)
@@ -230,7 +230,7 @@ def test_aware_model_without_ranges_rounds_kernels_only(model, images):
         trained_inference_model,
     )
 
-    inference = reparameterize(model, channel_groups=1)
+    inference = reparameterize(model, integers=True)
     aware = quantization_aware(inference, model, {})
     expected = model.predict(images, verbose=0)
     rounded = aware.predict(np.float32(images), verbose=0)
