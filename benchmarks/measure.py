@@ -4,6 +4,8 @@ import contextlib
 import csv
 import os
 import platform
+import subprocess
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +15,8 @@ import numpy as np
 from keras_convmixer.utils.commands import new_process
 from keras_convmixer.utils.tables import markdown_table
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 TURN_SECONDS = 0.03
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
 PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "torch")
@@ -184,6 +187,45 @@ def write_csv(path, rows):
         writer.writeheader()
         writer.writerows(described)
     print(f"Written to {path}.")
+
+
+def read_rows(path):
+    """The rows that an earlier call wrote; none where there is no file."""
+    path = Path(path)
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run_measured(arguments):
+    """Runs Python in the project's folder, to its end.
+
+    Args:
+        arguments: Those of the interpreter.
+
+    Returns:
+        The seconds that it took, starting included; a dict: `peak_mb`, the
+        most memory that it held, `minutes` and `processor_minutes`.
+
+    Raises:
+        CalledProcessError: If it fails.
+    """
+    command = [sys.executable, *map(str, arguments)]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT)
+    # Of this process alone; in kilobytes.
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    processor_seconds = usage.ru_utime + usage.ru_stime
+    return seconds, {
+        "peak_mb": usage.ru_maxrss * 1024 // 10**6,
+        "minutes": round(seconds / 60, 2),
+        "processor_minutes": round(processor_seconds / 60, 2),
+    }
 
 
 def machine():

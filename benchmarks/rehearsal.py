@@ -12,16 +12,12 @@ is learned from so few steps does not matter, so files need not agree.
 """
 
 import contextlib
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import RESULTS, write_csv
+from benchmarks.measure import RESULTS, run_measured, write_csv
 from benchmarks.stand_in import (
     StandIn,
     write_image_folder,
@@ -38,7 +34,6 @@ from keras_convmixer.utils.commands import (
 )
 from keras_convmixer.utils.tables import markdown_table
 
-ROOT = Path(__file__).parent.parent
 FORMATS = ("float32", "dynamic", "int8")
 EPOCHS = 2
 # Loads an image folder, the second time with the index of the first.
@@ -165,33 +160,14 @@ class Stage:
     pictures: int
 
     def carry_out(self):
-        """Runs it to its end.
-
-        Returns:
-            The row: its time, its memory and its pictures a second.
-
-        Raises:
-            CalledProcessError: If it fails.
-        """
+        """Its row: its time, its memory and its pictures a second."""
         print(f"\n{self.name}", flush=True)
-        command = [sys.executable, *map(str, self.arguments)]
-        start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT)
-        # Of this process alone; in kilobytes.
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - start
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command)
+        seconds, measured = run_measured(self.arguments)
         return {
             "stage": self.name,
             "pictures": self.pictures,
             "images_a_second": round(self.pictures / seconds),
-            "peak_mb": usage.ru_maxrss * 1024 // 10**6,
-            "minutes": round(seconds / 60, 2),
-            "processor_minutes": round(
-                (usage.ru_utime + usage.ru_stime) / 60, 2
-            ),
+            **measured,
         }
 
 

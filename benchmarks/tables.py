@@ -4,9 +4,11 @@ python -m benchmarks.tables
 """
 
 import csv
+from statistics import fmean
 
 from benchmarks.latency import stock_format
 from benchmarks.measure import RESULTS
+from benchmarks.other_class import OTHER
 from keras_convmixer.utils.tables import markdown_table
 
 
@@ -25,6 +27,7 @@ def main():
         onnx_table(),
         calibration_table(),
         unknown_table(),
+        other_class_table(),
     ):
         print(f"{markdown_table(rows)}\n")
 
@@ -86,6 +89,34 @@ def unknown_table():
             if k in names or k.startswith("precision")
         }
         for row in read("unknown.csv")
+    ]
+
+
+def other_class_table():
+    """What gets the name of a class, with and without one of other things.
+
+    Mean over the seeds, and from the least to the most.
+    """
+    found = {}
+    for row in read("other_class.csv"):
+        trained = f"with {OTHER}" if row["other"] else "without"
+        columns = (
+            (trained, "named_percent"),
+            (f"{trained}, sure", "named_and_sure_percent"),
+        )
+        cells = found.setdefault(row["pictures"], {})
+        for column, name in columns:
+            cells.setdefault(column, []).append(float(row[name]))
+    return [
+        {
+            "pictures": kind,
+            **{
+                column: f"{fmean(values):.1f} ({min(values):.0f} to "
+                f"{max(values):.0f})"
+                for column, values in cells.items()
+            },
+        }
+        for kind, cells in found.items()
     ]
 
 

@@ -5,9 +5,9 @@ python -m benchmarks.training 256/8/k5/p2@32 128/8/k7/p2@32
 A step is AdamW's on one batch that is in memory, with all cores. Each
 implementation has a process of its own; they take turns. Stock Keras
 is the model that `ConvMixer` builds, as the keras.io example trains it; ours
-is what `train.py` trains in its place, on one replica and, with `--replicas`,
-on several that share the batch; PyTorch's is channels last, and left out where
-it is not installed.
+is what `train.py` trains in its place, on one replica, once more with
+`--mixed-precision bfloat16`, and with `--replicas` on several that share the
+batch; PyTorch's is channels last, and left out where it is not installed.
 """
 
 import importlib.util
@@ -53,12 +53,14 @@ def benchmark(variant, args):
     from benchmarks.measure import spread, times_as_fast
 
     batch_size = args.batch_size
+    sixteen = "mixed_bfloat16"
+    ours = [("ours", 1, "float32"), ("ours, bfloat16", 1, sixteen)]
+    if args.replicas > 1:
+        name = f"ours, {args.replicas} replicas"
+        ours.append((name, args.replicas, "float32"))
     builders = [
-        (keras_step, ("stock", variant, batch_size, None)),
-        *(
-            (keras_step, (our_name(count), variant, batch_size, count))
-            for count in sorted({1, args.replicas})
-        ),
+        (keras_step, (name, variant, batch_size, replicas, policy))
+        for name, replicas, policy in [("stock", None, "float32"), *ours]
     ]
     if importlib.util.find_spec("torch"):
         builders.append((pytorch_step, (variant, batch_size)))
@@ -80,11 +82,7 @@ def benchmark(variant, args):
     ]
 
 
-def our_name(replicas):
-    return f"ours, {replicas} replicas" if replicas > 1 else "ours"
-
-
-def keras_step(name, variant, batch_size, replicas):
+def keras_step(name, variant, batch_size, replicas, policy):
     """A function that does one step, by its name.
 
     Args:
@@ -92,6 +90,7 @@ def keras_step(name, variant, batch_size, replicas):
         variant: A `Variant`.
         batch_size: Images a step.
         replicas: Number of ours; None for stock Keras.
+        policy: Keras' dtype policy.
     """
     quiet_tensorflow()
     import keras
@@ -102,6 +101,7 @@ def keras_step(name, variant, batch_size, replicas):
     from keras_convmixer.training.devices import Devices, distribute
     from keras_convmixer.training.recipes import CIFAR10
 
+    keras.config.set_dtype_policy(policy)
     devices = distribute(replicas, batch_size) if replicas else Devices([])
     with devices.scope():
         model = devices.prepare(random_model(variant))

@@ -7,13 +7,12 @@ every second image of the test split; the others measure what is answered, and
 so do the photographs in the folders, noise and rendered text.
 """
 
-import string
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.measure import RESULTS, write_csv
+from benchmarks.other_things import noise, photographs, text
 from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
@@ -21,7 +20,6 @@ from keras_convmixer.utils.commands import (
 )
 
 PRECISIONS = (0.9, 0.95, 0.99)
-COUNT = 600  # Pictures of each kind.
 SIDE = 32
 
 
@@ -46,8 +44,8 @@ def main(arguments=None):
 
         model, data = shipped_cifar10(args.cifar10)
         thresholds, rows = known(model, data)
-        others = {str(path): photographs(path) for path in args.folders}
-        others |= {"uniform noise": noise(), "rendered text": text()}
+        others = {str(path): photographs(path, SIDE) for path in args.folders}
+        others |= {"uniform noise": noise(SIDE), "rendered text": text(SIDE)}
         for name, images in others.items():
             sure = model.predict(images, verbose=0).max(-1)
             rows.append(row(name, sure, thresholds))
@@ -103,40 +101,6 @@ def line(name, count, values):
 
 def rounded(shares):
     return [f"{share:.1f}" for share in shares]
-
-
-def photographs(folder):
-    """Every so many-th photograph of a folder, as they are classified."""
-    from keras_convmixer.data.decode import read_image
-    from keras_convmixer.data.preprocessing import center_crop
-
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in (".jpg", ".jpeg", ".png")
-    )
-    chosen = paths[:: max(1, len(paths) // COUNT)][:COUNT]
-    return np.stack([center_crop(read_image(path), SIDE) for path in chosen])
-
-
-def noise():
-    shape = (COUNT, SIDE, SIDE, 3)
-    return np.random.default_rng(0).integers(0, 256, shape).astype("uint8")
-
-
-def text():
-    """Letters of two colours, as large as the picture allows."""
-    random = np.random.default_rng(0)
-    font = ImageFont.load_default(14)
-    images = []
-    for _ in range(COUNT):
-        back, front = random.integers(0, 256, (2, 3)).tolist()
-        image = Image.new("RGB", (SIDE, SIDE), tuple(back))
-        words = "".join(random.choice(list(string.ascii_letters), 8))
-        lines = f"{words[:4]}\n{words[4:]}"
-        ImageDraw.Draw(image).text((1, 0), lines, tuple(front), font, spacing=0)
-        images.append(np.asarray(image))
-    return np.stack(images)
 
 
 if __name__ == "__main__":

@@ -62,33 +62,46 @@ class HeatMaps:
             title: What stands over it.
             output: File to write, `.png` or `.jpg`.
         """
-        each_place, whole = self.probabilities(photograph)
-        classes = whole.argsort()[::-1][:CLASSES]
         height, width = photograph.shape[:2]
         longest = max(height, width)
         figure = matplotlib.figure.Figure(
             figsize=(
-                INCHES * (len(classes) + 1) * width / longest,
+                INCHES * (1 + CLASSES) * width / longest,
                 INCHES * height / longest + 0.4,
             ),
             layout="constrained",
         )
-        first, *others = figure.subplots(1, len(classes) + 1)
+        self.draw_on(figure.subplots(1, 1 + CLASSES), photograph, title)
+        with replacing(Path(output)) as temporary:
+            figure.savefig(temporary, dpi=120)
+
+    def draw_on(self, axes, photograph, title):
+        """The same on axes: the photograph on the first, a map on each other.
+
+        Args:
+            axes: Of Matplotlib, in the order of the classes' probabilities.
+            photograph, title: As above.
+        """
+        each_place, whole = self.probabilities(photograph)
+        height, width = photograph.shape[:2]
+        first, *others = axes
         first.imshow(photograph)
         first.set_title(title, fontsize=9)
         side = min(height, width)
         left, top = (width - side) / 2, (height - side) / 2
-        for axes, index in zip(others, classes, strict=True):
+        inside = photograph[
+            round(top) : round(top) + side, round(left) : round(left) + side
+        ]
+        square = (left, left + side, top + side, top)
+        likely = whole.argsort()[::-1]
+        # Of fewer classes than axes, the last stay empty.
+        for axis, index in zip(others, likely, strict=False):
             outside = OUTSIDE * photograph.mean(-1)
-            axes.imshow(outside, cmap="gray", vmin=0, vmax=255)
-            square = (left, left + side, top + side, top)
-            inside = photograph[
-                round(top) : round(top) + side, round(left) : round(left) + side
-            ]
-            axes.imshow(
+            axis.imshow(outside, cmap="gray", vmin=0, vmax=255)
+            axis.imshow(
                 inside.mean(-1), cmap="gray", vmin=0, vmax=255, extent=square
             )
-            axes.imshow(
+            axis.imshow(
                 each_place[..., index],
                 cmap="inferno",
                 alpha=SHARE,
@@ -97,10 +110,9 @@ class HeatMaps:
                 vmin=0,
                 vmax=1,
             )
-            axes.set(xlim=(0, width), ylim=(height, 0))
-            name = f"{self.labels[index]} {whole[index]:.0%}"
-            axes.set_title(name, fontsize=9)
-        for axes in (first, *others):
-            axes.axis("off")
-        with replacing(Path(output)) as temporary:
-            figure.savefig(temporary, dpi=120)
+            axis.set(xlim=(0, width), ylim=(height, 0))
+            axis.set_title(
+                f"{self.labels[index]} {whole[index]:.0%}", fontsize=9
+            )
+        for axis in axes:
+            axis.axis("off")

@@ -79,7 +79,8 @@ def write_report(folder, keras_top1, results, data, num_images):
 
 def as_row(result):
     """A `Result` as the report holds it, with the file's name for its path."""
-    row = dataclasses.asdict(result)
+    row = dataclasses.asdict(dataclasses.replace(result, answers=None))
+    del row["answers"]
     return {"file": row.pop("path").name, **row}
 
 
@@ -115,22 +116,19 @@ def with_earlier(results, folder, num_images):
     )
 
 
-def write_model_card(
-    folder, name, recipe, data, decided, results, calibration, proof, num_images
-):
+def write_model_card(folder, run, data, results, proof, num_images):
     """Writes `MODEL_CARD.md`: what the files are and what was proved.
 
     Args:
         folder: Where to.
-        name: The model's name.
-        recipe: The `Recipe` it was trained with.
-        data: The `ImageData` it was trained on.
-        decided: What the held-out images decided, in words.
+        run: The `RunFolder` of the training.
+        data: Its `ImageData`.
         results: The `Result`s.
-        calibration: What `RunFolder.calibration` gives.
         proof: Their table.
         num_images: How many images they are of.
     """
+    plan, calibration = run.read_config().plan, run.calibration()
+    recipe = plan.recipe
     size, classes = recipe.image_size, len(data.classes)
     lines = [
         f"- Input `image`: uint8 `[1, {size}, {size}, 3]`, RGB pixels from 0 "
@@ -139,7 +137,7 @@ def write_model_card(
         "`labels.txt`.",
         f"- Trained on {data.num_train:,} images of {data.name}, "
         f"{recipe.epochs} epochs.",
-        f"- Held out: {data.held_out_split}. They decided {decided}.",
+        f"- Held out: {data.held_out_split}. They decided {plan.decided}.",
     ]
     if data.test_split:
         lines.append(f"- Test: {data.test_split}. They decided nothing.")
@@ -171,7 +169,7 @@ def write_model_card(
     facts = "\n".join(lines)
     write_text(
         folder / "MODEL_CARD.md",
-        f"""# {name}
+        f"""# {run.name}
 
 ConvMixer-{recipe.dim}/{recipe.depth} with kernel {recipe.kernel_size}, patch \
 {recipe.patch_size} and {recipe.activation}.

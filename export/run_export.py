@@ -13,7 +13,7 @@ from .report import (
     write_model_card,
     write_report,
 )
-from .threshold import find_threshold
+from .threshold import answers_on, find_threshold
 from .verify import size, verify
 from .writers import WRITERS, Training, write_described
 
@@ -63,13 +63,11 @@ def export_run(
             result.io = io
             result.qat_epochs = epochs if format == "int8_qat" else None
             if precision is not None and path.suffix == ".tflite":
-                held_out = evenly(data, data.held_out_pictures, max_images)
-                result.threshold = find_threshold(
-                    path,
-                    precision,
-                    held_out,
-                    test=data.test and proof_images(data, max_images),
-                )
+                answers = [result.answers]
+                if data.test is not None:
+                    held_out = evenly(data, data.held_out_pictures, max_images)
+                    answers.insert(0, answers_on(path, held_out))
+                result.threshold = find_threshold(precision, *answers)
                 write_described(
                     path,
                     path.read_bytes(),
@@ -93,12 +91,9 @@ def export_run(
         write_report(folder, keras_top1, results, data, len(reference))
         write_model_card(
             folder,
-            name=run.name,
-            recipe=recipe,
+            run=run,
             data=data,
-            decided=run.read_config().plan.decided,
             results=results,
-            calibration=run.calibration(),
             proof=proof,
             num_images=len(reference),
         )

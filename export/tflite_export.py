@@ -3,6 +3,7 @@
 import contextlib
 import io as streams
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from .interface import check_model, input_type, output_name
 from .metadata import add_metadata, check_labels
 from .reference import Reference
 from .tflite import convert
+from .threshold import find_threshold
 from .verify import verify
 
 
@@ -46,6 +48,7 @@ def export_tflite(
     verification=None,
     min_agreement=0.98,
     io="uint8",
+    precision=None,
     verbose=False,
 ):
     """Writes a trained model as a TFLite file that was run and compared.
@@ -74,6 +77,10 @@ def export_tflite(
         min_agreement: Least share of the images for which file and model must
             name the same first class, 0 to 1. Not for features.
         io: "uint8", as above; "int8", for "int8" only: integers in and out.
+        precision: Share of its answers that shall be right, more than 0 and
+            at most 1: the file gets a threshold for it, chosen on the images
+            of `verification`, below which MediaPipe Tasks names no class.
+            None for no threshold.
         verbose: Whether to show progress and what the converter prints.
 
     Images may be uint8 or float; for a model that normalises pixels itself
@@ -81,7 +88,8 @@ def export_tflite(
 
     Returns:
         A `Result`: `path`, `bytes`, `top1`, `agreement`, `max_abs_diff`,
-        `latency_ms` and others.
+        `latency_ms`, `threshold` (its value, and which precision and coverage
+        it has on images that did not choose it) and others.
 
     Raises:
         UserError: A `ValueError`, if an argument is not as above.
@@ -113,14 +121,17 @@ def export_tflite(
     images, classes = check_verification(
         verification, representative_images, model
     )
+    if precision is not None:
+        check_precision(precision, classes, output_name(model))
+    describe = partial(
+        add_metadata,
+        name=path.stem,
+        description=f"{model.name}, {format}",
+        labels=labels,
+        takes_pixels=input_type(model) == "uint8",
+    )
     with contextlib.nullcontext() if verbose else quiet():
-        contents = add_metadata(
-            convert(model, format, representative_images, io),
-            name=path.stem,
-            description=f"{model.name}, {format}",
-            labels=labels,
-            takes_pixels=input_type(model) == "uint8",
-        )
+        contents = describe(convert(model, format, representative_images, io))
         reference = Reference.of_arrays(model, images, classes)
         with replacing(path) as temporary:
             temporary.write_bytes(contents)
@@ -132,7 +143,29 @@ def export_tflite(
             )
             if falls_short:
                 raise AgreementError(result, min_agreement)
+            if precision is not None:
+                result.threshold = find_threshold(precision, result.answers)
+                value = result.threshold.value or None
+                contents = describe(contents, threshold=value)
+                temporary.write_bytes(contents)
+                result.bytes = len(contents)
     return result
+
+
+def check_precision(precision, classes, output):
+    """That there is something to choose a threshold by."""
+    if not 0 < precision <= 1:
+        raise UserError(
+            "precision must be more than 0 and at most 1. Received: "
+            f"{precision!r}"
+        )
+    if classes is None:
+        raise UserError("precision needs verification images with their labels")
+    if output != "probabilities":
+        raise UserError(
+            f"precision needs a model that gives probabilities. This one gives "
+            f"{output}"
+        )
 
 
 def check_path(path):

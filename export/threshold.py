@@ -58,31 +58,69 @@ class Threshold:
         )
 
 
-def find_threshold(path, wanted, held_out, test=None):
+@dataclass(frozen=True)
+class Answers:
+    """How sure a file is of what it names, and whether that is right.
+
+    A file with one output names class 1 alone.
+
+    Attributes:
+        confidence: float `[N]`.
+        is_right: bool `[N]`.
+    """
+
+    confidence: np.ndarray
+    is_right: np.ndarray
+
+    @classmethod
+    def of(cls, probabilities, labels):
+        """Of float `[N, classes]` and int `[N]`."""
+        if probabilities.shape[-1] == 1:
+            return cls(probabilities[:, 0], labels == 1)
+        return cls(probabilities.max(-1), probabilities.argmax(-1) == labels)
+
+
+def answers_on(path, images):
+    """The `Answers` of a TFLite file.
+
+    Args:
+        path: The file, which gives probabilities.
+        images: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int label).
+    """
+    run, probabilities, labels = TFLiteFile(path), [], []
+    progress = keras.utils.Progbar(
+        int(images.cardinality()), unit_name="image for the threshold"
+    )
+    for image, label in images.as_numpy_iterator():
+        probabilities.append(run(image[None])[0])
+        labels.append(label)
+        progress.add(1)
+    return Answers.of(np.stack(probabilities), np.array(labels))
+
+
+def find_threshold(wanted, held_out, test=None):
     """The threshold of a file, from its own probabilities.
 
     Args:
-        path: A TFLite file that gives probabilities.
         wanted: The precision that its answers shall have.
-        held_out: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int label), whose
-            images choose the threshold.
-        test: The same of images that only measure it. Without them, each half
+        held_out: Its `Answers` of the images that choose the threshold.
+        test: Those of images that only measure it. Without them, each half
             of the held-out images measures the threshold of the other.
 
     Returns:
         A `Threshold`.
     """
-    run = TFLiteFile(path)
-    confidence, is_right = answers(run, held_out)
-    value, most = least_threshold(confidence, is_right, wanted)
+    value, most = least_threshold(
+        held_out.confidence, held_out.is_right, wanted
+    )
     if test is None:
         of = "held out, each half with the threshold of the other"
-        answered = cross_answered(confidence, is_right, wanted)
+        found = held_out
+        answered = cross_answered(found.confidence, found.is_right, wanted)
     else:
-        of = "test"
-        confidence, is_right = answers(run, test)
-        answered = confidence >= (np.inf if value is None else value)
-    count, right = int(answered.sum()), int(is_right[answered].sum())
+        of, found = "test", test
+        answered = found.confidence >= (np.inf if value is None else value)
+    count, right = int(answered.sum()), int(found.is_right[answered].sum())
     low, high = wilson_interval(right, count)
     return Threshold(
         wanted=wanted,
@@ -95,24 +133,6 @@ def find_threshold(path, wanted, held_out, test=None):
         images=len(answered),
         of=of,
     )
-
-
-def answers(run, images):
-    """How sure a file is of its first classes, and whether they are right.
-
-    Returns:
-        `(confidence, is_right)`, float32 and bool `[N]`.
-    """
-    confidence, is_right = [], []
-    progress = keras.utils.Progbar(
-        int(images.cardinality()), unit_name="image for the threshold"
-    )
-    for image, label in images.as_numpy_iterator():
-        (probabilities,) = run(image[None])
-        confidence.append(probabilities.max())
-        is_right.append(probabilities.argmax() == label)
-        progress.add(1)
-    return np.array(confidence), np.array(is_right)
 
 
 def least_threshold(confidence, is_right, wanted):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from .runtime import OnnxFile, SavedModel, TFLiteFile, timings
-from .threshold import Threshold
+from .threshold import Answers, Threshold
 
 TIMED_SECONDS = 0.5
 
@@ -34,6 +34,8 @@ class Result:
         aware_agreement: Share for which its first class is that of the
             quantisation-aware model that it was converted from, or None.
         threshold: The `Threshold` of a precision that was asked for, or None.
+        answers: Its `Answers` of the images; None without labels, and for
+            what gives no probabilities.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Result:
     qat_epochs: int | None = None
     aware_agreement: float | None = None
     threshold: Threshold | None = None
+    answers: Answers | None = None
 
 
 def verify(path, format, reference, aware=None):
@@ -106,6 +109,8 @@ def compare(path, format, run, reference, run_single=None, aware=None):
             "all": latency(run, image),
         },
     )
+    if reference.labels is not None and reference.kind == "probabilities":
+        result.answers = Answers.of(outputs, reference.labels)
     if aware is not None:
         result.aware_agreement = reference.agreement(
             outputs, reference.outputs_of(aware)

@@ -9,11 +9,10 @@ goes on. The accuracy is that of the last epoch on the held-out images, which
 choose nothing.
 """
 
-import csv
 import re
 from pathlib import Path
 
-from benchmarks.measure import RESULTS, write_csv
+from benchmarks.measure import RESULTS, read_rows, write_csv
 from benchmarks.study.questions import OURS, questions
 from benchmarks.study.summary import summary
 from keras_convmixer.training.recipes import RECIPES
@@ -165,11 +164,3 @@ def trained(training, data_dir, folder):
     from benchmarks.study.training import train
 
     return train(training, data_dir, folder)
-
-
-def read_rows(path):
-    """The rows of an earlier call."""
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))

@@ -64,17 +64,11 @@ class ImageData:
         return self.test_pictures.squares(self.image_size)
 
     @property
-    def proof(self):
-        """The same, of the pictures on which files are proved.
-
-        They are those of the test part; where there is none, the held-out
-        ones.
-        """
-        return self.held_out if self.test is None else self.test
-
-    @property
     def proof_pictures(self):
-        """The `Pictures` of `proof`."""
+        """The `Pictures` on which files are proved.
+
+        They are the test part; where there is none, the held-out ones.
+        """
         return self.test_pictures or self.held_out_pictures
 
     @property

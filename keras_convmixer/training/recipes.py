@@ -187,10 +187,12 @@ PHOTOGRAPHS = Recipe(
     weight_decay=0.005,
 )
 
-# A network that was trained on ImageNet goes on with other photographs.
+# A network that was trained on ImageNet goes on with other photographs. This
+# is the one of the released three for a phone: `--model convmixer_768_32` takes
+# four times as long and knows ImageNet better (80.16 % in place of 76.94 %).
 #   python train.py --image-folder photos/ --recipe fine_tuning \
 #       --weights imagenet
-FINE_TUNING = PHOTOGRAPHS.with_variant(VARIANTS["convmixer_768_32"]).replace(
+FINE_TUNING = PHOTOGRAPHS.with_variant(VARIANTS["convmixer_1024_20"]).replace(
     epochs=10,
     batch_size=32,
     learning_rate=0.001,

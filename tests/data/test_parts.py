@@ -42,7 +42,7 @@ def test_a_test_part_is_found_and_a_tenth_of_the_rest_held_out(photos):
     # Not one class after another: some of the images are of all classes.
     assert (np.diff(labels) < 0).any()
     assert data.held_out_split.startswith("5 of 45, stratified, seed 0")
-    assert data.proof is data.test
+    assert data.proof_pictures is data.test_pictures
     assert data.proof_pictures is data.test_pictures
     assert data.proof_split.startswith("12 in folder test, file names ")
     assert data.proof_part == "test"
@@ -56,7 +56,7 @@ def test_a_held_out_part_of_its_own(photos, name):
     assert {row.split("/")[0] for row in files_of(data, "held_out")} == {name}
     assert data.held_out_split.startswith("12 in folder ")
     assert data.test is None
-    assert data.proof is data.held_out
+    assert data.proof_pictures is data.held_out_pictures
     assert data.proof_split == data.held_out_split
     assert data.proof_part == "held-out"
 

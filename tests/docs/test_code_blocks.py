@@ -256,8 +256,8 @@ def program_of(command):
             return convmixer.PROGRAMS["train"].module, arguments[1:]
         flag, module, *arguments = arguments
         assert flag == "-m", command
-        if module == "export":
-            return "export.__main__", arguments
+        if module in ("export", "benchmarks.study"):
+            return f"{module}.__main__", arguments
         if module.split(".")[0] in ("export", "benchmarks", "tools", "tests"):
             return module, arguments
         check_python_module(module, arguments)

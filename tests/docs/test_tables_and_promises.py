@@ -28,6 +28,7 @@ from tests.processes import ROOT
         ("docs/quantisation.md", tables.compression_table),
         ("docs/trust.md", tables.calibration_table),
         ("docs/trust.md", tables.unknown_table),
+        ("docs/trust.md", tables.other_class_table),
         ("docs/benchmarks.md", tables.latency_table),
         ("docs/benchmarks.md", tables.full_size_table),
         ("docs/benchmarks.md", tables.arm64_table),

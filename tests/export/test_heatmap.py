@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import heat_maps
 from export import classify
 from export.classifier import Classifier
 from export.heatmap import HeatMaps
 from keras_convmixer import center_crop
 from keras_convmixer.data.decode import read_image
+from tests.helpers import run_program
 from tests.processes import run_command
 
 
@@ -52,6 +54,13 @@ def test_the_command_draws_a_picture_for_each_image(
     with Image.open(folder / "one.png") as drawn:
         assert drawn.width > 2 * drawn.height
         assert np.ptp(np.asarray(drawn)) > 200
+
+
+def test_right_and_wrong_answers_are_drawn(digits_run, tmp_path):
+    drawn = tmp_path / "maps.png"
+    run_program(heat_maps.main, digits_run, "--output", drawn)
+    with Image.open(drawn) as picture:
+        assert np.ptp(np.asarray(picture)) > 200
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from export import AgreementError, export_tflite
-from export.read_metadata import read_labels
+from export.read_metadata import read_labels, read_threshold
+from export.threshold import least_threshold
 from keras_convmixer import ConvMixer
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import interpreter, outputs, run_example
@@ -47,6 +48,32 @@ def test_the_file_is_what_the_result_says(model, images, tmp_path):
     assert result.latency_ms["1"] > 0
     assert read_labels(path) == NAMES
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("format", ["float32", "int8"])
+def test_the_file_has_the_threshold_of_a_precision(
+    model, images, tmp_path, format
+):
+    path = tmp_path / "flowers.tflite"
+    probabilities = model.predict(images, verbose=0)
+    # The four of which it is least sure are not what it says.
+    classes = np.zeros(len(images), int)
+    classes[probabilities.max(-1).argsort()[:4]] = 1
+    result = export_tflite(
+        model,
+        path,
+        format=format,
+        labels=NAMES,
+        representative_images=images,
+        verification=(images, classes),
+        precision=0.95,
+    )
+    sure = outputs(path.read_bytes(), images).max(-1)
+    expected, _ = least_threshold(sure, classes == 0, 0.95)
+    assert result.threshold.value == expected > 0
+    assert read_threshold(path) == pytest.approx(expected)
+    assert read_labels(path) == NAMES
+    assert result.bytes == path.stat().st_size
 
 
 def test_without_labels_the_classes_have_numbers(model, images, tmp_path):
@@ -143,6 +170,8 @@ def test_networks_of_every_end(images, tmp_path, options, name):
         ({"labels": [*NAMES[:4], ""]}, "names of one line each"),
         ({"labels": range(5)}, "names of one line each"),
         ({"min_agreement": 98}, "min_agreement must be from 0 to 1"),
+        ({"precision": 95}, "precision must be more than 0 and at most 1"),
+        ({"precision": 0.9}, "verification images with their labels"),
         ({"verification": None}, "verification must be (images, labels)"),
         (
             {"verification": np.zeros(3)},

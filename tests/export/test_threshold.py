@@ -14,6 +14,8 @@ from export.classify import main as classify
 from export.metadata import add_metadata
 from export.read_metadata import read_labels, read_threshold
 from export.threshold import (
+    Answers,
+    answers_on,
     cross_answered,
     find_threshold,
     least_threshold,
@@ -51,6 +53,14 @@ def test_what_needs_no_threshold_and_what_none_reaches():
     assert least_threshold(sure, right, 0.75) == (0.0, 0.75)
     assert least_threshold(sure, right, 0.8) == (None, 0.75)
     assert not cross_answered(sure, np.zeros(4, bool), 0.5).any()
+
+
+def test_a_file_with_one_output_answers_with_class_1_alone():
+    probabilities = np.array([[0.9], [0.8], [0.4], [0.1]])
+    answers = Answers.of(probabilities, np.array([1, 0, 1, 0]))
+    assert answers.is_right.tolist() == [True, False, True, False]
+    found = find_threshold(0.9, answers)
+    assert found.value == pytest.approx(0.85)
 
 
 def test_no_image_is_answered_by_a_threshold_that_it_chose():
@@ -123,12 +133,14 @@ def test_a_precision_that_none_reaches_is_said_in_a_line(exported):
     images = RunFolder(run).data().held_out
     wrong = images.map(lambda image, label: (image, (label + 1) % 10))
     file = run / "export" / "digits_float32.tflite"
-    found = find_threshold(file, 0.95, wrong.take(50))
+    of_wrong = answers_on(file, wrong.take(50))
+    found = find_threshold(0.95, of_wrong)
     assert found.value is None
     assert str(found).startswith("no threshold has a precision of 0.95 on")
     assert found.coverage == 0
     # What a test part would say of the threshold of the held-out images.
-    found = find_threshold(file, 0.9, images.take(100), test=wrong.take(50))
+    held_out = answers_on(file, images.take(100))
+    found = find_threshold(0.9, held_out, test=of_wrong)
     assert (found.of, found.images) == ("test", 50)
     assert found.precision < 0.1
 

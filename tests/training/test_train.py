@@ -6,23 +6,15 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from keras_convmixer.command_line.train import main
-from keras_convmixer.data.augmentation import Augmentation
-from keras_convmixer.data.batches import held_out_batches, training_batches
-from keras_convmixer.data.image_data import ImageData
-from keras_convmixer.data.pictures import Pictures
+from keras_convmixer.data.batches import held_out_batches
 from keras_convmixer.data.source import Source
 from keras_convmixer.features import freeze
 from keras_convmixer.training import Plan, RunFolder
-from keras_convmixer.training.announce import (
-    class_counts,
-    warn_of_imbalance,
-)
 from keras_convmixer.training.callbacks import SaveModel
-from keras_convmixer.training.compile import OneCycle, compile_for_training
+from keras_convmixer.training.compile import compile_for_training
 from keras_convmixer.training.evaluation import predict
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import train
@@ -259,78 +251,6 @@ def test_accumulated_gradients_are_those_of_a_larger_batch():
         np.testing.assert_allclose(two, one, atol=1e-6)
 
 
-def unbalanced(counts):
-    """Random images, so many of each class."""
-    random = np.random.default_rng(0)
-    labels = np.repeat(np.arange(len(counts)), counts)
-    pixels = random.integers(0, 256, (len(labels), 8, 8, 3)).astype("uint8")
-    files = [tf.io.encode_png(image) for image in pixels]
-    images = Pictures(
-        rows=tf.data.Dataset.from_tensor_slices((files, labels)),
-        read=lambda contents: (contents, tf.constant(1)),
-        decode=lambda row, contents: tf.io.decode_png(contents, 3),
-        buffer=len(labels),
-    )
-    names = [f"class {i}" for i in range(len(counts))]
-    return ImageData("random", names, 8, images, images, "all", index=[])
-
-
-def test_balanced_classes_count_the_same_in_the_loss():
-    data = unbalanced([5, 15, 40])
-    weights = data.balanced_weights()
-    # Each class has the same in sum, and an image 1 in the mean.
-    np.testing.assert_allclose(weights * [5, 15, 40], [20, 20, 20])
-    recipe = DIGITS.replace(dim=8, depth=1, mixup=0.5, label_smoothing=0.1)
-    images, labels, given = next(
-        training_batches(
-            data=data,
-            batch_size=60,
-            steps=1,
-            seed=0,
-            augmentation=Augmentation(recipe),
-            class_weights=weights,
-        ).as_numpy_iterator()
-    )
-    assert (labels.max(-1) < 1).any()  # Some are mixed.
-    np.testing.assert_allclose(given, labels @ weights, rtol=1e-6)
-    model = recipe.build(3)
-    compile_for_training(model, recipe, total_steps=1)
-    probabilities = keras.ops.convert_to_numpy(model(images, training=True))
-    smooth = 0.9 * labels + 0.1 / 3
-    losses = -(smooth * np.log(probabilities)).sum(-1)
-    loss, _ = model.train_on_batch(images, labels, given)
-    assert loss == pytest.approx((given * losses).mean(), rel=1e-5)
-
-
-def test_classes_of_few_images_are_named(capsys):
-    few = unbalanced([5, 15, 49])
-    assert class_counts(few) == "class 0 5, class 1 15, class 2 49"
-    assert class_counts(unbalanced(range(1, 23))) == (
-        "least class 0 1, median class 11 12, most class 21 22"
-    )
-    warn_of_imbalance(few)
-    assert capsys.readouterr().out == ""
-    warn_of_imbalance(unbalanced([5, 15, 50]))
-    (line,) = capsys.readouterr().out.splitlines()
-    assert "class 2 has 50 training images and class 0 5" in line
-
-
-def test_a_recipe_by_name(tmp_path):
-    run = tmp_path / "run"
-    run_program(
-        main,
-        *("--recipe", "cifar10", "--model", "8/1/k3/p2@8"),
-        *("--epochs", 1, "--limit-steps", 1, "--batch-size", 32),
-        *("--no-flip", "--cutmix", 0, "--run", run),
-        *("--class-weights", "balanced"),
-    )
-    recipe = json.loads((run / "config.json").read_text())["recipe"]
-    assert recipe["rand_augment"] == 9
-    assert recipe["mixup"] == 0.5
-    assert recipe["cutmix"] == 0
-    assert not recipe["flip"]
-
-
 def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
     run = tmp_path / "run"
     run_program(
@@ -358,68 +278,6 @@ def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
         assert has_changed != name.startswith(("stem_", "block_0_")), name
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "allowed"),
-    [
-        ("epochs", -1, "a positive integer"),
-        ("epochs", 1.5, "a positive integer"),
-        ("batch_size", 0, "a positive integer"),
-        ("image_size", 5000, "an integer from 1 to 4096"),
-        ("dim", True, "a positive integer"),
-        ("learning_rate", float("nan"), "a positive number"),
-        ("learning_rate", "0.1", "a positive number"),
-        ("weight_decay", 2, "a number from 0 to 1"),
-        ("crop", 0.0, "more than 0 and at most 1"),
-        ("rand_augment", 11.0, "a number from 0 to 10"),
-        ("accumulation", 0, "a positive integer"),
-    ],
-)
-def test_a_recipe_refuses_what_is_out_of_range(field, value, allowed):
-    with pytest.raises(UserError) as error:
-        DIGITS.replace(**{field: value})
-    assert str(error.value) == (
-        f"{field} must be {allowed}. Received: {value!r}"
-    )
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("replicas", 0),
-        ("limit_steps", -1),
-        ("seed", -1),
-        ("keep", "first"),
-        ("class_weights", "even"),
-    ],
-)
-def test_a_plan_refuses_what_is_out_of_range(field, value):
-    with pytest.raises(UserError, match=f"{field} must be"):
-        Plan(DIGITS, Source("digits"), **{field: value})
-
-
-def test_a_config_out_of_range_is_refused(digits_run, tmp_path):
-    config = json.loads((digits_run / "config.json").read_text())
-    config["recipe"]["epochs"] = -1
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="epochs must be a positive integer"):
-        RunFolder(tmp_path).read_config()
-
-
-def test_the_command_says_which_option_changes_the_recipe(
-    photographs, tmp_path
-):
-    done = run_command(
-        *("train.py", "--image-folder", photographs, "--run", tmp_path / "run"),
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr == (
-        "error: batch_size must be at most 45, the number of training images. "
-        "Received: 64, of the recipe; --batch-size changes it\n"
-    )
-    assert not (tmp_path / "run").exists()
-
-
 def test_channels_first_is_refused(tmp_path):
     keras.config.set_image_data_format("channels_first")
     try:
@@ -438,13 +296,3 @@ def test_an_error_begins_on_its_own_line(tmp_path):
         printed = process.communicate()[0]
     assert process.returncode == 2
     assert printed.splitlines()[-1].startswith("error: ")
-
-
-def test_the_learning_rate_passes_through_the_points_of_the_paper():
-    schedule = OneCycle(peak=0.01, total_steps=1000)
-    steps = np.arange(1000)
-    rates = [float(schedule(step)) for step in steps[::50]]
-    expected = np.interp(
-        (steps[::50] + 0.5) / 1000, [0, 0.4, 0.8, 1], [0, 0.01, 0.0005, 0]
-    )
-    np.testing.assert_allclose(rates, expected, atol=1e-8)

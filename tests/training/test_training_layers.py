@@ -8,30 +8,34 @@ import tensorflow as tf
 from keras_convmixer import ConvMixer
 from keras_convmixer.features import freeze
 from keras_convmixer.training.fast_layers import (
+    depthwise,
     for_training,
     gelu,
-    kernel_gradient,
 )
 from tests.helpers import randomize_norms
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 7, 9, 15])
-def test_gradient_of_a_depthwise_kernel(size):
+@pytest.mark.parametrize("count", [3, 16])
+def test_gradients_of_a_depthwise_convolution(size, count):
     random = np.random.default_rng(size)
     images, upstream = (
-        tf.constant(random.normal(size=(3, 10, 7, 4)), tf.float32)
+        tf.constant(random.normal(size=(count, 10, 7, 4)), tf.float32)
         for _ in range(2)
     )
-    kernel = tf.Variable(tf.zeros((size, size, 4, 1)))
-    with tf.GradientTape() as tape:
-        result = tf.nn.depthwise_conv2d(images, kernel, [1] * 4, "SAME")
-        loss = tf.reduce_sum(result * upstream)
-    np.testing.assert_allclose(
-        kernel_gradient(images, upstream, size),
-        tape.gradient(loss, kernel),
-        rtol=1e-4,
-        atol=1e-4,
-    )
+    kernel = tf.constant(random.normal(size=(size, size, 4, 1)), tf.float32)
+
+    def stock(images, kernel):
+        return tf.nn.depthwise_conv2d(images, kernel, [1] * 4, "SAME")
+
+    gradients = []
+    for function in (depthwise, stock):
+        with tf.GradientTape() as tape:
+            tape.watch([images, kernel])
+            result = function(images, kernel)
+        gradients.append(tape.gradient(result, [images, kernel], upstream))
+    for ours, theirs in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_gradient_of_gelu():
@@ -77,3 +81,20 @@ def test_a_step_changes_what_it_changes_in_the_stock_model(
         stock.predict(images, verbose=0),
         atol=1e-4,
     )
+
+
+def test_sixteen_bits_on_a_cpu_are_those_of_pointwise_convolutions():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = ConvMixer(8, 2, 5, 2, input_shape=(16, 16, 3), classes=5)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    fast = for_training(model, 1, one_cpu=True)
+    policies = {layer.name: layer.dtype_policy.name for layer in fast.layers}
+    sixteen = {n for n, p in policies.items() if p == "mixed_bfloat16"}
+    assert sixteen == {"block_0_pointwise", "block_1_pointwise"}
+    assert set(policies.values()) == {"mixed_bfloat16", "float32"}
+    image = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3))
+    exact = ConvMixer(8, 2, 5, 2, input_shape=(16, 16, 3), classes=5)
+    exact.set_weights(model.get_weights())
+    np.testing.assert_allclose(fast(image), exact(image), atol=0.02)
