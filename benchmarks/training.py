@@ -2,10 +2,11 @@
 
 python -m benchmarks.training 256/8/k5/p2@32 128/8/k7/p2@32
 
-A step is AdamW's on one batch that is in memory, with all cores. Each
-implementation has a process of its own; they take turns. Stock Keras
-is the model that `ConvMixer` builds, as the keras.io example trains it; ours
-is what `train.py` trains in its place, on one replica, once more with
+A step is AdamW's on one batch that is in memory, with all cores; with
+`--threads 1` processor time is counted, which others on the machine change
+less. Each implementation has a process of its own; they take turns. Stock
+Keras is the model that `ConvMixer` builds, as the keras.io example trains it;
+ours is what `train.py` trains in its place, on one replica, once more with
 `--mixed-precision bfloat16`, and with `--replicas` on several that share the
 batch; PyTorch's is channels last, and left out where it is not installed.
 """
@@ -33,6 +34,7 @@ def main(arguments=None):
     parser.add_argument("networks", nargs="+", metavar="NETWORK")
     parser.add_argument("--batch-size", type=positive_int, default=64)
     parser.add_argument("--replicas", type=positive_int, default=1)
+    parser.add_argument("--threads", type=positive_int, default=os.cpu_count())
     parser.add_argument("--rounds", type=positive_int, default=5)
     parser.add_argument("--output", type=Path, default=RESULTS / "training.csv")
     args = parser.parse_args(arguments)
@@ -52,23 +54,24 @@ def benchmark(variant, args):
     """The rows of one network."""
     from benchmarks.measure import spread, times_as_fast
 
-    batch_size = args.batch_size
+    batch_size, threads = args.batch_size, args.threads
     sixteen = "mixed_bfloat16"
     ours = [("ours", 1, "float32"), ("ours, bfloat16", 1, sixteen)]
     if args.replicas > 1:
         name = f"ours, {args.replicas} replicas"
         ours.append((name, args.replicas, "float32"))
     builders = [
-        (keras_step, (name, variant, batch_size, replicas, policy))
+        (keras_step, (name, variant, batch_size, replicas, policy, threads))
         for name, replicas, policy in [("stock", None, "float32"), *ours]
     ]
     if importlib.util.find_spec("torch"):
-        builders.append((pytorch_step, (variant, batch_size)))
-    times = interleaved_processes(builders, os.cpu_count(), args.rounds)
+        builders.append((pytorch_step, (variant, batch_size, threads)))
+    times = interleaved_processes(builders, threads, args.rounds)
     return [
         {
             "implementation": name,
             "batch_size": batch_size,
+            "threads": threads,
             **spread(turns),
             "images_a_second": round(
                 1000 * batch_size / spread(turns)["median_ms"]
@@ -82,7 +85,7 @@ def benchmark(variant, args):
     ]
 
 
-def keras_step(name, variant, batch_size, replicas, policy):
+def keras_step(name, variant, batch_size, replicas, policy, threads):
     """A function that does one step, by its name.
 
     Args:
@@ -91,16 +94,20 @@ def keras_step(name, variant, batch_size, replicas, policy):
         batch_size: Images a step.
         replicas: Number of ours; None for stock Keras.
         policy: Keras' dtype policy.
+        threads: As many at most compute.
     """
     quiet_tensorflow()
     import keras
     import numpy as np
+    import tensorflow as tf
 
     from benchmarks.networks import random_images, random_model
     from keras_convmixer.training.compile import compile_for_training
     from keras_convmixer.training.devices import Devices, distribute
     from keras_convmixer.training.recipes import CIFAR10
 
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
     keras.config.set_dtype_policy(policy)
     devices = distribute(replicas, batch_size) if replicas else Devices([])
     with devices.scope():
@@ -115,13 +122,13 @@ def keras_step(name, variant, batch_size, replicas, policy):
     return {name: lambda: model.train_on_batch(images, labels)}
 
 
-def pytorch_step(variant, batch_size):
+def pytorch_step(variant, batch_size, threads):
     """The same of PyTorch."""
     import torch
 
     from benchmarks.networks import pytorch_model
 
-    torch.set_num_threads(os.cpu_count())
+    torch.set_num_threads(threads)
     model = pytorch_model(variant).train()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     side = variant.image_size

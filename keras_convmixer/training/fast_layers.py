@@ -14,6 +14,13 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from keras_convmixer.training.gelu_norm import (
+    gelu,
+    gelu_norm,
+    norm,
+    over_positions,
+)
+
 IMAGES_AT_ONCE = 8
 
 
@@ -26,10 +33,12 @@ def for_training(model, replicas, one_cpu):
         one_cpu: Whether there is but one, on a CPU.
     """
     if one_cpu:
+        gelu_in_norm = any(is_gelu(layer) for layer in model.layers)
         replacements = {
-            layers.BatchNormalization: FusedBatchNormalization,
+            layers.BatchNormalization: (
+                GeluNormalization if gelu_in_norm else FusedBatchNormalization
+            ),
             layers.DepthwiseConv2D: FastDepthwiseConv2D,
-            layers.Activation: FastActivation,
         }
     elif replicas > 1:
         replacements = {layers.BatchNormalization: SharedBatchNormalization}
@@ -39,6 +48,8 @@ def for_training(model, replicas, one_cpu):
     def replace(layer):
         new = replacements.get(type(layer), type(layer))
         config = layer.get_config()
+        if one_cpu and is_gelu(layer):
+            config["activation"] = "linear"  # The norm behind it does it.
         if one_cpu and is_bfloat16(layer) and not is_pointwise(layer):
             config["dtype"] = "float32"
         return new.from_config(config)
@@ -50,6 +61,13 @@ def for_training(model, replicas, one_cpu):
 
 def is_bfloat16(layer):
     return layer.dtype_policy.name == "mixed_bfloat16"
+
+
+def is_gelu(layer):
+    return (
+        type(layer) is layers.Activation
+        and layer.activation is keras.activations.gelu
+    )
 
 
 def is_pointwise(layer):
@@ -73,55 +91,13 @@ class SharedBatchNormalization(layers.BatchNormalization):
         return mean, mean_of(tf.square(inputs - mean))
 
 
-class FastActivation(layers.Activation):
-    """Has GELU and its gradient computed in one pass each."""
-
-    def call(self, inputs):
-        if self.activation is keras.activations.gelu:
-            return gelu(inputs)
-        return super().call(inputs)
-
-
-@tf.custom_gradient
-def gelu(x):
-    return gelu_of(x), lambda upstream: gelu_gradient(x, upstream)
-
-
-# XLA makes one loop of what are five and eight operators, each of which reads
-# and writes a whole feature map.
-@tf.function(jit_compile=True)
-def gelu_of(x):
-    return x * share_below(x)
-
-
-@tf.function(jit_compile=True)
-def gelu_gradient(x, upstream):
-    density = tf.exp(-0.5 * tf.square(x)) * (2 * math.pi) ** -0.5
-    return upstream * (share_below(x) + x * density)
-
-
-def share_below(x):
-    """The share of the normal distribution that is below x."""
-    return 0.5 * (1 + tf.math.erf(x * 0.5**0.5))
-
-
 class FusedBatchNormalization(layers.BatchNormalization):
     """Normalises by one kernel instead of several operators."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
             return super().call(inputs, training=training)
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=self.gamma,
-            offset=self.beta,
-            mean=[],
-            variance=[],
-            epsilon=self.epsilon,
-        )
-        # Of all values, as Keras has it; the kernel's is of a sample.
-        count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
-        variance *= (count - 1) / count
+        outputs, mean, variance = self.normalized(inputs)
         for average, value in (
             (self.moving_mean, mean),
             (self.moving_variance, variance),
@@ -131,17 +107,33 @@ class FusedBatchNormalization(layers.BatchNormalization):
             )
         return outputs
 
+    def normalized(self, inputs):
+        return norm(inputs, self.gamma, self.beta, self.epsilon)
+
+
+class GeluNormalization(FusedBatchNormalization):
+    """Applies GELU first."""
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable):
+            inputs = gelu(inputs)
+        return super().call(inputs, training=training)
+
+    def normalized(self, inputs):
+        gamma, beta = map(tf.convert_to_tensor, (self.gamma, self.beta))
+        return gelu_norm(inputs, gamma, beta, self.epsilon)
+
 
 class FastDepthwiseConv2D(layers.DepthwiseConv2D):
     """Has the gradient of a large kernel computed as a convolution."""
 
     def call(self, inputs):
-        kernel = tf.convert_to_tensor(self.kernel)
-        return depthwise(inputs, kernel) + tf.convert_to_tensor(self.bias)
+        kernel, bias = map(tf.convert_to_tensor, (self.kernel, self.bias))
+        return depthwise(inputs, kernel, bias)
 
 
 @tf.custom_gradient
-def depthwise(images, kernel):
+def depthwise(images, kernel, bias):
     strides = [1, 1, 1, 1]
 
     def gradients(upstream):
@@ -159,9 +151,11 @@ def depthwise(images, kernel):
                 strides=strides,
                 padding="SAME",
             )
-        return of_images, kernel_gradient(images, upstream, size)
+        of_kernel = kernel_gradient(images, upstream, size)
+        return of_images, of_kernel, over_positions(upstream)
 
-    return tf.nn.depthwise_conv2d(images, kernel, strides, "SAME"), gradients
+    result = tf.nn.depthwise_conv2d(images, kernel, strides, "SAME")
+    return tf.nn.bias_add(result, bias), gradients
 
 
 def kernel_gradient(images, upstream, size):
@@ -183,35 +177,36 @@ def kernel_gradient(images, upstream, size):
             strides=[1, 1, 1, 1],
             padding="SAME",
         )
-    border = [(size - 1) // 2, size // 2]
-    padded = tf.pad(images, [[0, 0], border, border, [0, 0]])
     count = images.shape[0] or 1
     parts = count // math.gcd(count, IMAGES_AT_ONCE)
     return tf.add_n(
         [
-            kernel_gradient_of_part(*part)
+            kernel_gradient_of_part(*part, size)
             for part in zip(
-                tf.split(padded, parts), tf.split(upstream, parts), strict=True
+                tf.split(images, parts), tf.split(upstream, parts), strict=True
             )
         ]
     )
 
 
-def kernel_gradient_of_part(padded, upstream):
-    """A depthwise convolution of the channels of all images side by side.
+def kernel_gradient_of_part(images, upstream, size):
+    """A depthwise convolution of the images, one below the other.
 
-    Its kernel is the upstream gradient.
+    Its kernel is the upstream gradient, laid out likewise. Rows of zeros
+    between them keep each image to itself.
     """
-    channels = padded.shape[-1]
-    (height, width), (rows, columns) = padded.shape[1:3], upstream.shape[1:3]
-    side_by_side = tf.transpose(padded, (1, 2, 0, 3))
-    kernel = tf.transpose(upstream, (1, 2, 0, 3))
-    of_each = tf.nn.depthwise_conv2d(
-        tf.reshape(side_by_side, (1, height, width, -1)),
-        tf.reshape(kernel, (rows, columns, -1, 1)),
-        [1, 1, 1, 1],
-        "VALID",
+    before, after = (size - 1) // 2, size // 2
+    columns, channels = images.shape[2:]
+
+    def in_one(features):
+        apart = tf.pad(features, [[0, 0], [0, after], [0, 0], [0, 0]])
+        return tf.reshape(apart, (1, -1, columns, channels))
+
+    border = [before, after]
+    result = tf.nn.depthwise_conv2d(
+        in_one(images),
+        tf.reshape(in_one(upstream), (-1, columns, channels, 1)),
+        strides=[1, 1, 1, 1],
+        padding=[[0, 0], border, border, [0, 0]],
     )
-    size = height - rows + 1
-    of_each = tf.reshape(of_each, (size, size, -1, channels))
-    return tf.reduce_sum(of_each, axis=2)[..., None]
+    return tf.reshape(result, (size, size, channels, 1))

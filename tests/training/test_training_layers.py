@@ -10,8 +10,8 @@ from keras_convmixer.features import freeze
 from keras_convmixer.training.fast_layers import (
     depthwise,
     for_training,
-    gelu,
 )
+from keras_convmixer.training.gelu_norm import gelu, gelu_norm
 from tests.helpers import randomize_norms
 
 
@@ -24,16 +24,19 @@ def test_gradients_of_a_depthwise_convolution(size, count):
         for _ in range(2)
     )
     kernel = tf.constant(random.normal(size=(size, size, 4, 1)), tf.float32)
+    bias = tf.zeros(4)
 
-    def stock(images, kernel):
-        return tf.nn.depthwise_conv2d(images, kernel, [1] * 4, "SAME")
+    def stock(images, kernel, bias):
+        return tf.nn.depthwise_conv2d(images, kernel, [1] * 4, "SAME") + bias
 
     gradients = []
     for function in (depthwise, stock):
         with tf.GradientTape() as tape:
-            tape.watch([images, kernel])
-            result = function(images, kernel)
-        gradients.append(tape.gradient(result, [images, kernel], upstream))
+            tape.watch([images, kernel, bias])
+            result = function(images, kernel, bias)
+        gradients.append(
+            tape.gradient(result, [images, kernel, bias], upstream)
+        )
     for ours, theirs in zip(*gradients, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
@@ -48,6 +51,35 @@ def test_gradient_of_gelu():
         gradients.append(tape.gradient(y, x))
     np.testing.assert_allclose(*gradients, atol=1e-6)
     np.testing.assert_allclose(gelu(x), keras.activations.gelu(x), atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (5, 7), (11, 11)])
+def test_gradients_of_gelu_and_norm(height, width):
+    random = np.random.default_rng(0)
+    shape = (6, height, width, 4)
+    x = random.normal(-1, [0.1, 0.3, 1, 3], shape)
+    upstream = random.normal(size=shape)
+    scale, offset = random.normal(size=(2, 4))
+
+    def stock(x, scale, offset, epsilon):
+        y = keras.activations.gelu(x)
+        mean, variance = tf.nn.moments(y, [0, 1, 2])
+        return tf.nn.batch_normalization(
+            y, mean, variance, offset, scale, epsilon
+        ), (mean, variance)
+
+    results = []
+    for function, dtype in ((gelu_norm, "float32"), (stock, "float64")):
+        sources = [tf.constant(value, dtype) for value in (x, scale, offset)]
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            outputs, *moments = function(*sources, 1e-5)
+        gradients = tape.gradient(
+            outputs, sources, tf.constant(upstream, dtype)
+        )
+        results.append([outputs, *tf.nest.flatten(moments), *gradients])
+    for ours, exact in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, exact, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
