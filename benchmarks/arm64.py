@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.emulated.core import CORE, count_instructions, install
-from benchmarks.latency import LATENCY_FORMATS, write_files
+from benchmarks.latency import LATENCY_FORMATS, stock_format, write_files
 from benchmarks.measure import RESULTS, measure_networks
 from keras_convmixer.utils.commands import (
     Parser,
@@ -79,7 +79,7 @@ def count(variant, args):
             "core": CORE,
             "instructions": number,
             "times_fewer_than_stock": round(
-                instructions["stock", format] / number, 2
+                instructions["stock", stock_format(format)] / number, 2
             ),
             "bytes": size,
         }

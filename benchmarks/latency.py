@@ -29,7 +29,9 @@ from keras_convmixer.utils.commands import (
 )
 
 IMPLEMENTATIONS = ("stock", "ours", "onnx", "tensorflow", "pytorch")
-LATENCY_FORMATS = ("float32", "float16", "dynamic", "int8")
+LATENCY_FORMATS = ("float32", "float16", "dynamic", "int8", "int8_fast")
+# The stock converter's files that formats of ours only are compared with.
+STOCK_FORMATS = {"int8_fast": "int8"}
 MATRIX_PRODUCT = ("matrix product", "float32")
 ONNX = ("onnx", "float32")
 
@@ -100,14 +102,17 @@ def write_files(variant, args, folder):
     """Path and peak memory of each file, by implementation and format."""
     import keras
 
-    wanted = [
-        (implementation, format)
+    wanted = {  # In order, each once.
+        (implementation, format): None
         for format in args.formats
-        for implementation in ("stock", "ours")
+        for implementation, format in (
+            ("stock", stock_format(format)),
+            ("ours", format),
+        )
         if implementation in args.implementations
-    ]
+    }
     if "onnx" in args.implementations and importlib.util.find_spec("onnx"):
-        wanted.append(ONNX)
+        wanted[ONNX] = None
     progress = keras.utils.Progbar(len(wanted), unit_name="file")
     files = {}
     for key in wanted:
@@ -190,7 +195,7 @@ def table(variant, files, results, threads):
         implementation, format = key
         stock, pytorch = None, None
         if key != MATRIX_PRODUCT:
-            stock = results.get(("stock", format))
+            stock = results.get(("stock", stock_format(format)))
             pytorch = results.get(("pytorch", "float32"))
         path, peak = files.get(key, (None, None))
         rows.append(
@@ -210,6 +215,11 @@ def table(variant, files, results, threads):
             }
         )
     return rows
+
+
+def stock_format(format):
+    """The stock converter's format to compare one of ours with."""
+    return STOCK_FORMATS.get(format, format)
 
 
 def thread_count(text):

@@ -6,6 +6,7 @@ python -m benchmarks.tables
 import csv
 from statistics import fmean
 
+from benchmarks.latency import stock_format
 from benchmarks.measure import RESULTS
 from benchmarks.other_class import OTHER
 from keras_convmixer.utils.tables import markdown_table
@@ -212,7 +213,9 @@ def latency_table():
         {
             "network": row["network"],
             "format": row["format"],
-            "stock, ms": milliseconds(stock[row["network"], row["format"]]),
+            "stock, ms": milliseconds(
+                stock[row["network"], stock_format(row["format"])]
+            ),
             "ours, ms": milliseconds(row["median_ms"]),
             "times as fast": row["times_as_fast_as_stock"],
             "as PyTorch": row["times_as_fast_as_pytorch"],
@@ -249,9 +252,12 @@ def arm64_table():
         {
             "network": row["network"],
             "format": row["format"],
-            "stock, million": millions(stock[row["network"], row["format"]]),
+            "stock, million": millions(
+                stock[row["network"], stock_format(row["format"])]
+            ),
             "ours, million": millions(row["instructions"]),
             "times fewer": row["times_fewer_than_stock"],
+            "ours, KB": kilobytes(row["bytes"]),
         }
         for row in rows
         if row["implementation"] == "ours"

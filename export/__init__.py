@@ -10,9 +10,17 @@ if TYPE_CHECKING:
 
 __all__ = ["AgreementError", "export_tflite"]
 
-TFLITE_FORMATS = ("float32", "float16", "dynamic", "int8", "gpu")
-DEFAULT_FORMATS = ("saved_model", *TFLITE_FORMATS)
-FORMATS = (*DEFAULT_FORMATS, "int8_qat", "onnx")
+TFLITE_FORMATS = ("float32", "float16", "dynamic", "int8", "int8_fast", "gpu")
+FORMATS = ("saved_model", *TFLITE_FORMATS, "int8_qat", "onnx")
+# The others are larger, fine-tuned, or need an extra.
+DEFAULT_FORMATS = (
+    "saved_model",
+    "float32",
+    "float16",
+    "dynamic",
+    "int8",
+    "gpu",
+)
 IO = ("uint8", "int8")
 QAT_EPOCHS = 5
 PROOF_IMAGES = 10_000

@@ -30,8 +30,8 @@ def parse_arguments(arguments=None):
         nargs="+",
         default=DEFAULT_FORMATS,
         metavar="FORMAT",
-        help=f"any of {', '.join(FORMATS)} (default: all but int8_qat, which "
-        "is fine-tuned, and onnx, which is an extra)",
+        help=f"any of {', '.join(FORMATS)} (default: all but int8_fast, which "
+        "is large, int8_qat, which is fine-tuned, and onnx, which is an extra)",
     )
     add(
         "--epochs",

@@ -6,7 +6,9 @@ here, and none was asked.
 
     Core ML    tensorflow/lite/delegates/coreml/coreml_delegate.mm
     Qualcomm   litert/vendors/qualcomm/compiler/qnn_compose_graph.cc
-    Edge TPU   coral.ai/docs/edgetpu/models-intro
+    Edge TPU   coral.ai/docs/edgetpu/models-intro, as others quote its table:
+               developer.axis.com (ARTPEC-7); of RSQRT, SUM and TRANSPOSE no
+               quotation was found
 """
 
 import collections
@@ -31,8 +33,11 @@ QUALCOMM = (
     *("SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB", "SUM", "TRANSPOSE"),
 )
 EDGE_TPU = (
-    *(*EVERYWHERE, "MAXIMUM", "MINIMUM", "QUANTIZE", "RSQRT", "SLICE"),
-    *("SPLIT", "STRIDED_SLICE", "SUB", "SUM", "TRANSPOSE"),
+    *(*EVERYWHERE, "EXPAND_DIMS", "L2_NORMALIZATION", "MAXIMUM", "MINIMUM"),
+    *("PACK", "PRELU", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN"),
+    *("RELU_N1_TO_1", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "RSQRT"),
+    *("SLICE", "SPACE_TO_DEPTH", "SPLIT", "SQUEEZE", "STRIDED_SLICE", "SUB"),
+    *("SUM", "TRANSPOSE"),
 )
 
 
@@ -43,11 +48,13 @@ class Operator(NamedTuple):
         kind: Such as "CONV_2D".
         version: That the file states.
         types: Of its inputs, such as "INT8".
+        dilation: Of a convolution's rows and columns.
     """
 
     kind: str
     version: int
     types: list
+    dilation: tuple
 
     @property
     def is_hybrid(self):
@@ -66,7 +73,9 @@ def taken_by_qualcomm(operator):
 
 
 def taken_by_edge_tpu(operator):
-    return operator.kind in EDGE_TPU and operator.types[0] in ("INT8", "UINT8")
+    down, right = operator.dilation
+    is_integer = operator.types[0] in ("INT8", "UINT8")
+    return operator.kind in EDGE_TPU and is_integer and down == right
 
 
 RULES = {
@@ -103,7 +112,15 @@ def operators_of(contents):
     """The operators of a file but those that only unpack float16 weights."""
     graph = Graph(contents)
     operators = [
-        Operator(graph.kind(op), graph.version(op), graph.types(op))
+        Operator(
+            graph.kind(op),
+            graph.version(op),
+            graph.types(op),
+            (
+                getattr(op.builtinOptions, "dilationHFactor", 1),
+                getattr(op.builtinOptions, "dilationWFactor", 1),
+            ),
+        )
         for op in graph.graph.operators
     ]
     return [op for op in operators if op.types != ["FLOAT16"]]

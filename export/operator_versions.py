@@ -22,6 +22,7 @@ TAKE_INT8 = (
 FIRST_WITH_INT8 = "1.14.0"
 FIRST_WITH = {
     ("CONV_2D", 5): "2.4.0",
+    ("CONV_2D", 6): "2.9.0",
     ("DEPTHWISE_CONV_2D", 4): "2.2.0",
     ("DEPTHWISE_CONV_2D", 6): "2.3.0",
     ("DEQUANTIZE", 3): "1.15.0",
@@ -36,6 +37,7 @@ FIRST_WITH = {
     ("RSQRT", 2): "2.5.0",
     ("SQUARED_DIFFERENCE", 2): "2.5.0",
     ("SUM", 2): "1.15.0",
+    ("TRANSPOSE", 4): "2.3.0",
 }
 METADATA = b"min_runtime_version"
 
@@ -79,6 +81,9 @@ def needed(kind, types, inputs, outputs, operator):
     stated for them is right.
     """
     if kind == "CONV_2D":
+        # A kernel of fewer channels than the image is for groups of them.
+        if types[0] == "INT8" and inputs[0].shape[3] != inputs[1].shape[3]:
+            return 6
         return of_kernel(types, integer=3, hybrid=(2, 5), kernel=inputs[1])
     if kind == "DEPTHWISE_CONV_2D":
         return of_kernel(types, integer=3, hybrid=(4, 6), kernel=inputs[1])

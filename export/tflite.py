@@ -33,9 +33,11 @@ def convert(model, format, representative_images=None, io="uint8"):
             pointwise convolutions and dense layers in int8 with ranges found
             while running, all else in float32; "int8", all integer up to the
             last feature map, behind it float32 with int8 weights of the dense
-            layers; "gpu", for GPU delegates: float16 weights, whole kernels
-            and a GELU that is finite there.
-        representative_images: For "int8" only: images as the model takes
+            layers; "int8_fast", the same for XNNPACK on CPUs, faster and
+            several times as large (see `tiles` of `reparameterize`); "gpu",
+            for GPU delegates: float16 weights, whole kernels and a GELU that
+            is finite there.
+        representative_images: For both of int8: images as the model takes
             them, `[N, height, width, channels]`, from which the ranges of the
             activations are taken.
         io: "uint8", as above; "int8", for "int8" only: integers from the
@@ -56,13 +58,16 @@ def convert(model, format, representative_images=None, io="uint8"):
     check_choice("format", format, TFLITE_FORMATS)
     check_choice("io", io, IO)
     check_model(model)
-    if format == "int8":
-        images = check_images(representative_images, model)
-        inference = reparameterize(model, channel_groups=1)
-        layer_ranges = fitted_ranges(inference, images)
-        return int8_file(inference, images, layer_ranges, io)
-    if io == "int8":
+    if io == "int8" and format != "int8":
         raise UserError(f"io 'int8' needs the format int8. Received: {format}")
+    if format in ("int8", "int8_fast"):
+        is_fast = format == "int8_fast"
+        images = check_images(representative_images, model)
+        inference = reparameterize(model, integers=True, tiles=is_fast)
+        layer_ranges = fitted_ranges(inference, images)
+        return int8_file(
+            inference, images, layer_ranges, io, float_gelu=is_fast
+        )
     is_dynamic, is_gpu = format == "dynamic", format == "gpu"
     inference = reparameterize(
         model,

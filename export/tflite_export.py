@@ -64,11 +64,11 @@ def export_tflite(
     Args:
         model: A `keras.Model` that `ConvMixer` built, of a fixed input size.
         path: Where to, `str` or `Path`, ending in ".tflite".
-        format: "float32", "float16", "dynamic", "int8" or "gpu", as for
-            `export.tflite.convert`.
+        format: "float32", "float16", "dynamic", "int8", "int8_fast" or "gpu",
+            as for `export.tflite.convert`.
         labels: Names of the classes, one for each output; None for "0", "1",
             and so on.
-        representative_images: For "int8": some hundred training images
+        representative_images: For both of int8: some hundred training images
             `[N, height, width, channels]`, whose activations set the ranges.
         verification: `(images, labels)`: images `[N, height, width, channels]`
             that the model was not trained on, and their classes, int `[N]`

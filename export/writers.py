@@ -52,7 +52,9 @@ def write_servable(path, format, training):
 
 def write_converted(path, format, training):
     """Writes a TFLite file of the model as it is."""
-    images = training.representative_images if format == "int8" else None
+    images = None
+    if format in ("int8", "int8_fast"):
+        images = training.representative_images
     contents = convert(training.model, format, images, training.io)
     write_described(path, contents, format, training)
 

@@ -10,7 +10,7 @@ from ..interface import device_model, output_name
 from .graph import Graph
 from .quantize import all_tensors_kept
 
-MOVING_LAYERS = ("Reshape", "ZeroPadding2D", "Cropping2D")
+MOVING_LAYERS = ("Reshape", "Permute", "ZeroPadding2D", "Cropping2D")
 LAST_FEATURE_MAP = "features_activation"
 
 
@@ -21,7 +21,7 @@ class CalibratedFile:
     cuts the larger ones off; here a range holds all values of all images.
 
     Args:
-        inference: An inference model with one group of channels.
+        inference: An inference model for integers.
         images: Representative images, `[N, height, width, channels]`; uint8,
             0 to 255, for a model that takes pixels, else float32.
         io: As for `export.tflite.convert`.

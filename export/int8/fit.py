@@ -32,7 +32,7 @@ def fit_to_eight_bits(inference, ranges, images):
     and Bias Correction" (2019), arXiv:1906.04721, section 4.2, with images.
 
     Args:
-        inference: An inference model with one group of channels, whose biases
+        inference: An inference model for integers, whose biases
             change.
         ranges: `{layer name: (least, largest)}` of the outputs that have
             eight bits, zero included.

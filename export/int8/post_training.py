@@ -9,7 +9,7 @@ def fitted_ranges(inference, images):
     """Fits an inference model to eight bits.
 
     Args:
-        inference: An inference model with one group of channels, whose biases
+        inference: An inference model for integers, whose biases
             change.
         images: Representative images, in the type that the model's files take.
 
@@ -20,14 +20,15 @@ def fitted_ranges(inference, images):
     return fit_to_eight_bits(inference, calibrated.layer_ranges(), images)
 
 
-def int8_file(inference, images, layer_ranges, io="uint8"):
+def int8_file(inference, images, layer_ranges, io="uint8", float_gelu=False):
     """The contents of the int8 file of an inference model.
 
     Args:
         inference, images: As for `fitted_ranges`.
         layer_ranges: What it returned. All other ranges are calibrated.
         io: As for `export.tflite.convert`.
+        float_gelu: As for `quantize_int8`.
     """
     calibrated = CalibratedFile(inference, images, io)
     calibrated.set_layer_ranges(layer_ranges)
-    return quantize_int8(calibrated, io)
+    return quantize_int8(calibrated, io, float_gelu)

@@ -66,7 +66,7 @@ def convert_qat(
             f"one that gives {output_name(model)}"
         )
     images = check_images(representative_images, model)
-    inference = reparameterize(model, channel_groups=1)
+    inference = reparameterize(model, integers=True)
     layer_ranges = fitted_ranges(inference, images)
     aware = quantization_aware(inference, model, layer_ranges)
     fine_tune(aware, model, batches, steps, held_out, epochs)

@@ -21,18 +21,18 @@ def quantization_aware(inference, model, ranges):
     """Builds the quantisation-aware form of a model.
 
     Args:
-        inference: `reparameterize(model, channel_groups=1)`, whose weights
+        inference: `reparameterize(model, integers=True)`, whose weights
             may have changed since.
         model: A model that has a ConvMixer in it, trained.
         ranges: `{layer name: (least, largest)}`, for the layers of
-            `reparameterize(model, channel_groups=1)` whose output has eight
+            `reparameterize(model, integers=True)` whose output has eight
             bits in the file. All other outputs stay float; kernels are
             rounded up to the last feature map, and those of dense layers.
 
     Returns:
         A functional `tf_keras.Model` with the weights of `inference`.
     """
-    legacy = reparameterize(model, channel_groups=1, backend=tf_keras)
+    legacy = reparameterize(model, integers=True, backend=tf_keras)
     for layer in legacy.layers:
         layer.set_weights(inference.get_layer(layer.name).get_weights())
 
@@ -63,9 +63,9 @@ def trained_inference_model(aware, model):
         model: The same model.
 
     Returns:
-        A `keras.Model` like `reparameterize(model, channel_groups=1)`.
+        A `keras.Model` like `reparameterize(model, integers=True)`.
     """
-    inference = reparameterize(model, channel_groups=1)
+    inference = reparameterize(model, integers=True)
     wrappers = {layer.name: layer for layer in aware.layers}
     for layer in inference.layers:
         if layer.weights:

@@ -38,7 +38,7 @@ def quantize_dynamic(float32):
     return finished(recipe.quantize())
 
 
-def quantize_int8(calibrated, io="uint8"):
+def quantize_int8(calibrated, io="uint8", float_gelu=False):
     """All operators of a float32 file to int8, up to the last feature map.
 
     Behind it float32 comes in, unless `io` is "int8": eight bits can't tell
@@ -48,6 +48,10 @@ def quantize_int8(calibrated, io="uint8"):
     Args:
         calibrated: A `CalibratedFile`.
         io: As for `export.tflite.convert`.
+        float_gelu: Whether each GELU, but that of the last feature map, is in
+            float32, between a DEQUANTIZE and a QUANTIZE. XNNPACK makes one
+            table of the three, with the same result; a GELU of integers it
+            leaves to the interpreter.
 
     Returns:
         The contents of the file.
@@ -63,12 +67,19 @@ def quantize_int8(calibrated, io="uint8"):
         weight_num_bits=8,
     )
     graph = Graph(calibrated.contents)
+    if float_gelu:
+        last = calibrated.last_feature_map()
+        for operator in graph.graph.operators:
+            if graph.kind(operator) == "GELU" and (
+                last not in graph.outputs(operator)
+            ):
+                keep_float(recipe, this_one(graph, operator), "GELU")
     if io == "uint8":
         keep_float(recipe, ".*", "INPUT")
         keep_float(recipe, ".*", "OUTPUT")
         tail = graph.behind(calibrated.last_feature_map())
         for operator in tail:
-            name = "^" + re.escape(";".join(graph.outputs(operator))) + ";$"
+            name = this_one(graph, operator)
             keep_float(recipe, name, "ALL_SUPPORTED")
             fully_connected = operators()["FULLY_CONNECTED"]
             recipe.add_dynamic_config(name, fully_connected, num_bits=8)
@@ -103,6 +114,11 @@ def check_all_integer(contents):
             "that have no integer form. Received: 'int8' for one with the "
             f"operators {', '.join(in_float)}"
         )
+
+
+def this_one(graph, operator):
+    """What a recipe calls one operator."""
+    return "^" + re.escape(";".join(graph.outputs(operator))) + ";$"
 
 
 def keep_float(recipe, name, operator):

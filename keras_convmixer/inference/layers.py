@@ -7,6 +7,10 @@ from keras_convmixer.inference.depthwise_parts import (
     depthwise_parts,
     whole_kernel,
 )
+from keras_convmixer.inference.depthwise_tiles import (
+    depthwise_tiling,
+    tiled_kernel,
+)
 from keras_convmixer.inference.finite_gelu import with_finite_gelu
 
 # Whatever Keras' image_data_format is, images are NHWC in these.
@@ -19,14 +23,22 @@ class InferenceLayers:
     Args:
         backend: `keras` or `tf_keras`.
         activation: Name or configuration of the activation.
-        whole_kernels, finite_gelu: As for `reparameterize`.
+        whole_kernels, integers, tiles, finite_gelu: As for `reparameterize`.
     """
 
     def __init__(
-        self, backend, activation, whole_kernels=False, finite_gelu=False
+        self,
+        backend,
+        activation,
+        whole_kernels=False,
+        integers=False,
+        tiles=False,
+        finite_gelu=False,
     ):
         self.backend = backend
         self.whole_kernels = whole_kernels
+        self.integers = integers
+        self.tiles = tiles
         self.names = {"image"}
         # The function, as Keras 2 has other names.
         self.activation = keras.activations.get(activation)
@@ -65,7 +77,12 @@ class InferenceLayers:
         return self.layer("Add", name=f"{name}_add")([x, y])
 
     def depthwise(self, x, kernel, bias, name):
-        """A depthwise convolution as the sum of its parts."""
+        """A depthwise convolution, between tiles or as a sum of parts."""
+        _, height, width, _ = x.shape
+        if self.tiles:
+            tiling = depthwise_tiling(height, width, kernel.shape[0])
+            if tiling:
+                return self.depthwise_in_tiles(x, tiling, kernel, bias, name)
         parts = whole_kernel if self.whole_kernels else depthwise_parts
         terms = []
         for index, part in enumerate(parts(kernel.shape[0])):
@@ -83,6 +100,48 @@ class InferenceLayers:
             add = self.layer("Add", name=f"{name}_sum_{index}")
             total = add([total, term])
         return total
+
+    def depthwise_in_tiles(self, x, tiling, kernel, bias, name):
+        """The convolution as one between tiles of the map."""
+        _, height, width, channels = x.shape
+        rows, columns, _, _ = tiling
+        down, right, pixels = height // rows, width // columns, rows * columns
+        x = self.rearrange(
+            x,
+            (down, rows, right, columns, channels),
+            (1, 3, 5, 2, 4),
+            (down, right, channels * pixels),
+            name=f"{name}_to_tiles",
+        )
+        kernel = tiled_kernel(kernel, tiling)
+        x = self.apply(
+            "Conv2D",
+            x,
+            kernel,
+            np.repeat(bias, pixels),
+            filters=channels * pixels,
+            kernel_size=kernel.shape[:2],
+            padding="same",
+            groups=channels,
+            name=f"{name}_between_tiles",
+        )
+        return self.rearrange(
+            x,
+            (down, right, channels, rows, columns),
+            (1, 4, 2, 5, 3),
+            (height, width, channels),
+            name=f"{name}_from_tiles",
+        )
+
+    def rearrange(self, x, shape, order, new_shape, name):
+        """Other axes, another order of them, and again other axes."""
+        # Axes of one element only make it slower.
+        kept = [axis for axis in sorted(order) if shape[axis - 1] > 1]
+        order = [kept.index(axis) + 1 for axis in order if axis in kept]
+        shape = [shape[axis - 1] for axis in kept]
+        x = self.layer("Reshape", shape, name=f"{name}_axes")(x)
+        x = self.layer("Permute", order, name=f"{name}_order")(x)
+        return self.layer("Reshape", new_shape, name=name)(x)
 
     def depthwise_part(self, x, part, kernel, bias, name):
         """The convolution with some of the taps."""
@@ -110,7 +169,11 @@ class InferenceLayers:
         return x
 
     def scale(self, x, scale, shift, name):
-        """`scale * x + shift`, per channel."""
+        """`scale * x + shift`, per channel; nothing is added for None."""
+        if not self.integers and not self.whole_kernels:
+            terms = [scale] if shift is None else [scale, shift]
+            terms = [np.float32(term).tolist() for term in terms]
+            return self.layer("Rescaling", *terms, name=name)(x)
         return self.apply(
             "DepthwiseConv2D",
             x,

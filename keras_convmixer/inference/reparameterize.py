@@ -3,8 +3,12 @@
 A norm is `scale * x + shift` once trained, and all of this is linear, so:
 
     input norm       conv((x - m) / d; K, b) = conv(x; K / d, b - sum(K m / d))
-    inner norms      depthwise convolutions of one tap: scale as the kernel,
-                     shift as the bias, one operator instead of two
+    inner norms      a product and a sum; of the one behind a depthwise
+                     convolution only the product, its shift being added behind
+                     the pointwise convolution that follows:
+                     conv(x + s; W, b) = conv(x; W, b + s W). For integers and
+                     for GPUs depthwise convolutions of one tap: scale as the
+                     kernel, shift as the bias, one operator instead of two
     last norm        dense(scale * x + shift; W, b)
                      = dense(x; scale W, b + shift W)
     large depthwise  the sum of small ones, see `depthwise_parts`
@@ -38,6 +42,8 @@ def reparameterize(
     channel_groups=None,
     whole_pointwise=False,
     whole_kernels=False,
+    integers=False,
+    tiles=False,
     finite_gelu=False,
     backend=keras,
 ):
@@ -49,17 +55,21 @@ def reparameterize(
             `Normalization` in front, which become a part of the stem, and
             layers of your own behind it. Trained in any precision.
         channel_groups: In how many groups of channels the convolutions run;
-            None for what is fastest in float32. Files that compute in integers
-            want 1.
+            None for what is fastest in float32.
         whole_pointwise: Whether the pointwise convolutions run on all channels
             at once, as is faster where each of them quantises its input.
         whole_kernels: Whether the convolutions are whole, as is faster where
             large depthwise kernels are fast: neither the depthwise kernels nor
             the patches nor the channels are in parts.
+        integers: Whether the file will compute in integers: in one group, with
+            norms that have a scale for each channel.
+        tiles: Whether large depthwise convolutions are ordinary ones between
+            tiles of the map where those are much faster in integers, see
+            `depthwise_tiles`. The kernels are some 40 times as large.
         finite_gelu: Whether GELU is one that stays finite on GPUs, see
             `finite_gelu`.
         backend: The module to build with, `keras` or `tf_keras`; with the
-            latter `channel_groups` must be 1 and `finite_gelu` false.
+            latter `integers` must be true and `finite_gelu` false.
 
     Returns:
         A functional model of stock layers, in float32, from the input to the
@@ -90,7 +100,7 @@ def reparameterize(
             f"only: {', '.join(trained.front.left_out)}",
             stacklevel=2,
         )
-    if whole_kernels:
+    if whole_kernels or integers:
         channel_groups = 1
     if channel_groups is None:
         channel_groups = max(
@@ -101,7 +111,12 @@ def reparameterize(
     if trained.dim % channel_groups:
         channel_groups = 1
     build = InferenceLayers(
-        backend, trained.activation, whole_kernels, finite_gelu
+        backend,
+        trained.activation,
+        whole_kernels,
+        integers,
+        tiles,
+        finite_gelu,
     )
 
     image = backend.Input(model.input_shape[1:], name="image")
@@ -109,17 +124,20 @@ def reparameterize(
     norm = "stem_norm"
     for index in range(trained.depth):
         name = f"block_{index}"
+        kernel, bias = trained.pointwise(name)
+        scale, shift = trained.norm(f"{name}_depthwise_norm")
+        if not integers:
+            bias, shift = bias + shift @ kernel[0, 0], None
         groups = build.split(outputs, channel_groups)
         for group, channels in enumerate(trained.groups(channel_groups)):
             groups[group] = build.mix_locations(
                 groups[group],
                 trained.norm(norm, channels),
                 trained.depthwise(name, channels),
-                trained.norm(f"{name}_depthwise_norm", channels),
+                (scale[channels], None if shift is None else shift[channels]),
                 name=f"{name}_group_{group}",
             )
         x = build.concatenate(groups)
-        kernel, bias = trained.pointwise(name)
         outputs = [
             build.pointwise(
                 x,

@@ -247,6 +247,41 @@ def test_page_shows_the_middle_of_a_wide_photograph(browser, tmp_path):
     assert shown[0][0] == str(labels[0])
 
 
+def test_page_is_not_sure_below_the_threshold_of_a_file(
+    browser, address, demo, digits_export, tmp_path
+):
+    contents = (digits_export / "digits_float32.tflite").read_bytes()
+    images, _ = as_arrays(Source("digits").load(8).held_out, 10)
+    blurred = np.full_like(images[:1], images.mean())
+    candidates = np.concatenate([images, blurred])
+    scores = outputs(contents, candidates).max(-1)
+    threshold = (scores.min() + scores.max()) / 2
+    page = demo / "unsure"
+    page.mkdir()
+    for path in demo.iterdir():
+        if path != page and path.name != "files.json":
+            (page / path.name).symlink_to(path)
+    files = json.loads((demo / "files.json").read_text())
+    described = {**files[0], "file": "unsure.tflite"}
+    (page / "files.json").write_text(json.dumps([described]))
+    labels = [str(digit) for digit in range(10)]
+    with_threshold = add_metadata(contents, "unsure", "", labels, threshold)
+    (page / "unsure.tflite").write_bytes(with_threshold)
+    try:
+        browser.get(f"{address}unsure/")
+        wait(browser, "ready")
+        for index in (scores.argmin(), scores.argmax()):
+            path = tmp_path / f"{index}.png"
+            Image.fromarray(candidates[index]).save(path)
+            is_sure = scores[index] > threshold
+            assert bool(classes(browser, path)) == is_sure
+            status = browser.find_element(By.ID, "status").text
+            assert status.startswith("Not sure. ") != is_sure
+    finally:
+        browser.get(address)
+        wait(browser, "ready")
+
+
 def test_page_says_what_goes_wrong(browser, tmp_path):
     (tmp_path / "text.png").write_text("not an image")
     browser.find_element(By.ID, "photo").send_keys(str(tmp_path / "text.png"))

@@ -192,6 +192,7 @@ def test_every_format_has_the_same_interface(model, images, format):
         ("float16", 5e-3),
         ("dynamic", 0.05),
         ("int8", 0.2),
+        ("int8_fast", 0.2),
         ("gpu", 5e-3),
     ],
 )

@@ -97,7 +97,32 @@ def test_int8_in_and_out_is_all_integer(model, images):
     np.testing.assert_allclose(measured, expected, atol=0.2)
 
 
-@pytest.mark.parametrize("format", ["float32", "float16", "dynamic"])
+def test_fast_files_have_no_large_depthwise_kernel(images):
+    model = random_network("gelu")
+    contents = convert(model, "int8_fast", images)
+    names = operators(contents)
+    assert names.count("TRANSPOSE") == 2
+    assert names.count("DEPTHWISE_CONV_2D") == 2  # The norms.
+    assert names.count("ADD") == 1
+    assert len(contents) > 2 * len(convert(model, "int8", images))
+
+
+def test_a_float_gelu_between_integers_is_the_same(images):
+    """To the last bit: XNNPACK makes a table of it."""
+    inference = reparameterize(random_network("gelu"), integers=True)
+    calibrated = CalibratedFile(inference, images)
+    integer, table = (
+        quantize_int8(calibrated, float_gelu=value) for value in (False, True)
+    )
+    assert operators(table).count("QUANTIZE") == 3
+    np.testing.assert_array_equal(
+        outputs(integer, images), outputs(table, images)
+    )
+
+
+@pytest.mark.parametrize(
+    "format", ["float32", "float16", "dynamic", "int8_fast"]
+)
 def test_only_int8_files_are_integer_in_and_out(model, format):
     with pytest.raises(ValueError, match="needs the format int8"):
         convert(model, format, io="int8")
@@ -107,7 +132,7 @@ def test_aware_model_rounds_as_the_file_does(model, images):
     """But for activations of several operators, which files round inside."""
     from export.int8.quantization_aware import quantization_aware
 
-    inference = reparameterize(model, channel_groups=1)
+    inference = reparameterize(model, integers=True)
     layer_ranges = fitted_ranges(inference, images)
     aware = quantization_aware(inference, model, layer_ranges)
     file = outputs(convert(model, "int8", images), images)
@@ -125,7 +150,7 @@ def test_fitted_ranges_and_biases_are_closer(images, activation, networks):
     error = {"simple": 0, "fitted": 0}
     for seed in range(networks):
         model = random_network(activation, seed)
-        inference = reparameterize(model, channel_groups=1)
+        inference = reparameterize(model, integers=True)
         file = quantize_int8(CalibratedFile(inference, images))
         fitted = convert(model, "int8", images)
         exact = model.predict(images, verbose=0)
@@ -205,7 +230,7 @@ def test_aware_model_without_ranges_rounds_kernels_only(model, images):
         trained_inference_model,
     )
 
-    inference = reparameterize(model, channel_groups=1)
+    inference = reparameterize(model, integers=True)
     aware = quantization_aware(inference, model, {})
     expected = model.predict(images, verbose=0)
     rounded = aware.predict(np.float32(images), verbose=0)

@@ -59,11 +59,15 @@ def test_versions_are_those_of_the_rules(format, digits_export, rules):
 
 @pytest.mark.parametrize(
     ("dim", "activation", "format", "io"),
-    [(8, "relu", "int8", "int8"), (512, "gelu", "dynamic", "uint8")],
+    [
+        (8, "relu", "int8", "int8"),
+        (8, "relu", "int8_fast", "uint8"),
+        (512, "gelu", "dynamic", "uint8"),
+    ],
 )
 def test_those_of_other_operators_too(dim, activation, format, io, rules):
     model = ConvMixer(
-        *(dim, 1, 7, 8),
+        *(dim, 1, 7, 4),
         input_shape=(16, 16, 3),
         classes=5,
         activation=activation,

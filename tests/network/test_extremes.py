@@ -31,7 +31,7 @@ def test_black_and_white_images_give_probabilities(format):
     randomize_norms(model)
     images = np.uint8([np.zeros((8, 8, 3)), np.full((8, 8, 3), 255)])
     all_images = np.concatenate([representative(), images])
-    contents = convert(model, format, all_images if format == "int8" else None)
+    contents = convert(model, format, all_images)
     found = outputs(contents, images)
     np.testing.assert_allclose(found, model(images), atol=0.01)
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-3)
@@ -43,7 +43,7 @@ def test_any_number_of_classes_is_exported(format, classes):
     activation = "sigmoid" if classes == 1 else "softmax"
     model = network(classes=classes, classifier_activation=activation)
     images = representative()
-    contents = convert(model, format, images if format == "int8" else None)
+    contents = convert(model, format, images)
     found = outputs(contents, images[:2])
     assert found.shape == (2, classes)
     np.testing.assert_allclose(found, model(images[:2]), atol=2e-3)
@@ -55,7 +55,7 @@ def test_weights_that_are_no_numbers_are_not_exported(format):
     head = model.get_layer("head")
     head.bias.assign([0, np.nan, 0, 0])
     with pytest.raises(ValueError, match=r"weights\. head/bias"):
-        convert(model, format, representative() if format == "int8" else None)
+        convert(model, format, representative())
 
 
 def test_variances_of_zero():

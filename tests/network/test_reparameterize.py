@@ -12,6 +12,10 @@ from keras_convmixer.inference.depthwise_parts import (
     cover_phase_by_phase,
     depthwise_parts,
 )
+from keras_convmixer.inference.depthwise_tiles import (
+    Tiling,
+    depthwise_tiling,
+)
 from keras_convmixer.inference.layers import borders
 from tests.helpers import randomize_norms
 
@@ -96,6 +100,49 @@ def test_equals_the_trained_model_as_gpus_run_it(seed):
     ).numpy()
     difference = np.abs(outputs - expected).max()
     assert difference <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("seed", range(6, 200, 10))
+def test_equals_the_trained_model_in_tiles(seed):
+    model, images = random_case(seed)
+    expected = model(images).numpy()
+    outputs = reparameterize(model, tiles=True)(images).numpy()
+    difference = np.abs(outputs - expected).max()
+    assert difference <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "kernel_size", "tiling"),
+    [
+        (16, 16, 7, Tiling(1, 16, down=3, right=0)),
+        (16, 16, 8, Tiling(1, 16, down=4, right=0)),
+        (32, 32, 9, Tiling(4, 4, down=1, right=1)),
+        (8, 8, 7, Tiling(2, 8, down=2, right=0)),
+        (4, 4, 7, Tiling(4, 4, down=0, right=0)),  # One tile is all.
+        (28, 14, 7, Tiling(1, 14, down=3, right=0)),
+        (16, 16, 5, None),  # Fast as it is.
+        (19, 19, 7, None),  # A prime.
+        (None, None, 7, None),
+    ],
+)
+def test_tiles_of_a_map(height, width, kernel_size, tiling):
+    assert depthwise_tiling(height, width, kernel_size) == tiling
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (16, 64), (8, 16)])
+@pytest.mark.parametrize("kernel_size", [6, 7, 12])
+def test_tiles_change_nothing(shape, kernel_size):
+    model = ConvMixer(
+        *(8, 1, kernel_size, 2), input_shape=(*shape, 3), classes=5
+    )
+    randomize_norms(model)
+    images = np.random.default_rng(0).uniform(0, 255, (2, *shape, 3))
+    inference = reparameterize(model, tiles=True)
+    kinds = [type(layer).__name__ for layer in inference.layers]
+    assert kinds.count("Permute") == 2
+    np.testing.assert_allclose(
+        inference(images), model(images), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_gpus_run_whole_kernels_on_all_channels():
