@@ -169,7 +169,9 @@ def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
         # Of two classes that are level a file may name either.
         assert shown[0][0] == str(best[index]) or not sure[index]
         share = float(shown[0][1].rstrip("%")) / 100
-        assert share == pytest.approx(expected[index].max(), abs=2e-3)
+        # A GPU rounds a logit to a hundredth, which moves what is not sure.
+        close = 5e-3 if format == "gpu" and not sure[index] else 2e-3
+        assert share == pytest.approx(expected[index].max(), abs=close)
 
 
 def test_page_offers_every_file_to_the_delegate_that_runs_it(browser):

@@ -169,9 +169,13 @@ def test_pictures_without_classes_are_classified(
 
 
 def test_plots_and_maps_are_drawn(digits_run, digits, tmp_path):
-    plots = tmp_path / "plots"
+    plots, pictures = tmp_path / "plots", tmp_path / "pictures"
+    shutil.copytree(digits, pictures)
+    # Mistakes, however good the run is.
+    for index, path in enumerate(sorted((pictures / "0").iterdir())[:5]):
+        path.rename(pictures / "8" / f"zero_{index}.png")
     run_program(
-        *(evaluate.main, digits_run, "--image-folder", digits),
+        *(evaluate.main, digits_run, "--image-folder", pictures),
         *("--plots", plots, "--heatmaps", 2),
     )
     drawn = {
