@@ -33,7 +33,7 @@ def for_training(model, replicas, one_cpu):
         one_cpu: Whether there is but one, on a CPU.
     """
     if one_cpu:
-        gelu_in_norm = any(is_gelu(layer) for layer in model.layers)
+        gelu_in_norm = each_norm_follows_gelu(model)
         replacements = {
             layers.BatchNormalization: (
                 GeluNormalization if gelu_in_norm else FusedBatchNormalization
@@ -48,7 +48,7 @@ def for_training(model, replicas, one_cpu):
     def replace(layer):
         new = replacements.get(type(layer), type(layer))
         config = layer.get_config()
-        if one_cpu and is_gelu(layer):
+        if one_cpu and gelu_in_norm and is_gelu(layer):
             config["activation"] = "linear"  # The norm behind it does it.
         if one_cpu and is_mixed(layer) and not is_pointwise(layer):
             config["dtype"] = "float32"
@@ -57,6 +57,18 @@ def for_training(model, replicas, one_cpu):
     copy = keras.models.clone_model(model, clone_function=replace)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def each_norm_follows_gelu(model):
+    """Whether GELUs stand before norms and nowhere else, as in a ConvMixer."""
+    norms = [
+        layer
+        for layer in model.layers
+        if type(layer) is layers.BatchNormalization
+    ]
+    before = {norm.input._keras_history.operation.name for norm in norms}
+    gelus = {layer.name for layer in model.layers if is_gelu(layer)}
+    return bool(norms) and before == gelus
 
 
 def is_mixed(layer):

@@ -1,10 +1,13 @@
 """The layers that are trained compute what the stock ones do."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.study.changes import changed_network
 from keras_convmixer import ConvMixer
 from keras_convmixer.features import freeze
 from keras_convmixer.training.fast_layers import (
@@ -12,6 +15,7 @@ from keras_convmixer.training.fast_layers import (
     for_training,
 )
 from keras_convmixer.training.gelu_norm import gelu, gelu_norm
+from keras_convmixer.variants import parse_variant
 from tests.helpers import randomize_norms
 
 
@@ -131,3 +135,22 @@ def test_sixteen_bits_on_a_cpu_are_those_of_pointwise_convolutions(policy):
     exact = ConvMixer(8, 2, 5, 2, input_shape=(16, 16, 3), classes=5)
     exact.set_weights(model.get_weights())
     np.testing.assert_allclose(fast(image), exact(image), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "change", ["no residual", "norm in front", "LayerNorm", "no depthwise"]
+)
+def test_other_networks_compute_what_they_did(change):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (4, 16, 16, 3)).astype("float32")
+    variant = dataclasses.replace(
+        parse_variant("8/2/k5/p2"), image_size=16, classes=5
+    )
+    stock = changed_network(variant, change)
+    fast = for_training(stock, 1, one_cpu=True)
+    for training in (False, True):
+        np.testing.assert_allclose(
+            fast(images, training=training),
+            stock(images, training=training),
+            atol=1e-5,
+        )
