@@ -4,6 +4,7 @@ import contextlib
 import csv
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -196,6 +197,20 @@ def read_rows(path):
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def rows_with(rows, values):
+    """The rows that have these values; those of a CSV are text."""
+    return [
+        row
+        for row in rows
+        if all(str(row[name]) == str(value) for name, value in values.items())
+    ]
+
+
+def folder_name(values):
+    """A name for the folder of a training with these values."""
+    return re.sub(r"[^\w.]+", "_", "-".join(map(str, values)))
 
 
 def run_measured(arguments):

@@ -10,15 +10,20 @@ where there is none on the held-out images, which choose nothing but the
 temperature. The seed chooses the held-out images too.
 """
 
-import csv
 import json
 import math
-import re
 import shlex
 import statistics
 from pathlib import Path
 
-from benchmarks.measure import RESULTS, read_rows, run_measured, write_csv
+from benchmarks.measure import (
+    RESULTS,
+    folder_name,
+    read_rows,
+    rows_with,
+    run_measured,
+    write_csv,
+)
 from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
@@ -51,21 +56,18 @@ def main(arguments=None):
         for seed in range(args.seeds):
             for way in args.way:
                 key = {"data": folder.name, "way": way, "seed": seed}
-                if not any(is_of(row, key) for row in rows):
+                if not rows_with(rows, key):
                     rows.append(key | train(folder, runs, key))
                     write_csv(args.output, rows)
         print(markdown_table(summary(rows)))
 
 
-def is_of(row, key):
-    """Whether a row is of that training."""
-    return all(str(row[name]) == str(value) for name, value in key.items())
-
-
 def train(folder, runs, key):
     """What a training reached; and took, if it was not stopped meanwhile."""
-    name = re.sub(r"[^\w.]+", "_", "-".join(map(str, key.values())))
-    run, program = runs / name, ["-m", "keras_convmixer", "train"]
+    run, program = (
+        runs / folder_name(key.values()),
+        ["-m", "keras_convmixer", "train"],
+    )
     took = {}
     if not run.exists():
         options = [*shlex.split(key["way"]), "--seed", key["seed"]]
@@ -74,8 +76,7 @@ def train(folder, runs, key):
     elif not (run / "metrics.json").exists():
         run_measured([*program, "--resume", run])
     metrics = json.loads((run / "metrics.json").read_text())
-    with (run / "history.csv").open(newline="") as file:
-        *_, last = csv.DictReader(file)
+    last = read_rows(run / "history.csv")[-1]
     return {
         "epochs": int(last["epoch"]) + 1,
         "train_top1": round(100 * float(last["accuracy"]), 2),

@@ -9,10 +9,15 @@ goes on. The accuracy is that of the last epoch on the held-out images, which
 choose nothing.
 """
 
-import re
 from pathlib import Path
 
-from benchmarks.measure import RESULTS, read_rows, write_csv
+from benchmarks.measure import (
+    RESULTS,
+    folder_name,
+    read_rows,
+    rows_with,
+    write_csv,
+)
 from benchmarks.study.questions import OURS, questions
 from benchmarks.study.summary import summary
 from keras_convmixer.training.recipes import RECIPES
@@ -59,9 +64,9 @@ def main(arguments=None):
             check_choice("--only", args.only, questions(args.size))
         rows = read_rows(args.output)
         for training in trainings(args, rows):
-            if same(rows, training, ("question", *KEY)):
+            if rows_with(rows, training):
                 continue
-            known = same(rows, training, KEY)
+            known = rows_with(rows, {name: training[name] for name in KEY})
             measured = known[0] if known else carry_out(training, args)
             rows.append(measured | training)
             write_csv(args.output, rows)
@@ -114,48 +119,32 @@ def described(question, subject, seed, args, rows):
 
 def best_rate(network, rows):
     """The rate with which a network learned its training images best."""
-    found = same(
-        rows,
-        {"question": "learning rate", "network": network},
-        ("question", "network"),
-    )
-    if not found:
-        raise UserError(
-            "the learning rates are tried first: --only 'learning rate'"
-        )
+    found = answered("learning rate", network, rows)
     best = max(found, key=lambda row: float(row["train_top1"]))
     return float(best["learning_rate"])
 
 
 def speed(network, rows):
     """Images a second of a processor, the mean over a network's trainings."""
-    found = same(
-        rows,
-        {"question": "rivals", "network": network},
-        ("question", "network"),
-    )
-    if not found:
-        raise UserError(
-            "how long the rivals take is measured first: --only rivals"
-        )
+    found = answered("rivals", network, rows)
     rates = [float(row["images_a_second"]) for row in found]
     return sum(rates) / len(rates)
 
 
-def same(rows, training, names):
-    """The rows that have a training's values of those names."""
-    return [
-        row
-        for row in rows
-        if all(str(row[name]) == str(training[name]) for name in names)
-    ]
+def answered(question, network, rows):
+    """A network's rows of a question that another one builds on."""
+    found = rows_with(rows, {"question": question, "network": network})
+    if not found:
+        raise UserError(
+            f"this builds on an earlier question: --only {question!r}"
+        )
+    return found
 
 
 def carry_out(training, args):
     """Trains in a process of its own; what was measured."""
     print(", ".join(str(training[name]) for name in KEY), flush=True)
-    name = "-".join(str(training[name]) for name in KEY)
-    folder = args.runs / re.sub(r"[^\w.]+", "_", name)
+    folder = args.runs / folder_name(training[name] for name in KEY)
     with new_process(quiet_tensorflow) as process:
         return process.submit(trained, training, args.data_dir, folder).result()
 

@@ -1,6 +1,5 @@
 """One training of the study."""
 
-import csv
 import dataclasses
 import math
 import time
@@ -9,6 +8,7 @@ import keras
 from keras import layers
 
 from benchmarks import rivals
+from benchmarks.measure import read_rows
 from benchmarks.study.changes import convmixer
 from benchmarks.study.questions import RIVALS
 from keras_convmixer.data.augmentation import Augmentation
@@ -84,8 +84,7 @@ def train(row, data_dir, folder):
     scores = model.evaluate(held_out, return_dict=True, verbose=0)
     plain.set_weights(model.get_weights())
     plain.save(folder / "model.keras")
-    with history.open(newline="") as file:
-        *_, last = csv.DictReader(file)
+    last = read_rows(history)[-1]
     return {
         "parameters": sum(
             math.prod(weight.shape) for weight in plain.trainable_weights
