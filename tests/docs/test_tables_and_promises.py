@@ -8,8 +8,9 @@ import re
 
 import pytest
 
-from benchmarks import tables
 from benchmarks.measure import RESULTS
+from benchmarks.tables import TABLES, files, training, trust
+from benchmarks.tables.__main__ import main as print_tables
 from keras_convmixer import list_variants
 from keras_convmixer.utils.tables import markdown_table
 from tests.processes import ROOT
@@ -18,21 +19,21 @@ from tests.processes import ROOT
 @pytest.mark.parametrize(
     ("file", "rows"),
     [
-        ("README.md", tables.results_table),
+        ("README.md", files.results),
         ("docs/networks.md", list_variants),
-        ("docs/training.md", tables.training_table),
-        ("docs/training.md", tables.pipeline_table),
-        ("docs/training.md", tables.augmentation_table),
-        ("docs/training.md", tables.rehearsal_table),
-        ("docs/quantisation.md", tables.accuracy_table),
-        ("docs/quantisation.md", tables.compression_table),
-        ("docs/trust.md", tables.calibration_table),
-        ("docs/trust.md", tables.unknown_table),
-        ("docs/trust.md", tables.other_class_table),
-        ("docs/benchmarks.md", tables.latency_table),
-        ("docs/benchmarks.md", tables.full_size_table),
-        ("docs/benchmarks.md", tables.arm64_table),
-        ("docs/evaluate.md", tables.onnx_table),
+        ("docs/training.md", training.speed),
+        ("docs/training.md", training.pipeline),
+        ("docs/training.md", training.augmentation),
+        ("docs/training.md", training.rehearsal),
+        ("docs/quantisation.md", files.accuracy),
+        ("docs/quantisation.md", files.compression),
+        ("docs/trust.md", trust.calibration),
+        ("docs/trust.md", trust.unknown),
+        ("docs/trust.md", trust.other_class),
+        ("docs/benchmarks.md", files.latency),
+        ("docs/benchmarks.md", files.full_size),
+        ("docs/benchmarks.md", files.arm64),
+        ("docs/evaluate.md", files.onnx),
     ],
 )
 def test_the_page_holds_the_table(file, rows):
@@ -50,10 +51,10 @@ def test_the_page_of_the_evaluation_holds_its_scores():
 
 
 def test_the_command_prints_every_table(capsys):
-    tables.main()
+    print_tables()
     printed = capsys.readouterr().out
-    for rows in (tables.results_table, tables.latency_table):
-        assert markdown_table(rows()) in printed
+    for table in TABLES:
+        assert markdown_table(table()) in printed
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_the_command_prints_every_table(capsys):
     [("155.944", "156"), ("9.96", "10"), ("2.975", "3.0"), ("0.081", "0.081")],
 )
 def test_milliseconds_have_two_digits(given, shown):
-    assert tables.milliseconds(given) == shown
+    assert files.milliseconds(given) == shown
 
 
 def test_every_promise_names_a_test_that_exists():

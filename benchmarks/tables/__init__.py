@@ -1,0 +1,23 @@
+"""The tables of README and docs, from `benchmarks/results/`.
+
+python -m benchmarks.tables
+"""
+
+from benchmarks.tables import files, training, trust
+
+TABLES = (
+    files.results,
+    training.speed,
+    training.pipeline,
+    training.augmentation,
+    training.rehearsal,
+    files.accuracy,
+    files.compression,
+    files.latency,
+    files.full_size,
+    files.arm64,
+    files.onnx,
+    trust.calibration,
+    trust.unknown,
+    trust.other_class,
+)

@@ -1,0 +1,161 @@
+"""Exported files: their sizes, times, instructions and accuracy."""
+
+from benchmarks.latency import stock_format
+from benchmarks.measure import RESULTS, read_rows, rows_with
+
+
+def results():
+    """The CIFAR-10 network: a row for each of our files."""
+    rows = rows_with(read_rows(RESULTS / "accuracy.csv"), {"data": "cifar10"})
+    stock = {
+        row["format"]: float(row["ms_1_thread"])
+        for row in rows
+        if row["implementation"] == "stock"
+    }
+
+    def times_as_fast(row):
+        reference = stock.get(row["format"].removesuffix("_qat"))
+        return reference and round(reference / float(row["ms_1_thread"]), 1)
+
+    return [
+        {
+            "file": row["format"],
+            "top-1 %": row["top1"],
+            "KB": kilobytes(row["bytes"]),
+            "ms": milliseconds(row["ms_1_thread"]),
+            "times as fast as the stock file": times_as_fast(row),
+        }
+        for row in rows
+        if row["implementation"] == "ours"
+    ]
+
+
+def accuracy():
+    """Rows for every trained network: Keras, the stock files, ours."""
+    return [
+        {
+            "data": row["data"],
+            "file": f"{row['implementation']} {row['format']}",
+            "top-1 %": row["top1"],
+            "difference": row["difference"],
+            "agreement %": row["agreement"] or None,
+            "KB": kilobytes(row["bytes"]),
+            "ms": milliseconds(row["ms_1_thread"]),
+        }
+        for row in read_rows(RESULTS / "accuracy.csv")
+    ]
+
+
+def compression():
+    """What zeros and shared values in the pointwise kernels would save."""
+    return [
+        {
+            "file": row["file"],
+            "top-1 %": row["top1"],
+            "KB": kilobytes(row["bytes"]),
+            "KB, gzip": kilobytes(row["gzip_bytes"]),
+            "ms": milliseconds(row["ms_1_thread"]),
+        }
+        for row in read_rows(RESULTS / "compression.csv")
+    ]
+
+
+def latency():
+    """Rows for one thread: the stock file, ours, and their ratio."""
+    rows = rows_with(read_rows(RESULTS / "latency.csv"), {"threads": 1})
+    stock = {
+        (row["network"], row["format"]): row["median_ms"]
+        for row in rows
+        if row["implementation"] == "stock"
+    }
+    return [
+        {
+            "network": row["network"],
+            "format": row["format"],
+            "stock, ms": milliseconds(
+                stock[row["network"], stock_format(row["format"])]
+            ),
+            "ours, ms": milliseconds(row["median_ms"]),
+            "times as fast": row["times_as_fast_as_stock"],
+            "as PyTorch": row["times_as_fast_as_pytorch"],
+        }
+        for row in rows
+        if row["implementation"] == "ours"
+    ]
+
+
+def full_size():
+    """Rows for the files of the released networks."""
+    return [
+        {
+            "network": row["network"],
+            "format": row["format"],
+            "ms": milliseconds(row["median_ms"]),
+            "MB": round(int(row["bytes"]) / 1e6, 1),
+            "export's peak memory, MB": int(row["export_peak_mb"]),
+        }
+        for row in read_rows(RESULTS / "full_size.csv")
+        if row["implementation"] == "ours"
+    ]
+
+
+def arm64():
+    """A row for each network and format: the stock file, ours, their ratio."""
+    rows = read_rows(RESULTS / "arm64.csv")
+    stock = {
+        (row["network"], row["format"]): row["instructions"]
+        for row in rows
+        if row["implementation"] == "stock"
+    }
+    return [
+        {
+            "network": row["network"],
+            "format": row["format"],
+            "stock, million": millions(
+                stock[row["network"], stock_format(row["format"])]
+            ),
+            "ours, million": millions(row["instructions"]),
+            "times fewer": row["times_fewer_than_stock"],
+            "ours, KB": kilobytes(row["bytes"]),
+        }
+        for row in rows
+        if row["implementation"] == "ours"
+    ]
+
+
+def onnx():
+    """Rows for the float32 files: that for LiteRT, that for ONNX Runtime."""
+    times = {
+        (row["network"], row["implementation"]): row["median_ms"]
+        for row in read_rows(RESULTS / "onnx.csv")
+    }
+    networks = [
+        name for name, implementation in times if implementation == "onnx"
+    ]
+    return [
+        {
+            "network": name,
+            "LiteRT, ms": milliseconds(times[name, "ours"]),
+            "ONNX Runtime, ms": milliseconds(times[name, "onnx"]),
+            "times as fast": round(
+                float(times[name, "ours"]) / float(times[name, "onnx"]), 2
+            ),
+        }
+        for name in networks
+    ]
+
+
+def milliseconds(text):
+    """Two digits, or whole milliseconds; None for nothing."""
+    if not text:
+        return None
+    value = float(text)
+    return f"{value:.0f}" if value >= 9.95 else f"{value:#.2g}"
+
+
+def millions(text):
+    return f"{int(text) / 1e6:.1f}"
+
+
+def kilobytes(text):
+    return f"{int(text) / 1000:,.0f}" if text else None

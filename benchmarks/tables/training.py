@@ -1,0 +1,60 @@
+"""Training: its speed, its images, and what it reaches."""
+
+from benchmarks import trainings
+from benchmarks.measure import RESULTS, read_rows
+
+
+def speed():
+    """A row for every network: images a second of each implementation."""
+    networks = {}
+    for row in read_rows(RESULTS / "training.csv"):
+        name = row["network"]
+        rates = networks.setdefault(name, {"network": name})
+        rates[row["implementation"]] = row["images_a_second"]
+    return list(networks.values())
+
+
+def pipeline():
+    """Images a second of the input pipeline, of each recipe."""
+    return [
+        {
+            "recipe": row["recipe"],
+            "pixels": row["image_size"],
+            "augmentation": row["augmentation"],
+            "images a second": int(row["images_a_second"]),
+        }
+        for row in read_rows(RESULTS / "pipeline.csv")
+    ]
+
+
+def augmentation():
+    """Mean and deviation over images of what is measured of each."""
+    return [
+        {
+            "measure": f"{row['measure']}, {row['over_images']}",
+            "timm": row["timm"],
+            "ours": row["ours"],
+            "difference, %": row["difference_percent"],
+        }
+        for row in read_rows(RESULTS / "augmentation.csv")
+    ]
+
+
+def rehearsal():
+    """Speed, memory and time of each stage of ImageNet's rehearsal."""
+    return [
+        {
+            "stage": row["stage"],
+            "images": f"{int(row['pictures']):,}",
+            "images a second": f"{int(row['images_a_second']):,}",
+            "peak memory, MB": f"{int(row['peak_mb']):,}",
+            "minutes": row["minutes"],
+            "processor minutes": row["processor_minutes"],
+        }
+        for row in read_rows(RESULTS / "rehearsal.csv")
+    ]
+
+
+def ways():
+    """What ways to train reach, with photographs."""
+    return trainings.summary(read_rows(RESULTS / "trainings.csv"))
