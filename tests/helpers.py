@@ -18,6 +18,9 @@ from tests.processes import ROOT
 
 TFLITE_FILES = tuple(f for f in FORMATS if f not in ("saved_model", "onnx"))
 OWN = ".own.safetensors"  # With our names in place of timm's.
+WEIGHTS_FILES = pytest.mark.parametrize(
+    "suffix", [".safetensors", ".keras", ".weights.h5", OWN]
+)
 SHARED = ROOT.parent / "shared" / "data"
 
 
