@@ -6,6 +6,10 @@ import numpy as np
 
 from keras_convmixer.utils.checks import check_choice
 from keras_convmixer.variants import parse_variant
+from keras_convmixer.weights.shipped import (
+    pretrained_file,
+    trained_on_and_network,
+)
 
 
 def parse_network(text):
@@ -140,11 +144,31 @@ def positions(variant):
     return (variant.image_size // variant.patch_size) ** 2
 
 
-def shipped_cifar10(data_dir):
-    """The CIFAR-10 network that ships, and its `ImageData`."""
+def shipped_network(path, data_dir):
+    """A network that ships, as a model, and the `ImageData` it is for.
+
+    Args:
+        path: One of `shipped_files()`.
+        data_dir: Where tensorflow-datasets keeps its data set.
+    """
+    from keras_convmixer.convmixer import ConvMixer
     from keras_convmixer.data.source import Source
+
+    name, network = trained_on_and_network(path)
+    source = Source(name, data_dir=data_dir)
+    data = source.load(source.native_size())
+    model = ConvMixer(
+        **parse_variant(network).arguments,
+        weights=name,
+        input_shape=(data.image_size, data.image_size, 3),
+        classes=len(data.classes),
+    )
+    return model, data
+
+
+def shipped_cifar10(data_dir):
+    """The small CIFAR-10 network that ships, and its `ImageData`."""
     from keras_convmixer.training.recipes import RECIPES
 
-    data = Source("cifar10", data_dir=data_dir).load(32)
-    recipe = RECIPES["cifar10_cpu"]
-    return recipe.build(len(data.classes), "cifar10"), data
+    network = RECIPES["cifar10_cpu"].network
+    return shipped_network(pretrained_file("cifar10", network), data_dir)

@@ -6,7 +6,7 @@ python -m benchmarks.tables
 from benchmarks.tables import files, training, trust
 
 TABLES = (
-    files.results,
+    files.leaderboard,
     training.speed,
     training.pipeline,
     training.augmentation,

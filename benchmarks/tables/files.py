@@ -4,29 +4,22 @@ from benchmarks.latency import stock_format
 from benchmarks.measure import RESULTS, read_rows, rows_with
 
 
-def results():
-    """The CIFAR-10 network: a row for each of our files."""
-    rows = rows_with(read_rows(RESULTS / "accuracy.csv"), {"data": "cifar10"})
-    stock = {
-        row["format"]: float(row["ms_1_thread"])
-        for row in rows
-        if row["implementation"] == "stock"
-    }
-
-    def times_as_fast(row):
-        reference = stock.get(row["format"].removesuffix("_qat"))
-        return reference and round(reference / float(row["ms_1_thread"]), 1)
-
+def leaderboard():
+    """The weights in the package: a row for each of their files."""
     return [
         {
+            "network": row["network"],
             "file": row["format"],
             "top-1 %": row["top1"],
+            "calibration error %": row["ece"],
             "KB": kilobytes(row["bytes"]),
             "ms": milliseconds(row["ms_1_thread"]),
-            "times as fast as the stock file": times_as_fast(row),
+            "times as fast as the stock file": round(
+                float(row["stock_ms_1_thread"]) / float(row["ms_1_thread"]), 1
+            ),
+            "million instructions, ARM": millions(row["arm_instructions"]),
         }
-        for row in rows
-        if row["implementation"] == "ours"
+        for row in read_rows(RESULTS / "leaderboard.csv")
     ]
 
 

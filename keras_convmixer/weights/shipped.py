@@ -10,7 +10,7 @@ SHIPPED_SUFFIX = ".safetensors"
 
 def pretrained_names():
     """What `weights=` takes besides files: "cifar10"."""
-    return sorted({path.name.split("-")[0] for path in shipped_files()})
+    return sorted({trained_on_and_network(path)[0] for path in shipped_files()})
 
 
 def pretrained_file(name, network):
@@ -27,10 +27,10 @@ def pretrained_file(name, network):
 
     known = []
     for path in shipped_files():
-        of, *form = path.name.removesuffix(SHIPPED_SUFFIX).split("-")
-        if of == name:
-            known.append("/".join(form))
-            if parse_variant(known[-1]).arguments == network:
+        trained_on, form = trained_on_and_network(path)
+        if trained_on == name:
+            known.append(form)
+            if parse_variant(form).arguments == network:
                 return path
     raise UserError(
         f"weights={name!r} exist for {', '.join(known)}. Received: {network}"
@@ -40,3 +40,9 @@ def pretrained_file(name, network):
 def shipped_files():
     """Paths; each name is "DATA-DIM-DEPTH-kKERNEL-pPATCH[-ACTIVATION]"."""
     return sorted(SHIPPED_FOLDER.glob(f"*{SHIPPED_SUFFIX}"))
+
+
+def trained_on_and_network(path):
+    """What a file's name says: "cifar10" and "128/8/k7/p2", for instance."""
+    data, *form = path.name.removesuffix(SHIPPED_SUFFIX).split("-")
+    return data, "/".join(form)

@@ -19,7 +19,7 @@ from tests.processes import ROOT
 @pytest.mark.parametrize(
     ("file", "rows"),
     [
-        ("README.md", files.results),
+        ("README.md", files.leaderboard),
         ("docs/networks.md", list_variants),
         ("docs/training.md", training.speed),
         ("docs/training.md", training.pipeline),

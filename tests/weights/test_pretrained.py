@@ -14,17 +14,21 @@ from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import RECIPES
 from keras_convmixer.variants import parse_variant, short_form
-from keras_convmixer.weights.shipped import SHIPPED_FOLDER, shipped_files
+from keras_convmixer.weights.shipped import (
+    SHIPPED_FOLDER,
+    shipped_files,
+    trained_on_and_network,
+)
 from tests.helpers import shared
 
-SHIPPED = [path.name.split(".")[0] for path in shipped_files()]
+SHIPPED = [path.stem for path in shipped_files()]
 
 
 def build(stem, **options):
     """The network of a file's name, with the weights of its data set."""
-    data, *network = stem.split("-")
+    data, network = trained_on_and_network(SHIPPED_FOLDER / stem)
     options = {"input_shape": (32, 32, 3), "classes": 10} | options
-    arguments = parse_variant("/".join(network)).arguments
+    arguments = parse_variant(network).arguments
     return ConvMixer(**arguments, weights=data, **options)
 
 
