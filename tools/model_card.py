@@ -1,14 +1,20 @@
 """Puts a trained network into the package, with its model card and its log.
 
 python -m tools.model_card runs/cifar10_cpu \\
-    --command "python train.py --dataset cifar10 --recipe cifar10_cpu"
+    --command "convmixer train --dataset cifar10 --recipe cifar10_cpu" \\
+    --made-on "Two cores of an AMD EPYC, 70 minutes"
+python -m benchmarks.leaderboard --data-dir tfds/
+python -m tools.model_card runs/cifar10_cpu ...
+
+The second time the card has a table of the files, from the leaderboard.
 """
 
-import csv
 import json
 import shutil
 from pathlib import Path
 
+from benchmarks.measure import RESULTS, read_rows, rows_with
+from benchmarks.tables.files import leaderboard
 from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
@@ -19,7 +25,7 @@ from keras_convmixer.weights.save import save_weights
 from keras_convmixer.weights.shipped import SHIPPED_FOLDER, SHIPPED_SUFFIX
 
 CARD = """\
-# {network}, {data}
+# ConvMixer-{network}, {data}
 
 ```python
 ConvMixer(
@@ -36,27 +42,43 @@ decided {decided}.
 
 - Held out: {held_out}{note}.
 - Seed {seed}, {epochs} epochs, {parameters:,} trainable parameters.
-- {devices}; {versions}.
-- Weights: `{weights}`, float32, with Keras' names.
-- Log: `{log}`.
+- {made_on}; {versions}.
+- Calibration: {calibration}.
+- Weights: `{stem}{suffix}`, float32, with Keras' names.
+- Log: `{stem}.csv`.
 
-{table}
+## Classes
+
+{table_of_classes}
+
+## Files
+
+{table_of_files}
+
+## Training
+
+{table_of_epochs}
 
 {pictures}
 """
 PICTURES = {
-    "kernels": "Depthwise kernels",
     "history": "Loss and accuracy",
+    "kernels": "Depthwise kernels",
     "confusion": "Which classes are confused",
 }
 
 
 def main(arguments=None):
-    parser = Parser(description="Puts a trained network into the package.")
-    parser.add_argument("run", type=Path, help="the folder of a training")
-    parser.add_argument("--command", required=True, help="how it was made")
-    parser.add_argument("--devices", default="Two CPU cores")
-    parser.add_argument("--note", default="", help="what else is to be known")
+    parser = Parser(
+        prog="python -m tools.model_card",
+        description="Puts a trained network into the package.",
+    )
+    add = parser.add_argument
+    add("run", type=Path, help="the folder of a training")
+    add("--command", required=True, help="how it was made")
+    add("--made-on", required=True, help="the machine, and for how long")
+    add("--note", default="", help="what else is to be known of the images")
+    add("--folder", type=Path, default=SHIPPED_FOLDER, help="where to")
     args = parser.parse_args(arguments)
     with one_line_errors():
         quiet_tensorflow()
@@ -64,71 +86,125 @@ def main(arguments=None):
 
 
 def ship(args):
+    """Writes the weights, the log, the pictures and the card of a run."""
     from keras_convmixer.training.run_folder import RunFolder
     from keras_convmixer.variants import short_form
 
     run = RunFolder(args.run)
-    config = run.read_config()
-    plan = config.plan
-    metrics = json.loads(run.metrics_path.read_text())
-    model = run.trained_model()
-    recipe = plan.recipe
+    plan = run.read_config().plan
+    model, recipe, data = run.read()
     network = short_form(**recipe.network)
     stem = "-".join([plan.source.dataset, *network.split("/")])
-    SHIPPED_FOLDER.mkdir(exist_ok=True)
-    weights = SHIPPED_FOLDER / f"{stem}{SHIPPED_SUFFIX}"
+    args.folder.mkdir(exist_ok=True)
     save_weights(
         model,
-        weights,
+        args.folder / f"{stem}{SHIPPED_SUFFIX}",
         description=f"{plan.source.dataset}: the weights of {args.command}; "
         f"see {stem}.md",
     )
-    log = SHIPPED_FOLDER / f"{stem}.csv"
-    shutil.copyfile(run.history_path, log)
-    with open(run.history_path, newline="") as file:
-        rows = [
-            {
-                "epoch": 1 + int(row["epoch"]),
-                **{
-                    name: round(float(row[name]), 4)
-                    for name in row
-                    if name != "epoch"
-                },
-            }
-            for row in csv.DictReader(file)
-        ]
-    pictures = []
-    for name, title in PICTURES.items():
-        picture = f"{stem}-{name}.png"
+    shutil.copyfile(run.history_path, args.folder / f"{stem}.csv")
+    for name in PICTURES:
         shutil.copyfile(
-            run.plots_folder / f"{name}.png", SHIPPED_FOLDER / picture
+            run.plots_folder / f"{name}.png", args.folder / f"{stem}-{name}.png"
         )
-        pictures.append(f"![{title}]({picture})")
-    card = CARD.format(
-        network=f"ConvMixer-{network}",
+    card = card_of(run, model, data, stem=stem, network=network, args=args)
+    (args.folder / f"{stem}.md").write_text(card)
+    print(card)
+
+
+def card_of(run, model, data, stem, network, args):
+    """The text of the card."""
+    from keras_convmixer.training.calibration_report import (
+        words_of_calibration,
+    )
+
+    config = run.read_config()
+    plan, metrics = config.plan, json.loads(run.metrics_path.read_text())
+    recipe, calibration = plan.recipe, metrics.get("calibration")
+    return CARD.format(
+        network=network,
         data=plan.source.dataset,
         arguments=f"{recipe.dim}, {recipe.depth}, {recipe.kernel_size}, "
         f"{recipe.patch_size}",
         shape=model.input_shape[1:],
-        classes=len(config.classes),
+        classes=len(data.classes),
         top1=metrics["top1"],
         images=metrics["images"],
-        held_out=metrics["held_out"],
         decided=metrics["decided"],
-        parameters=sum(v.shape.num_elements() for v in model.trainable_weights),
         command=args.command,
-        seed=plan.seed,
-        devices=args.devices,
-        versions=", ".join(f"{k} {v}" for k, v in config.versions.items()),
-        epochs=recipe.epochs,
+        held_out=metrics["held_out"],
         note=f", {args.note}" if args.note else "",
-        weights=weights.name,
-        log=log.name,
-        table=markdown_table(rows),
-        pictures="\n\n".join(pictures),
+        seed=plan.seed,
+        epochs=recipe.epochs,
+        parameters=sum(v.shape.num_elements() for v in model.trainable_weights),
+        made_on=args.made_on,
+        versions=", ".join(f"{k} {v}" for k, v in config.versions.items()),
+        calibration=words_of_calibration(calibration)
+        if calibration
+        else "none",
+        stem=stem,
+        suffix=SHIPPED_SUFFIX,
+        table_of_classes=table_of_classes(model, data),
+        table_of_files=table_of_files(data.name, network),
+        table_of_epochs=table_of_epochs(run),
+        pictures="\n\n".join(
+            f"![{title}]({stem}-{name}.png)" for name, title in PICTURES.items()
+        ),
     )
-    (SHIPPED_FOLDER / f"{stem}.md").write_text(card)
-    print(card)
+
+
+def table_of_classes(model, data):
+    """Of each class how often it is recognised, and for what it is taken."""
+    from sklearn.metrics import confusion_matrix
+
+    from keras_convmixer.training.evaluation import predict
+
+    found = predict(model, data.held_out)
+    counts = confusion_matrix(
+        found.labels, found.classes, labels=range(len(data.classes))
+    )
+    rows = []
+    for index, name in enumerate(data.classes):
+        others = counts[index].copy()
+        others[index] = 0
+        rows.append(
+            {
+                "class": name,
+                "images": int(counts[index].sum()),
+                "recall %": percent(counts[index, index], counts[index]),
+                "precision %": percent(counts[index, index], counts[:, index]),
+                "most often taken for": f"{data.classes[others.argmax()]} "
+                f"({others.max()})"
+                if others.any()
+                else None,
+            }
+        )
+    return markdown_table(rows)
+
+
+def percent(right, counts):
+    total = counts.sum()
+    return f"{100 * right / total:.1f}" if total else None
+
+
+def table_of_files(data, network):
+    """The network's rows of the leaderboard, or that it is not there yet."""
+    known = read_rows(RESULTS / "leaderboard.csv")
+    rows = rows_with(known, {"data": data, "network": network})
+    if not rows:
+        return "Not measured yet."
+    return markdown_table(leaderboard(rows))
+
+
+def table_of_epochs(run):
+    rows = read_rows(run.history_path)
+    return markdown_table(
+        [
+            {"epoch": 1 + int(row.pop("epoch"))}
+            | {name: round(float(value), 4) for name, value in row.items()}
+            for row in rows
+        ]
+    )
 
 
 if __name__ == "__main__":

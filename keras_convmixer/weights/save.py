@@ -32,7 +32,7 @@ def save_weights(model, path, description=""):
         >>> load_weights(model, "network.safetensors")
     """
     from keras import ops
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     from keras_convmixer.architecture import architecture
 
@@ -48,4 +48,5 @@ def save_weights(model, path, description=""):
         for variable in layer.weights
     }
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        # What `save_file` writes only its owner can read.
+        temporary.write_bytes(save(tensors, metadata))

@@ -192,6 +192,8 @@ def test_saved_weights_are_those_of_the_network_alone(tmp_path):
             getattr(model.get_layer(layer), variable),
             getattr(source.get_layer(layer), variable),
         )
+    (tmp_path / "ordinary").touch()
+    assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
     with pytest.raises(ValueError, match=r"end in \.safetensors\. Received"):
         save_weights(source, tmp_path / "network.h5")
 
