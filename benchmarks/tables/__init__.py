@@ -11,6 +11,7 @@ TABLES = (
     training.pipeline,
     training.augmentation,
     training.rehearsal,
+    training.ways,
     files.accuracy,
     files.compression,
     files.latency,
