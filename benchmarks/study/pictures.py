@@ -1,46 +1,99 @@
-"""Pictures of the study: accuracy by kernel, by patch, by cost."""
+"""Pictures of the study: accuracy by kernel, patch, change and cost."""
 
 import matplotlib
 
 matplotlib.use("agg")
 
+import keras
 import matplotlib.pyplot as plt
 
+from benchmarks.study import paper
+from benchmarks.study.questions import BASE, run_folder
 from benchmarks.study.summary import extremes, groups, mean
+from keras_convmixer.training.plots import plot_kernels
 from keras_convmixer.variants import parse_variant
 
 LABEL = "top-1 accuracy on held-out images, %"
 
 
-def plot_study(rows, folder):
+def plot_study(rows, runs, folder):
     """Writes `study_NAME.png` for what there are rows of.
 
     Args:
         rows: Dicts of the CSV.
+        runs: The folder of the trainings.
         folder: Where to.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     found = groups(rows)
-    for name, label in (("kernel", "kernel size"), ("patch", "patch size")):
-        plot_by_number(found, name, label, folder / f"study_{name}.png")
+    for question, of_paper in (
+        ("kernel", paper.KERNELS),
+        ("patch", paper.PATCHES),
+    ):
+        path = folder / f"study_{question}.png"
+        plot_by_number(found, question, of_paper, path)
+    plot_changes(found, folder / "study_changes.png")
     plot_by_cost(found, folder / "study_cost.png")
+    plot_learned(rows, runs, folder)
 
 
-def plot_by_number(found, question, label, path):
-    """Accuracy by a number of the network, at equal width and cost."""
-    attribute = f"{question}_size"
-    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    for name in (question, f"{question} at equal cost"):
+def plot_by_number(found, question, of_paper, path):
+    """Accuracy by a number of the network, beside the paper's."""
+    figure, (ours, theirs) = plt.subplots(
+        ncols=2, figsize=(9, 4), sharex=True, layout="constrained"
+    )
+    for label in ("at equal width", "at equal cost"):
+        name = question if "width" in label else f"{question} {label}"
         points = sorted(
-            (getattr(parse_variant(network), attribute), rows)
+            (number_of(network, question), rows)
             for (asked, network, *_), rows in found.items()
             if asked == name
         )
         if points:
             numbers, of_each = zip(*points, strict=True)
-            axes.errorbar(
-                numbers, **bars(of_each), label=name, marker="o", capsize=3
+            ours.errorbar(
+                numbers, **bars(of_each), label=label, marker="o", capsize=3
             )
-    axes.set(xlabel=label, ylabel=LABEL)
+    ours.set(xlabel=f"{question} size", ylabel=LABEL, title="here")
+    theirs.plot(*zip(*of_paper.items(), strict=True), "o-", color="grey")
+    theirs.set(
+        xlabel=f"{question} size", title="in the paper: 256/8, 200 epochs"
+    )
+    theirs.grid(alpha=0.3)
+    finish(figure, ours, path)
+
+
+def plot_changes(found, path):
+    """What a change of the network or its training costs, in points."""
+    of_changes = {
+        change or ("ReLU" if network != BASE else ""): rows
+        for (question, network, change, *_), rows in found.items()
+        if question == "what matters"
+    }
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    if unchanged := of_changes.pop("", None):
+        base = mean(unchanged)
+        low, high = extremes(unchanged)
+        axes.axvspan(low - base, high - base, alpha=0.2, label="unchanged")
+    if unchanged and of_changes:
+        across = bars(list(of_changes.values()))
+        axes.errorbar(
+            [accuracy - base for accuracy in across["y"]],
+            list(of_changes),
+            xerr=across["yerr"],
+            fmt="o",
+            capsize=3,
+            label="here",
+        )
+        names = [name for name in of_changes if name in paper.CHANGES]
+        axes.plot(
+            [paper.CHANGES[name] - paper.UNCHANGED for name in names],
+            names,
+            "x",
+            color="grey",
+            label="in the paper: 256/8, 200 epochs",
+        )
+    axes.set_xlabel("points of accuracy")
     finish(figure, axes, path)
 
 
@@ -59,6 +112,25 @@ def plot_by_cost(found, path):
     axes.set(xlabel="million multiply-adds of an image", ylabel=LABEL)
     axes.set_xscale("log")
     finish(figure, axes, path)
+
+
+def plot_learned(rows, runs, folder):
+    """The learned depthwise kernels, of the smallest size and the largest."""
+    of_size = {
+        number_of(row["network"], "kernel"): row
+        for row in rows
+        if row["question"] == "kernel"
+    }
+    for size in {min(of_size), max(of_size)} if of_size else ():
+        path = run_folder(runs, of_size[size]) / "model.keras"
+        if path.exists():
+            model = keras.saving.load_model(path, compile=False)
+            plot_kernels(model, folder / f"study_kernels_{size}.png")
+
+
+def number_of(network, question):
+    """The kernel or patch size of a network."""
+    return getattr(parse_variant(network), f"{question}_size")
 
 
 def bars(of_each):

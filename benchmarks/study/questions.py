@@ -6,8 +6,14 @@ A network is written as `convmixer train --model` has it, or is a rival's name.
 import dataclasses
 from dataclasses import dataclass
 
+from benchmarks.measure import folder_name
 from keras_convmixer.variants import parse_variant, short_form
 
+# What makes two trainings the same one.
+KEY = (
+    *("dataset", "recipe", "image_size", "epochs", "network", "change"),
+    *("learning_rate", "seed"),
+)
 BASE = "64/6/k5/p2"
 # What the rivals are compared with, and those of as many parameters, within
 # 3 %, with the same patches.
@@ -110,3 +116,8 @@ def questions(size):
             Subject(at_equal_cost(network, size)) for network in patches
         ],
     }
+
+
+def run_folder(runs, row):
+    """Where the training of a row is kept."""
+    return runs / folder_name(row[name] for name in KEY)

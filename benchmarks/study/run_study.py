@@ -13,12 +13,11 @@ from pathlib import Path
 
 from benchmarks.measure import (
     RESULTS,
-    folder_name,
     read_rows,
     rows_with,
     write_csv,
 )
-from benchmarks.study.questions import OURS, questions
+from benchmarks.study.questions import KEY, OURS, questions, run_folder
 from benchmarks.study.summary import summary
 from keras_convmixer.training.recipes import RECIPES
 from keras_convmixer.utils.checks import UserError, check_choice
@@ -30,12 +29,6 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 from keras_convmixer.utils.tables import markdown_table
-
-# What makes two trainings the same one.
-KEY = (
-    *("dataset", "recipe", "image_size", "epochs", "network", "change"),
-    *("learning_rate", "seed"),
-)
 
 
 def parse_arguments(arguments=None):
@@ -74,7 +67,7 @@ def main(arguments=None):
             print(markdown_table(summary(rows)))
             from benchmarks.study.pictures import plot_study
 
-            plot_study(rows, args.pictures)
+            plot_study(rows, args.runs, args.pictures)
 
 
 def trainings(args, rows):
@@ -144,7 +137,7 @@ def answered(question, network, rows):
 def carry_out(training, args):
     """Trains in a process of its own; what was measured."""
     print(", ".join(str(training[name]) for name in KEY), flush=True)
-    folder = args.runs / folder_name(training[name] for name in KEY)
+    folder = run_folder(args.runs, training)
     with new_process(quiet_tensorflow) as process:
         return process.submit(trained, training, args.data_dir, folder).result()
 
