@@ -42,8 +42,10 @@ def plot_by_number(found, question, of_paper, path):
     figure, (ours, theirs) = plt.subplots(
         ncols=2, figsize=(9, 4), sharex=True, layout="constrained"
     )
-    for label in ("at equal width", "at equal cost"):
-        name = question if "width" in label else f"{question} {label}"
+    for label, name in (
+        ("at equal width", question),
+        ("at equal cost", f"{question} at equal cost"),
+    ):
         points = sorted(
             (number_of(network, question), rows)
             for (asked, network, *_), rows in found.items()

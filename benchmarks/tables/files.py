@@ -62,24 +62,16 @@ def compression():
 def latency():
     """Rows for one thread: the stock file, ours, and their ratio."""
     rows = rows_with(read_rows(RESULTS / "latency.csv"), {"threads": 1})
-    stock = {
-        (row["network"], row["format"]): row["median_ms"]
-        for row in rows
-        if row["implementation"] == "stock"
-    }
     return [
         {
             "network": row["network"],
             "format": row["format"],
-            "stock, ms": milliseconds(
-                stock[row["network"], stock_format(row["format"])]
-            ),
+            "stock, ms": milliseconds(stock),
             "ours, ms": milliseconds(row["median_ms"]),
             "times as fast": row["times_as_fast_as_stock"],
             "as PyTorch": row["times_as_fast_as_pytorch"],
         }
-        for row in rows
-        if row["implementation"] == "ours"
+        for row, stock in beside_stock(rows, "median_ms")
     ]
 
 
@@ -101,24 +93,16 @@ def full_size():
 def arm64():
     """A row for each network and format: the stock file, ours, their ratio."""
     rows = read_rows(RESULTS / "arm64.csv")
-    stock = {
-        (row["network"], row["format"]): row["instructions"]
-        for row in rows
-        if row["implementation"] == "stock"
-    }
     return [
         {
             "network": row["network"],
             "format": row["format"],
-            "stock, million": millions(
-                stock[row["network"], stock_format(row["format"])]
-            ),
+            "stock, million": millions(stock),
             "ours, million": millions(row["instructions"]),
             "times fewer": row["times_fewer_than_stock"],
             "ours, KB": kilobytes(row["bytes"]),
         }
-        for row in rows
-        if row["implementation"] == "ours"
+        for row, stock in beside_stock(rows, "instructions")
     ]
 
 
@@ -141,6 +125,18 @@ def onnx():
             ),
         }
         for name in networks
+    ]
+
+
+def beside_stock(rows, column):
+    """Our rows, each with that column of the stock file it is compared with."""
+    stock = {
+        (row["network"], row["format"]): row[column]
+        for row in rows_with(rows, {"implementation": "stock"})
+    }
+    return [
+        (row, stock[row["network"], stock_format(row["format"])])
+        for row in rows_with(rows, {"implementation": "ours"})
     ]
 
 
