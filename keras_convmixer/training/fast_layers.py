@@ -72,7 +72,9 @@ def each_norm_follows_gelu(model):
 
 
 def is_mixed(layer):
-    return layer.dtype_policy.name.startswith("mixed_")
+    # A bare operation, such as `ops.pad`, has no policy.
+    policy = getattr(layer, "dtype_policy", None)
+    return policy is not None and policy.name.startswith("mixed_")
 
 
 def is_gelu(layer):
