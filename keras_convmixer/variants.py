@@ -76,7 +76,9 @@ VARIANTS = {
     "convmixer_1024_12": Variant(1024, 12, 8, 7, top1=77.75),
     "convmixer_512_16": Variant(512, 16, 8, 7, top1=73.76),
     "convmixer_512_12": Variant(512, 12, 8, 7, top1=72.59),
-    "convmixer_256_8": Variant(256, 8, 5, 2, image_size=32, classes=10),
+    "convmixer_256_8": Variant(
+        256, 8, 5, 2, image_size=32, classes=10, weights=("cifar10",)
+    ),
 }
 
 

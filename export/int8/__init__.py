@@ -3,7 +3,7 @@
 A network becomes integers in these steps, each of which is a module:
 
     calibrate        the range of every activation, over real images
-    fit              better ranges, and biases that make up for the rounding
+    fit              better ranges, and weights that make up for the rounding
     quantize         the file, by ai-edge-quantizer
     post_training    all of these
     qat              the same, with training by `quantization_aware` between

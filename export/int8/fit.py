@@ -1,4 +1,4 @@
-"""Ranges and biases that bring eight bits closest to the float network."""
+"""Ranges and weights that bring eight bits closest to the float network."""
 
 import collections
 
@@ -12,6 +12,9 @@ VALUES_AT_A_TIME = 2**25  # Of a tensor, of all images together: 128 MiB.
 BATCH = 16
 KEPT = 0.99999  # Of a tensor's values, on either side: the rest is cut off.
 FLAT = 1e-4  # Of an activation's range: what changes less is constant.
+# Of the mean square of a convolution's inputs: directions in which they vary
+# less are left to the kernel as it was.
+RIDGE = 1e-3
 LINEAR_LAYERS = (
     keras.layers.Dense,
     keras.layers.Conv2D,
@@ -20,19 +23,21 @@ LINEAR_LAYERS = (
 
 
 def fit_to_eight_bits(inference, ranges, images):
-    """Clips ranges, and shifts biases so that each channel keeps its mean.
+    """Clips ranges, and changes weights to make up for what rounding changes.
 
     Layer after layer, the network is computed exactly and as the int8 file
-    does, on the same images. What a channel's mean differs by goes into the
-    bias, so that the layers behind begin with the right mean. A few values
-    that are far from all others would make every step larger; without them
-    the range is finer, and the bias makes up for what they add on average.
+    does, on the same images. Pointwise convolutions see all channels of a
+    pixel, rounded: their kernels become those that bring them closest to the
+    exact outputs. What a channel's mean still differs by goes into the bias,
+    so that the layers behind begin with the right mean. A few values that are
+    far from all others would make every step larger; without them the range is
+    finer, and the weights make up for what they add on average.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization
     and Bias Correction" (2019), arXiv:1906.04721, section 4.2, with images.
 
     Args:
-        inference: An inference model for integers, whose biases
+        inference: An inference model for integers, whose weights
             change.
         ranges: `{layer name: (least, largest)}` of the outputs that have
             eight bits, zero included.
@@ -48,7 +53,10 @@ def fit_to_eight_bits(inference, ranges, images):
     rounded = Outputs(trunk, inference.input, images)
     for layer in trunk:
         exactly = run(layer, exact.inputs(layer))
-        roughly = run(with_rounded_kernel(layer), rounded.inputs(layer))
+        inputs = rounded.inputs(layer)
+        if is_pointwise(layer):
+            fit_kernel(layer, *inputs, exactly)
+        roughly = run(with_rounded_kernel(layer), inputs)
         if len(layer.weights) == 2:
             shift = (exactly - roughly).mean((0, 1, 2))
             shift_bias(layer, shift)
@@ -125,6 +133,40 @@ def with_rounded_kernel(layer):
     channels = kernel.shape[-2 if is_depthwise else -1]
     copy.set_weights([round_kernel(kernel, channels), *bias])
     return copy
+
+
+def is_pointwise(layer):
+    return isinstance(layer, keras.layers.Conv2D) and (
+        layer.kernel_size == (1, 1) and layer.strides == (1, 1)
+    )
+
+
+def fit_kernel(layer, inputs, outputs):
+    """Brings a pointwise convolution of rounded inputs to its exact outputs.
+
+    What is missing of the outputs is fitted by least squares, with a ridge.
+
+    Args:
+        layer: The convolution, whose kernel changes.
+        inputs: `[N, height, width, channels]`, rounded.
+        outputs: `[N, height, width, filters]`, of exact inputs.
+    """
+    missing = flat_and_centred(outputs - run(layer, [inputs]))
+    ridge = RIDGE * np.square(inputs).sum() / inputs.shape[-1]
+    inputs = flat_and_centred(inputs)
+    products = inputs.T @ inputs
+    # Of inputs that are all zero there is nothing to be learned.
+    ridge = max(ridge, np.finfo("float32").tiny)
+    products[np.diag_indices_from(products)] += ridge
+    change = np.linalg.solve(products, inputs.T @ missing)
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel + change, bias])
+
+
+def flat_and_centred(values):
+    """Channels as columns `[pixels, channels]`, each with the mean zero."""
+    values = values.reshape(-1, values.shape[-1])
+    return values - values.mean(0)
 
 
 def shift_bias(layer, shift):

@@ -9,7 +9,7 @@ def fitted_ranges(inference, images):
     """Fits an inference model to eight bits.
 
     Args:
-        inference: An inference model for integers, whose biases
+        inference: An inference model for integers, whose weights
             change.
         images: Representative images, in the type that the model's files take.
 

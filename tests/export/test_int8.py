@@ -9,7 +9,6 @@ import pytest
 
 from export.int8 import fitted_ranges
 from export.int8.calibrate import CalibratedFile, find_layer_tensors
-from export.int8.fit import without_flat_ends
 from export.int8.graph import Graph
 from export.int8.qat import convert_qat
 from export.int8.quantize import quantize_int8
@@ -143,10 +142,10 @@ def test_aware_model_rounds_as_the_file_does(model, images):
 
 
 @pytest.mark.parametrize(
-    ("activation", "networks"), [("gelu", 3), ("relu", 1), ("hard_swish", 1)]
+    ("activation", "networks"), [("gelu", 3), ("relu", 1), ("hard_swish", 3)]
 )
 def test_fitted_ranges_and_biases_are_closer(images, activation, networks):
-    """Than ranges of all values; of GELU over some networks, by chance."""
+    """Than ranges of all values; over some networks, as chance is in it."""
     error = {"simple": 0, "fitted": 0}
     for seed in range(networks):
         model = random_network(activation, seed)
@@ -201,27 +200,6 @@ def test_the_graph_tells_what_is_behind_a_tensor_and_what_holds_pixels(model):
     moved = graph.behind(graph.computed[0], until=("CONV_2D",))
     assert [graph.kind(operator) for operator in moved] == ["CAST", "RESHAPE"]
     assert len(graph.input_tensors()) == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("gelu", (-3.4, 12)),
-        ("relu", (0, 12)),
-        ("relu6", (0, 6)),
-        ("tanh", (-4.6, 4.6)),
-        ("linear", (-8, 12)),
-        ("leaky_relu", (-8, 12)),
-    ],
-)
-def test_ranges_end_where_the_activation_is_constant(name, expected):
-    limits = without_flat_ends(keras.layers.Activation(name), -8.0, 12.0)
-    np.testing.assert_allclose(limits, expected, atol=0.05)
-
-
-def test_a_range_where_the_activation_is_constant_is_kept():
-    relu = keras.layers.Activation("relu")
-    assert without_flat_ends(relu, -8.0, 0.0) == (-8.0, 0.0)
 
 
 def test_aware_model_without_ranges_rounds_kernels_only(model, images):

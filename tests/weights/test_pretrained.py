@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import pytest
 
+import keras_convmixer
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import RECIPES
-from keras_convmixer.variants import parse_variant, short_form
+from keras_convmixer.variants import VARIANTS, parse_variant, short_form
 from keras_convmixer.weights.shipped import (
     SHIPPED_FOLDER,
     shipped_files,
@@ -74,7 +75,15 @@ KNOWN = {
         .20191 .15689 .07180 .43855 .00213 .02805 .03319 .00047 .05216 .01484
         .04976 .06815 .01725 .78379 .00282 .02146 .00571 .00191 .02954 .01960
         """,
-    )
+    ),
+    "cifar10-256-8-k5-p2": (
+        "65a05e07d52c34fb39bcc538e8035e2c9f3861ebec93989c0a581981ce683b9b",
+        """
+        .05515 .35224 .01404 .47807 .03872 .00377 .02091 .00001 .01183 .02526
+        .00883 .60695 .00301 .14115 .00205 .00116 .23450 .00000 .00103 .00132
+        .12043 .11718 .03094 .53048 .03295 .01145 .02852 .00011 .04114 .08678
+        """,
+    ),
 }
 
 
@@ -95,6 +104,17 @@ def test_the_network_of_the_recipe_is_there():
     assert "-".join(["cifar10", *network.split("/")]) in SHIPPED
 
 
+def test_named_networks_have_the_weights_that_they_list():
+    listed = {
+        short_form(**variant.arguments)
+        for variant in VARIANTS.values()
+        if "cifar10" in variant.weights
+    }
+    assert listed == {"256/8/k5/p2"}
+    model = keras_convmixer.ConvMixer_256_8(weights="cifar10")
+    assert digest(model) == KNOWN["cifar10-256-8-k5-p2"][0]
+
+
 @pytest.mark.parametrize("stem", SHIPPED)
 def test_card_says_what_the_log_says(stem):
     with (SHIPPED_FOLDER / f"{stem}.csv").open(newline="") as file:
@@ -113,7 +133,8 @@ def test_held_out_accuracy_is_that_of_the_card(stem):
 
 
 def test_another_network_has_none():
-    with pytest.raises(ValueError, match=r"exist for 128/8/k7/p2.*'dim': 64"):
+    message = "exist for 128/8/k7/p2, 256/8/k5/p2.*'dim': 64"
+    with pytest.raises(ValueError, match=message):
         ConvMixer(64, 8, 7, 2, classes=10, weights="cifar10")
 
 
