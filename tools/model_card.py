@@ -28,9 +28,7 @@ CARD = """\
 # ConvMixer-{network}, {data}
 
 ```python
-ConvMixer(
-    {arguments}, input_shape={shape}, classes={classes}, weights="{data}"
-)
+ConvMixer({arguments}, input_shape={shape}, classes={classes}, weights="{data}")
 ```
 
 **{top1:.2%}** of {images:,} held-out images: they were not trained on, and
