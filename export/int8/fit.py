@@ -136,8 +136,9 @@ def with_rounded_kernel(layer):
 
 
 def is_pointwise(layer):
+    """Whether a layer mixes the channels of each pixel, and nothing else."""
     return isinstance(layer, keras.layers.Conv2D) and (
-        layer.kernel_size == (1, 1) and layer.strides == (1, 1)
+        layer.kernel_size == layer.strides == (1, 1) and layer.groups == 1
     )
 
 
