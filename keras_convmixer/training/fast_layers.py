@@ -73,8 +73,9 @@ def each_norm_follows_gelu(model):
 
 def is_mixed(layer):
     # A bare operation, such as `ops.pad`, has no policy.
-    policy = getattr(layer, "dtype_policy", None)
-    return policy is not None and policy.name.startswith("mixed_")
+    return isinstance(layer, layers.Layer) and (
+        layer.dtype_policy.name.startswith("mixed_")
+    )
 
 
 def is_gelu(layer):

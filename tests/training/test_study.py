@@ -107,6 +107,7 @@ def test_rivals_are_as_large_as_ours(name):
     aim = parameters(build(questions.OURS, "", size=32, classes=10))
     assert parameters(rival) == pytest.approx(aim, rel=0.03)
     images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    assert rival(images).shape == (2, 10)
     trained = for_training(rival, replicas=1, one_cpu=True)
     np.testing.assert_allclose(trained(images), rival(images), atol=1e-6)
 
