@@ -1,6 +1,7 @@
 """int8 files of a model as it was trained."""
 
 from .calibrate import CalibratedFile
+from .equalize import equalize_channels
 from .fit import fit_to_eight_bits
 from .quantize import quantize_int8
 
@@ -16,6 +17,7 @@ def fitted_ranges(inference, images):
     Returns:
         `{layer name: (least, largest)}` of the outputs that have eight bits.
     """
+    equalize_channels(inference, images)
     calibrated = CalibratedFile(inference, images)
     return fit_to_eight_bits(inference, calibrated.layer_ranges(), images)
 
