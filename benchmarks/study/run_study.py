@@ -17,7 +17,13 @@ from benchmarks.measure import (
     rows_with,
     write_csv,
 )
-from benchmarks.study.questions import KEY, OURS, questions, run_folder
+from benchmarks.study.questions import (
+    KEY,
+    LEARNING_RATES,
+    OURS,
+    questions,
+    run_folder,
+)
 from benchmarks.study.summary import summary
 from keras_convmixer.training.recipes import RECIPES
 from keras_convmixer.utils.checks import UserError, check_choice
@@ -112,7 +118,7 @@ def described(question, subject, seed, args, rows):
 
 def best_rate(network, rows):
     """The rate with which a network learned its training images best."""
-    found = answered("learning rate", network, rows)
+    found = answered("learning rate", network, rows, count=len(LEARNING_RATES))
     best = max(found, key=lambda row: float(row["train_top1"]))
     return float(best["learning_rate"])
 
@@ -124,10 +130,10 @@ def speed(network, rows):
     return sum(rates) / len(rates)
 
 
-def answered(question, network, rows):
-    """A network's rows of a question that another one builds on."""
+def answered(question, network, rows, count=1):
+    """A network's rows, so many at least, that another question builds on."""
     found = rows_with(rows, {"question": question, "network": network})
-    if not found:
+    if len(found) < count:
         raise UserError(
             f"this builds on an earlier question: --only {question!r}"
         )

@@ -57,7 +57,8 @@ def train(row, data_dir, folder):
     folder.mkdir(parents=True, exist_ok=True)
     backup = Backup(folder / "backup.weights.h5")
     history = folder / "history.csv"
-    epoch = backup.restore(model)
+    with devices.scope():
+        epoch = backup.restore(model)
     batches = training_batches(
         data,
         recipe.batch_size,

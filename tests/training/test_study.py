@@ -1,6 +1,7 @@
 """The study trains each network once; rivals and changes are what they say."""
 
 import csv
+import time
 
 import keras
 import numpy as np
@@ -10,12 +11,13 @@ from benchmarks import rivals
 from benchmarks.study import questions, run_study
 from benchmarks.study.changes import changed_network
 from benchmarks.study.questions import Subject
-from benchmarks.study.training import build, multiply_adds
+from benchmarks.study.training import build, multiply_adds, train
 from keras_convmixer import ConvMixer
 from keras_convmixer.data import Source
 from keras_convmixer.training.fast_layers import for_training
 from keras_convmixer.variants import parse_variant
 from tests.helpers import run_program
+from tests.processes import forks
 
 
 def test_the_study_is_written_and_resumed(tmp_path, monkeypatch):
@@ -59,6 +61,31 @@ def test_the_study_is_written_and_resumed(tmp_path, monkeypatch):
     run_program(run_study.main, *arguments)
     assert output.read_bytes() == written
     assert not run.exists()
+
+
+def test_a_training_that_was_stopped_goes_on(tmp_path):
+    row = {
+        "dataset": "digits",
+        "recipe": "digits",
+        "image_size": 8,
+        "epochs": 4,
+        "network": "8/1/k3/p2",
+        "change": "",
+        "learning_rate": 0.01,
+        "seed": 0,
+    }
+    whole = train(row, data_dir=None, folder=tmp_path / "whole")
+    folder = tmp_path / "stopped"
+    process = forks.Process(target=train, args=(row, None, folder))
+    process.start()
+    while not (folder / "backup.weights.h5").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert not (folder / "model.keras").exists()
+    resumed = train(row, data_dir=None, folder=folder)
+    del whole["images_a_second"], resumed["images_a_second"]
+    assert resumed == whole
 
 
 def test_a_question_that_is_not_there(capsys):
