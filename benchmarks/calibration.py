@@ -1,9 +1,8 @@
 """Calibration errors before and after a temperature, and their picture.
 
-python -m benchmarks.calibration --cifar10 DATA_DIR RUN...
+python -m benchmarks.calibration RUN...
 
-A run is one that was trained with `--no-calibration`; the CIFAR-10 network is
-the one that ships.
+A run's own temperature, if it has one, is taken out of its weights first.
 """
 
 from pathlib import Path
@@ -24,8 +23,7 @@ def parse_arguments(arguments=None):
         description="Calibration errors before and after a temperature.",
     )
     add = parser.add_argument
-    add("runs", nargs="*", type=Path, metavar="RUN")
-    add("--cifar10", required=True, help="where tensorflow-datasets keeps it")
+    add("runs", nargs="+", type=Path, metavar="RUN")
     add("--output", type=Path, default=RESULTS / "calibration.csv")
     add("--plot", type=Path, default=PLOT, help="of the last data set")
     return parser.parse_args(arguments)
@@ -35,20 +33,16 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from benchmarks.networks import shipped_cifar10
         from keras_convmixer.training.run_folder import RunFolder
         from keras_convmixer.utils.tables import markdown_table
 
-        rows = [measure(*shipped_cifar10(args.cifar10), args.plot)]
-        for path in args.runs:
-            run = RunFolder(path)
-            rows.append(measure(run.trained_model(), run.data(), args.plot))
+        rows = [measure(RunFolder(path), args.plot) for path in args.runs]
         print(markdown_table(rows))
         write_csv(args.output, rows)
 
 
-def measure(model, data, plot):
-    """The row of a model, and its reliability as a picture."""
+def measure(run, plot):
+    """The row of a `RunFolder`, and its reliability as a picture."""
     from keras_convmixer.training.calibration import (
         fit_temperature,
         fold_temperature,
@@ -59,6 +53,9 @@ def measure(model, data, plot):
     )
     from keras_convmixer.training.evaluation import predict
 
+    model, data = run.trained_model(), run.data()
+    if folded := run.calibration():
+        fold_temperature(model, 1 / folded["temperature"])
     found = held_out = predict(model, data.held_out)
     temperature = fit_temperature(
         held_out.probabilities, held_out.labels_of_probabilities
