@@ -7,6 +7,8 @@ A run's own temperature, if it has one, is taken out of its weights first.
 
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.measure import RESULTS, write_csv
 from keras_convmixer.utils.commands import (
     Parser,
@@ -93,7 +95,8 @@ def draw(versions, path):
         axes.errorbar(
             found.confidence[used] / counts,
             accuracy,
-            yerr=(accuracy - low, high - accuracy),
+            # Of 20 images of 20 the interval ends at 1, but for rounding.
+            yerr=np.maximum((accuracy - low, high - accuracy), 0),
             fmt="o",
             capsize=3,
         )

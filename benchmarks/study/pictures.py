@@ -6,6 +6,7 @@ matplotlib.use("agg")
 
 import keras
 import matplotlib.pyplot as plt
+from matplotlib.ticker import ScalarFormatter
 
 from benchmarks.study import paper
 from benchmarks.study.questions import BASE, run_folder
@@ -112,7 +113,8 @@ def plot_by_cost(found, path):
         costs = [float(rows[0]["multiply_adds"]) / 1e6 for rows in of_each]
         axes.errorbar(costs, **bars(of_each), label=name, fmt="o", capsize=3)
     axes.set(xlabel="million multiply-adds of an image", ylabel=LABEL)
-    axes.set_xscale("log")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     finish(figure, axes, path)
 
 
