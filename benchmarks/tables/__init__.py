@@ -12,6 +12,7 @@ TABLES = (
     training.augmentation,
     training.rehearsal,
     training.ways,
+    training.fine_tuning,
     files.accuracy,
     files.compression,
     files.latency,

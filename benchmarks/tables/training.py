@@ -1,5 +1,7 @@
 """Training: its speed, its images, and what it reaches."""
 
+import re
+
 from benchmarks import trainings
 from benchmarks.measure import RESULTS, read_rows
 
@@ -58,3 +60,22 @@ def rehearsal():
 def ways():
     """What ways to train reach, with photographs."""
     return trainings.summary(read_rows(RESULTS / "trainings.csv"))
+
+
+def fine_tuning():
+    """What starting from the shipped weights gains, at equal steps."""
+    return [
+        {
+            "data": row["data"],
+            "from": option(row, "--weights") or "nothing",
+            "rate": option(row, "--learning-rate"),
+            **{name: row[name] for name in list(row)[2:]},
+        }
+        for row in trainings.summary(read_rows(RESULTS / "fine_tuning.csv"))
+    ]
+
+
+def option(row, name):
+    """The value of one of a way's options, or None."""
+    _, *value = re.split(rf"{name} (\S+)", row["options"])
+    return value[0] if value else None

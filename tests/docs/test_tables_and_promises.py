@@ -26,6 +26,7 @@ from tests.processes import ROOT
         ("docs/training.md", training.augmentation),
         ("docs/training.md", training.rehearsal),
         ("docs/training.md", training.ways),
+        ("docs/training.md", training.fine_tuning),
         ("docs/quantisation.md", files.accuracy),
         ("docs/quantisation.md", files.compression),
         ("docs/trust.md", trust.calibration),
