@@ -3,7 +3,9 @@
 python -m benchmarks.tables
 """
 
-from benchmarks.tables import files, training, trust
+from functools import partial
+
+from benchmarks.tables import files, study, training, trust
 
 TABLES = (
     files.leaderboard,
@@ -22,4 +24,5 @@ TABLES = (
     trust.calibration,
     trust.unknown,
     trust.other_class,
+    *(partial(study.answers, question) for question in study.answered()),
 )

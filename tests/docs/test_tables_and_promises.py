@@ -9,7 +9,7 @@ import re
 import pytest
 
 from benchmarks.measure import RESULTS
-from benchmarks.tables import TABLES, files, training, trust
+from benchmarks.tables import TABLES, files, study, training, trust
 from benchmarks.tables.__main__ import main as print_tables
 from keras_convmixer import list_variants
 from keras_convmixer.utils.tables import markdown_table
@@ -40,6 +40,12 @@ from tests.processes import ROOT
 )
 def test_the_page_holds_the_table(file, rows):
     assert markdown_table(rows()) in (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("question", study.answered())
+def test_the_page_of_the_study_holds_each_answer(question):
+    table = markdown_table(study.answers(question))
+    assert table in (ROOT / "docs" / "study.md").read_text()
 
 
 def test_the_page_of_the_evaluation_holds_its_scores():
