@@ -7,6 +7,7 @@ the same order, rounded to bytes, with the same steps, optimiser and learning
 rates. It wants timm and PyTorch.
 """
 
+import importlib.util
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from benchmarks.measure import RESULTS, read_rows, rows_with, write_csv
 from benchmarks.study.questions import RIVALS
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
     new_process,
@@ -34,6 +36,8 @@ def main(arguments=None):
     parser.add_argument("--output", type=Path, default=output)
     args = parser.parse_args(arguments)
     with one_line_errors(), tempfile.TemporaryDirectory() as folder:
+        if not importlib.util.find_spec("timm"):
+            raise UserError("timm is not installed: pip install timm")
         study = rows_with(read_rows(args.study), {"question": "rivals"})
         rows = read_rows(args.output)
         for ours in study:
