@@ -41,7 +41,8 @@ def main(arguments=None):
         study = rows_with(read_rows(args.study), {"question": "rivals"})
         rows = read_rows(args.output)
         for ours in study:
-            key = {name: ours[name] for name in ("network", "seed")}
+            names = ("network", "learning_rate", "seed")
+            key = {name: ours[name] for name in names}
             is_there = hasattr(Timm, RIVALS.get(ours["network"], ("",))[0])
             if rows_with(rows, key) or not is_there:
                 continue

@@ -24,5 +24,6 @@ TABLES = (
     trust.calibration,
     trust.unknown,
     trust.other_class,
+    study.beside_timm,
     *(partial(study.answers, question) for question in study.answered()),
 )

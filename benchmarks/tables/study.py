@@ -17,3 +17,19 @@ def answered():
     """The questions that there are rows of."""
     rows = read_rows(RESULTS / "study.csv")
     return list(dict.fromkeys(row["question"] for row in rows))
+
+
+def beside_timm():
+    """Our rivals and timm's networks, trained on the same images."""
+    return [
+        {
+            "network": row["network"],
+            "rate": row["learning_rate"],
+            "seed": row["seed"],
+            "parameters": f"{int(row['parameters']):,}",
+            "timm's": f"{int(row['parameters_timm']):,}",
+            "top-1 %": row["top1"],
+            "timm's %": row["top1_timm"],
+        }
+        for row in read_rows(RESULTS / "study_timm.csv")
+    ]

@@ -36,6 +36,7 @@ from tests.processes import ROOT
         ("docs/benchmarks.md", files.full_size),
         ("docs/benchmarks.md", files.arm64),
         ("docs/evaluate.md", files.onnx),
+        ("docs/study.md", study.beside_timm),
     ],
 )
 def test_the_page_holds_the_table(file, rows):
