@@ -43,8 +43,8 @@ def main(arguments=None):
         for ours in study:
             names = ("network", "learning_rate", "seed")
             key = {name: ours[name] for name in names}
-            is_there = hasattr(Timm, RIVALS.get(ours["network"], ("",))[0])
-            if rows_with(rows, key) or not is_there:
+            kind, _ = RIVALS.get(ours["network"], (None, None))
+            if kind not in OF_TIMM or rows_with(rows, key):
                 continue
             # TensorFlow and PyTorch want a process each.
             with new_process(quiet_tensorflow) as process:
@@ -126,36 +126,36 @@ def write_batches(row, data_dir, folder):
     }
 
 
-class Timm:
-    """timm's networks, with the arguments that ours have."""
+def vit(dim, depth, heads, patch_size, image_size, classes):
+    from timm.models.vision_transformer import VisionTransformer
 
-    @staticmethod
-    def ViT(dim, depth, heads, patch_size, image_size, classes):
-        from timm.models.vision_transformer import VisionTransformer
+    return VisionTransformer(
+        img_size=image_size,
+        patch_size=patch_size,
+        num_classes=classes,
+        embed_dim=dim,
+        depth=depth,
+        num_heads=heads,
+        class_token=False,
+        global_pool="avg",
+        fc_norm=False,
+    )
 
-        return VisionTransformer(
-            img_size=image_size,
-            patch_size=patch_size,
-            num_classes=classes,
-            embed_dim=dim,
-            depth=depth,
-            num_heads=heads,
-            class_token=False,
-            global_pool="avg",
-            fc_norm=False,
-        )
 
-    @staticmethod
-    def MLPMixer(dim, depth, patch_size, image_size, classes):
-        from timm.models.mlp_mixer import MlpMixer
+def mlp_mixer(dim, depth, patch_size, image_size, classes):
+    from timm.models.mlp_mixer import MlpMixer
 
-        return MlpMixer(
-            num_classes=classes,
-            img_size=image_size,
-            patch_size=patch_size,
-            num_blocks=depth,
-            embed_dim=dim,
-        )
+    return MlpMixer(
+        num_classes=classes,
+        img_size=image_size,
+        patch_size=patch_size,
+        num_blocks=depth,
+        embed_dim=dim,
+    )
+
+
+# timm's networks, by the names of ours and with the arguments that ours have.
+OF_TIMM = {"ViT": vit, "MLPMixer": mlp_mixer}
 
 
 def train(network, settings, folder):
@@ -178,7 +178,7 @@ def train(network, settings, folder):
     torch.manual_seed(settings["seed"])
     kind, arguments = RIVALS[network]
     sizes = {"image_size": images.shape[2], "classes": labels.shape[-1]}
-    model = getattr(Timm, kind)(**arguments, **sizes)
+    model = OF_TIMM[kind](**arguments, **sizes)
     decayed, others = [], []
     for name, weight in model.named_parameters():
         is_kernel = weight.ndim > 1 and name != "pos_embed"

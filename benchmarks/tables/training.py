@@ -64,18 +64,19 @@ def ways():
 
 def fine_tuning():
     """What starting from the shipped weights gains, at equal steps."""
-    return [
-        {
+    table = []
+    for row in trainings.summary(read_rows(RESULTS / "fine_tuning.csv")):
+        options = row.pop("options")
+        start = {
             "data": row["data"],
-            "from": option(row, "--weights") or "nothing",
-            "rate": option(row, "--learning-rate"),
-            **{name: row[name] for name in list(row)[2:]},
+            "from": option(options, "--weights") or "nothing",
+            "rate": option(options, "--learning-rate"),
         }
-        for row in trainings.summary(read_rows(RESULTS / "fine_tuning.csv"))
-    ]
+        table.append(start | row)
+    return table
 
 
-def option(row, name):
+def option(options, name):
     """The value of one of a way's options, or None."""
-    _, *value = re.split(rf"{name} (\S+)", row["options"])
-    return value[0] if value else None
+    found = re.search(rf"{name} (\S+)", options)
+    return found and found[1]

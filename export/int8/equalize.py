@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from .calibrate import split_at_last_feature_map
+from .fit import BATCH
 
-BATCH = 16
 # All channels of a tensor have one step in the file, so channels of one range
 # would lose least. But the pointwise kernel behind is divided by what a channel
 # is scaled by, and each of its outputs has one step for all channels too: half

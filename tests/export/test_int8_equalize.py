@@ -26,18 +26,20 @@ def random_network(kernel_size=5, spread=0.0):
     random = np.random.default_rng(0)
     for block, norm in enumerate(("stem_norm", "block_0_pointwise_norm")):
         scale = np.float32(np.exp(spread * random.normal(size=16)))
-        for name in (norm, f"block_{block}_depthwise_norm"):
-            gamma, beta, *statistics = model.get_layer(name).get_weights()
-            model.get_layer(name).set_weights(
-                [gamma * scale, beta * scale, *statistics]
-            )
-        depthwise = model.get_layer(f"block_{block}_depthwise")
-        kernel, bias = depthwise.get_weights()
-        depthwise.set_weights([kernel / scale[:, None], bias])
-        pointwise = model.get_layer(f"block_{block}_pointwise")
-        kernel, bias = pointwise.get_weights()
-        pointwise.set_weights([kernel / scale[:, None], bias])
+        scale_norm(model, norm, scale)
+        scale_norm(model, f"block_{block}_depthwise_norm", scale)
+        for name in ("depthwise", "pointwise"):
+            layer = model.get_layer(f"block_{block}_{name}")
+            kernel, bias = layer.get_weights()
+            layer.set_weights([kernel / scale[:, None], bias])
     return model
+
+
+def scale_norm(model, name, scale):
+    """Scales what a norm gives, each channel by another number."""
+    norm = model.get_layer(name)
+    gamma, beta, *statistics = norm.get_weights()
+    norm.set_weights([gamma * scale, beta * scale, *statistics])
 
 
 @pytest.mark.parametrize(
@@ -83,16 +85,8 @@ def test_channels_of_different_scale_lose_no_more(images):
 def test_channels_that_are_always_zero_stay_so(images):
     model = random_network()
     for name in ("stem_norm", "block_0_depthwise_norm"):
-        norm = model.get_layer(name)
-        gamma, beta, *statistics = norm.get_weights()
-        norm.set_weights([0 * gamma, 0 * beta, *statistics])
-    gamma, beta, *statistics = model.get_layer(
-        "block_0_pointwise_norm"
-    ).get_weights()
-    gamma[3] = beta[3] = 0
-    model.get_layer("block_0_pointwise_norm").set_weights(
-        [gamma, beta, *statistics]
-    )
+        scale_norm(model, name, np.zeros(16))
+    scale_norm(model, "block_0_pointwise_norm", np.arange(16) != 3)
     inference = reparameterize(model, integers=True)
     equalize_channels(inference, images)
     np.testing.assert_allclose(
