@@ -38,7 +38,7 @@ NETWORK_CHANGES = (
 )
 TRAINING_CHANGES = ("no clipping", "no RandAugment")
 INITIALISERS = ("covariance", "frozen", "covariance, frozen")
-LEARNING_RATES = (0.001, 0.003, 0.01)
+LEARNING_RATES = (0.001, 0.003, 0.01, 0.03)
 KERNELS = (3, 5, 7, 9, 11)
 PATCHES = (1, 2, 4, 8)
 
