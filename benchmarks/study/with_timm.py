@@ -2,12 +2,14 @@
 
 python -m benchmarks.study.with_timm --data-dir tfds/
 
-timm's ViT and MLP-Mixer are trained by PyTorch on the images that ours had, in
-the same order, rounded to bytes, with the same steps, optimiser and learning
-rates. It wants timm and PyTorch.
+timm's ResNet, ViT and MLP-Mixer are trained by PyTorch on the images that ours
+had, in the same order, rounded to bytes, with the same steps, optimiser and
+learning rates. It wants timm and PyTorch.
 """
 
 import importlib.util
+import itertools
+import operator
 import tempfile
 from pathlib import Path
 
@@ -24,6 +26,9 @@ from keras_convmixer.utils.commands import (
 )
 from keras_convmixer.utils.tables import markdown_table
 
+# What the images of a training and their order follow from.
+IMAGES = ("dataset", "recipe", "image_size", "epochs", "seed")
+
 
 def main(arguments=None):
     parser = Parser(
@@ -38,41 +43,56 @@ def main(arguments=None):
     with one_line_errors(), tempfile.TemporaryDirectory() as folder:
         if not importlib.util.find_spec("timm"):
             raise UserError("timm is not installed: pip install timm")
-        study = rows_with(read_rows(args.study), {"question": "rivals"})
         rows = read_rows(args.output)
-        for ours in study:
-            names = ("network", "learning_rate", "seed")
-            key = {name: ours[name] for name in names}
-            kind, _ = RIVALS.get(ours["network"], (None, None))
-            if kind not in OF_TIMM or rows_with(rows, key):
-                continue
+        missing = [
+            ours
+            for ours in rows_with(read_rows(args.study), {"question": "rivals"})
+            if ours["network"] in RIVALS and not rows_with(rows, key_of(ours))
+        ]
+        images_of = operator.itemgetter(*IMAGES)
+        missing.sort(key=images_of)
+        for _, alike in itertools.groupby(missing, images_of):
+            alike = list(alike)
             # TensorFlow and PyTorch want a process each.
             with new_process(quiet_tensorflow) as process:
                 settings = process.submit(
-                    write_batches, ours, args.data_dir, Path(folder)
+                    write_batches, alike[0], args.data_dir, Path(folder)
                 ).result()
-            with new_process() as process:
-                top1, parameters = process.submit(
-                    train, ours["network"], settings, Path(folder)
-                ).result()
-            rows.append(
-                key
-                | {
-                    "parameters": ours["parameters"],
-                    "parameters_timm": parameters,
-                    "top1": ours["top1"],
-                    "top1_timm": top1,
-                }
-            )
-            write_csv(args.output, rows)
+            for ours in alike:
+                rate = float(ours["learning_rate"])
+                with new_process() as process:
+                    top1, parameters = process.submit(
+                        train, ours["network"], rate, settings, Path(folder)
+                    ).result()
+                rows.append(
+                    key_of(ours)
+                    | {
+                        "parameters": ours["parameters"],
+                        "parameters_timm": parameters,
+                        "top1": ours["top1"],
+                        "top1_timm": top1,
+                    }
+                )
+                write_csv(args.output, rows)
         print(markdown_table(rows))
+
+
+def key_of(row):
+    """What tells one training from another."""
+    return {name: row[name] for name in ("network", "learning_rate", "seed")}
 
 
 def write_batches(row, data_dir, folder):
     """The images of a training and those held out, as arrays of bytes.
 
+    Args:
+        row: Of the study; its network and learning rate do not matter.
+        data_dir: Where tensorflow-datasets keeps its files, or None.
+        folder: Gets the arrays.
+
     Returns:
-        What else makes the training, for `train`.
+        What else makes a training, for `train`, with learning rates whose
+        peak is 1.
     """
     from benchmarks.study.training import recipe_of
     from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
@@ -83,8 +103,7 @@ def write_batches(row, data_dir, folder):
     from keras_convmixer.training.compile import OneCycle
 
     numbers = {name: int(row[name]) for name in ("image_size", "epochs")}
-    rate = float(row["learning_rate"])
-    recipe = recipe_of(row | numbers | {"learning_rate": rate})
+    recipe = recipe_of(row | numbers | {"learning_rate": 1.0})
     data = Source(dataset=row["dataset"], data_dir=data_dir).load(
         recipe.image_size
     )
@@ -112,7 +131,7 @@ def write_batches(row, data_dir, folder):
         ("held_out", "held_out_labels"), as_arrays(data.held_out), strict=True
     ):
         np.save(folder / f"{name}.npy", array)
-    schedule = OneCycle(rate, total)
+    schedule = OneCycle(1.0, total)
     return {
         "seed": int(row["seed"]),
         "rates": [float(schedule(step)) for step in range(total)],
@@ -154,15 +173,44 @@ def mlp_mixer(dim, depth, patch_size, image_size, classes):
     )
 
 
+def resnet(blocks, width, image_size, classes):
+    """The paper's three stages of timm's blocks, whose shortcuts have kernels.
+
+    timm has ResNets for ImageNet only; begun as those are.
+    """
+    from timm.models.resnet import BasicBlock, ResNet, make_blocks
+    from torch import nn
+
+    channels = [width, 2 * width, 4 * width]
+    stages, _ = make_blocks(
+        block_fns=[BasicBlock] * 3,
+        channels=channels,
+        block_repeats=[blocks] * 3,
+        inplanes=width,
+    )
+    model = nn.Sequential(
+        nn.Conv2d(3, width, kernel_size=3, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        *(stage for _, stage in stages),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels[-1], classes),
+    )
+    ResNet.init_weights(model)
+    return model
+
+
 # timm's networks, by the names of ours and with the arguments that ours have.
-OF_TIMM = {"ViT": vit, "MLPMixer": mlp_mixer}
+OF_TIMM = {"ResNet": resnet, "ViT": vit, "MLPMixer": mlp_mixer}
 
 
-def train(network, settings, folder):
+def train(network, learning_rate, settings, folder):
     """Trains timm's network.
 
     Args:
         network: One of `RIVALS`.
+        learning_rate: The peak.
         settings, folder: What `write_batches` returned, and wrote to.
 
     Returns:
@@ -198,7 +246,7 @@ def train(network, settings, folder):
     batches = zip(images, labels, settings["rates"], strict=True)
     for pixels, expected, rate in batches:
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate * rate
         loss = loss_of(model(tensor(pixels)), torch.tensor(expected))
         optimizer.zero_grad()
         loss.backward()
