@@ -10,7 +10,7 @@ import numpy as np
 from .runtime import OnnxFile, SavedModel, TFLiteFile, timings
 from .threshold import Answers, Threshold
 
-TIMED_SECONDS = 0.5
+TIMED_SECONDS = 0.2
 
 
 @dataclass
