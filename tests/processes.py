@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -25,29 +26,69 @@ forks.set_forkserver_preload(
 )
 
 
+class Command:
+    """`train.py ...`, `-m MODULE ...` or `-c PROGRAM ...` in a fork.
+
+    Used by `with`, which ends what still runs.
+
+    Args:
+        arguments: As the interpreter has them.
+        cwd: Its working directory.
+        variables: Of the environment, besides those of this process.
+    """
+
+    def __init__(self, *arguments, cwd=ROOT, **variables):
+        self.arguments = [str(argument) for argument in arguments]
+        self.folder = tempfile.TemporaryDirectory()
+        self.streams = [Path(self.folder.name, n) for n in ("out", "err")]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+        self.process = forks.Process(
+            target=carry_out,
+            args=(self.arguments, cwd, environment, self.streams),
+        )
+        self.process.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+        self.folder.cleanup()
+
+    def wait_for(self, condition):
+        """Until it is true; the command may not end before."""
+        while not condition():
+            assert self.process.exitcode is None, self.finish()
+            time.sleep(0.02)
+
+    def send_signal(self, number):
+        os.kill(self.process.pid, number)
+
+    def finish(self):
+        """A `subprocess.CompletedProcess` with all that it printed."""
+        self.process.join()
+        return subprocess.CompletedProcess(
+            self.arguments,
+            self.process.exitcode,
+            *(stream.read_text() for stream in self.streams),
+        )
+
+
 def run_command(*arguments, cwd=ROOT, check=True):
-    """Runs `train.py ...` or `-m MODULE ...`, from the repository's top.
+    """Runs a `Command`.
 
     Returns:
         A `subprocess.CompletedProcess`.
     """
-    arguments = [str(argument) for argument in arguments]
-    with tempfile.TemporaryDirectory() as folder:
-        streams = [Path(folder, name) for name in ("stdout", "stderr")]
-        process = forks.Process(
-            target=carry_out, args=(arguments, cwd, dict(os.environ), streams)
-        )
-        process.start()
-        process.join()
-        done = subprocess.CompletedProcess(
-            arguments, process.exitcode, *(file.read_text() for file in streams)
-        )
-    process.close()
+    with Command(*arguments, cwd=cwd) as command:
+        done = command.finish()
     return checked(done) if check else done
 
 
 def run_python(*arguments, cwd=ROOT, check=True):
-    """The same in a new interpreter; also `-c PROGRAM ...`."""
+    """The same in a new interpreter, which has imported nothing."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
@@ -57,17 +98,6 @@ def run_python(*arguments, cwd=ROOT, check=True):
         stdin=subprocess.DEVNULL,
     )
     return checked(done) if check else done
-
-
-def start(*arguments):
-    """A command that runs on, with what it prints in one pipe."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def carry_out(arguments, folder, environment, streams):
@@ -81,11 +111,15 @@ def carry_out(arguments, folder, environment, streams):
     multiprocessing.util.Finalize(None, atexit._run_exitfuncs, exitpriority=0)
     os.chdir(folder)
     os.environ.clear()
-    os.environ.update(environment, PYTHONPATH=str(ROOT))
+    os.environ.update(environment)
     sys.path.insert(0, str(ROOT))
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    elif arguments[0] == "-c":
+        program = arguments[1]
+        sys.argv = ["-c", *arguments[2:]]
+        exec(program, {"__name__": "__main__"})
     else:
         sys.argv = arguments
         runpy.run_path(sys.argv[0], run_name="__main__")

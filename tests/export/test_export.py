@@ -95,7 +95,7 @@ def test_model_card_holds_the_table(digits_export):
 
 
 def test_saved_model_loads_with_nothing_but_tensorflow(digits_export, tmp_path):
-    done = run_python(
+    done = run_command(
         "-c",
         "import sys, numpy as np, tensorflow as tf\n"
         f"model = tf.saved_model.load({str(digits_export / 'saved_model')!r})\n"

@@ -12,18 +12,12 @@ import keras
 import pytest
 
 from keras_convmixer.utils.files import sole_use
-from tests.processes import run_command, run_python, start
+from tests.processes import Command, run_command, run_python
 
 TRAINING = (
     *("--epochs", 3, "--limit-steps", 3, "--batch-size", 16),
     *("--model", "8/1/k3/p2@8"),
 )
-
-
-def wait_for(condition, process):
-    while not condition():
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -50,16 +44,16 @@ def fill(folder):
 def test_a_full_disk_leaves_what_was_there(small_disk, tmp_path):
     run, whole = small_disk / "run", tmp_path / "whole"
     backup = run / "backup.weights.h5"
-    with start("train.py", *TRAINING, "--run", run) as process:
-        wait_for(backup.exists, process)
-        process.send_signal(signal.SIGSTOP)
+    with Command("train.py", *TRAINING, "--run", run) as command:
+        command.wait_for(backup.exists)
+        command.send_signal(signal.SIGSTOP)
         filler = fill(small_disk)
         before = backup.read_bytes()
-        process.send_signal(signal.SIGCONT)
-        printed = process.communicate()[0]
-    assert process.returncode == 2
-    assert "error: " in printed.splitlines()[-1]
-    assert "Traceback" not in printed
+        command.send_signal(signal.SIGCONT)
+        done = command.finish()
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in done.stdout + done.stderr
     assert backup.read_bytes() == before
     assert keras.saving.load_model(run / "model.keras")
 
@@ -81,19 +75,18 @@ def test_a_full_disk_leaves_what_was_there(small_disk, tmp_path):
 
 def test_a_run_folder_has_one_user(tmp_path):
     run = tmp_path / "run"
-    with start("train.py", *TRAINING, "--run", run) as process:
-        wait_for((run / "model.keras").exists, process)
-        process.send_signal(signal.SIGSTOP)
-        for command in (
+    with Command("train.py", *TRAINING, "--run", run) as command:
+        command.wait_for((run / "model.keras").exists)
+        command.send_signal(signal.SIGSTOP)
+        for other in (
             ("train.py", "--resume", run),
             ("-m", "export", run, "--formats", "float32"),
         ):
-            done = run_command(*command, check=False)
+            done = run_command(*other, check=False)
             assert done.returncode == 2
             assert done.stderr == f"error: another process uses {run}\n"
-        process.send_signal(signal.SIGCONT)
-        process.communicate()
-    assert process.returncode == 0
+        command.send_signal(signal.SIGCONT)
+        assert command.finish().returncode == 0
     assert json.loads((run / "metrics.json").read_text())["images"] == 360
     assert not (run / "export").exists()
 
@@ -105,14 +98,14 @@ def test_an_export_that_is_stopped_leaves_the_last_one(
     run = tmp_path / "run"
     shutil.copytree(digits_export.parent, run)
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
-    with start("-m", "export", run, "--formats", "int8") as process:
-        wait_for(lambda: list(run.glob(".*.export")), process)
+    with Command("-m", "export", run, "--formats", "int8") as command:
+        command.wait_for(lambda: list(run.glob(".*.export")))
         time.sleep(1)
-        process.send_signal(stop)
-        printed = process.communicate()[0]
+        command.send_signal(stop)
+        stopped = command.finish()
     if stop == signal.SIGTERM:
-        assert process.returncode == 130
-        assert printed.endswith("stopped\n")
+        assert stopped.returncode == 130
+        assert stopped.stderr.endswith("stopped\n")
         assert not list(run.glob(".*"))
     done = run_command("-m", "export", run, "--formats", "dynamic")
     assert "agreement" in done.stdout
@@ -195,7 +188,7 @@ def test_no_moment_of_an_export_has_files_without_their_report(
         row["bytes"] += 1000 * (row["file"] == file.name)
     report.write_text(json.dumps(values))
     (run / "export" / "notes.txt").write_text("kept")
-    done = run_python("-c", EXPORT_ENDED_WHEN_TORN, run, check=False)
+    done = run_command("-c", EXPORT_ENDED_WHEN_TORN, run, check=False)
     assert done.returncode == 0, done.stderr
     assert len(file.read_bytes()) < len(before) + 1000
     assert (run / "export" / "notes.txt").read_text() == "kept"
@@ -254,11 +247,12 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path, is_at_once):
 
 def test_two_trainings_do_not_share_a_new_folder(tmp_path):
     run = tmp_path / "run"
-    processes = [start("train.py", *TRAINING, "--run", run) for _ in range(2)]
-    printed = [process.communicate()[0] for process in processes]
-    assert sorted(process.returncode for process in processes) == [0, 2]
-    refused = printed[processes[0].returncode == 0]
-    assert refused.splitlines()[-1].startswith("error: ")
+    training = ("train.py", *TRAINING, "--run", run)
+    with Command(*training) as first, Command(*training) as second:
+        done = [first.finish(), second.finish()]
+    trained, refused = sorted(done, key=lambda each: each.returncode)
+    assert (trained.returncode, refused.returncode) == (0, 2)
+    assert refused.stderr.splitlines()[-1].startswith("error: ")
     assert (run / "metrics.json").exists()
 
 
@@ -271,7 +265,7 @@ def test_the_clock_may_go_backwards(tmp_path):
         "sys.argv = sys.argv[1:]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
-    run_python("-c", backwards, "train.py", *TRAINING, "--run", run)
+    run_command("-c", backwards, "train.py", *TRAINING, "--run", run)
     os.utime(run / "config.json", (4e9, 4e9))
     done = run_command("-m", "export", run, "--formats", "float32")
     assert "100.00" in done.stdout

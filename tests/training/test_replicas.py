@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.processes import run_python
+from tests.processes import run_command
 
 ONE_STEP = """
 import sys
@@ -38,7 +38,7 @@ def test_a_step_on_two_replicas_is_that_of_one(tmp_path):
     weights = []
     for replicas in (1, 2):
         path = tmp_path / f"{replicas}.npz"
-        run_python("-c", ONE_STEP, replicas, path)
+        run_command("-c", ONE_STEP, replicas, path)
         weights.append(list(np.load(path).values()))
     for one, two in zip(*weights, strict=True):
         np.testing.assert_allclose(two, one, atol=1e-3 * np.abs(one).max())

@@ -10,18 +10,18 @@ import pytest
 
 from keras_convmixer.command_line.train import main
 from tests.helpers import run_program
-from tests.processes import run_command, start
+from tests.processes import Command, run_command
 
 
-def stop(process, run, epochs, signal):
+def stop(command, run, epochs, signal):
     """Sends a signal soon after the first `epochs`, anywhere in the next."""
     history = run / "history.csv"
-    while not history.exists() or history.read_text().count("\n") <= epochs:
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.02)
+    command.wait_for(
+        lambda: history.exists() and history.read_text().count("\n") > epochs
+    )
     time.sleep(random.uniform(0, 0.3))
-    process.send_signal(signal)
-    return process.communicate()[0]
+    command.send_signal(signal)
+    return command.finish()
 
 
 def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
@@ -32,13 +32,13 @@ def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
         *("--model", "32/4/k5/p4@48", "--batch-size", 15, "--epochs", 9),
     ]
     run_program(main, *options, "--run", whole)
-    with start("train.py", *options, "--run", run) as process:
-        stop(process, run, 1, signal.SIGKILL)
-    with start("train.py", "--resume", run) as process:
+    with Command("train.py", *options, "--run", run) as command:
+        assert stop(command, run, 1, signal.SIGKILL).returncode < 0
+    with Command("train.py", "--resume", run) as command:
         # Not SIGINT, which what a shell starts in the background ignores.
-        printed = stop(process, run, 3, signal.SIGTERM)
-    assert process.returncode == 130
-    assert f"to go on: python train.py --resume {run}" in printed
+        stopped = stop(command, run, 3, signal.SIGTERM)
+    assert stopped.returncode == 130
+    assert f"to go on: python train.py --resume {run}" in stopped.stdout
     assert not list(run.glob(".*"))
     run_command("train.py", "--resume", run)
 
@@ -58,13 +58,11 @@ def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
 
 def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
     run = tmp_path / "run"
-    with start(
+    with Command(
         *("train.py", "--epochs", 1, "--limit-steps", 2, "--run", run),
         *("--model", "8/1/k3/p2@8"),
-    ) as process:
-        while not (run / "backup.weights.h5").exists():
-            time.sleep(0.02)
-        process.kill()
+    ) as command:
+        command.wait_for((run / "backup.weights.h5").exists)
     if (run / "metrics.json").exists():
         pytest.skip("the evaluation was too fast to be interrupted")
     run_command("train.py", "--resume", run)

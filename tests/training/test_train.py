@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -20,7 +22,7 @@ from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import train
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_program
-from tests.processes import run_command, run_python, start
+from tests.processes import ROOT, run_command
 
 
 def test_writes_the_run_folder(digits_run):
@@ -100,7 +102,7 @@ def test_config_tells_how_to_repeat_the_training(digits_run):
 
 
 def test_model_loads_with_nothing_but_keras(digits_run, tmp_path):
-    done = run_python(
+    done = run_command(
         "-c",
         "import sys, keras, numpy as np\n"
         f"path = {str(digits_run / 'model.keras')!r}\n"
@@ -166,12 +168,11 @@ def test_a_run_on_photographs_goes_on_without_looking_at_them(
         (test / name).mkdir(parents=True)
         with Image.open(photographs / name / "0.jpg") as image:
             image.rotate(90).save(test / name / "0.jpg")
-    with start(
+    printed = run_command(
         *("train.py", "--image-folder", photographs, "--test-folder", test),
         *("--run", run, "--model", "8/1/k3/p2@8"),
         *("--batch-size", 45, "--epochs", 1),
-    ) as process:
-        printed = process.communicate()[0]
+    ).stdout
     assert "60/60" in printed
     assert "on 3 images, looked at this once" in printed
     assert (run / "images.csv").read_text().count("held_out") == 6
@@ -289,10 +290,14 @@ def test_channels_first_is_refused(tmp_path):
 
 
 def test_an_error_begins_on_its_own_line(tmp_path):
-    with start(
-        *("train.py", "--run", tmp_path / "run", "--learning-rate", "1e30"),
-        *("--model", "8/1/k3/p2@8"),
-    ) as process:
-        printed = process.communicate()[0]
-    assert process.returncode == 2
-    assert printed.splitlines()[-1].startswith("error: ")
+    run, model = tmp_path / "run", "8/1/k3/p2@8"
+    options = ("--run", run, "--model", model, "--learning-rate", "1e30")
+    done = subprocess.run(
+        [sys.executable, "train.py", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[-1].startswith("error: ")

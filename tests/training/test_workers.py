@@ -1,18 +1,15 @@
 """Several machines train what one machine trains: two processes, loopback."""
 
+import contextlib
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
 from keras_convmixer.training.devices import distribute
-from tests.processes import ROOT
+from tests.processes import Command, checked, run_command
 
 TWENTY_STEPS = """
 import dataclasses, sys
@@ -67,33 +64,22 @@ np.savez(
 """
 
 
-def start(*arguments, cluster=()):
-    """A process, or one for each address of a cluster."""
-    environments = (
-        [{}]
-        if not cluster
-        else [
-            {
-                "TF_CONFIG": json.dumps(
+def start_cluster(stack, *arguments):
+    """A `Command` for each of two machines, which ends with the stack."""
+    cluster = {"worker": two_addresses()}
+    return [
+        stack.enter_context(
+            Command(
+                *(str(argument).format(index) for argument in arguments),
+                TF_CONFIG=json.dumps(
                     {
-                        "cluster": {"worker": cluster},
+                        "cluster": cluster,
                         "task": {"type": "worker", "index": index},
                     }
-                )
-            }
-            for index in range(len(cluster))
-        ]
-    )
-    return [
-        subprocess.Popen(
-            [sys.executable, *(str(a).format(index) for a in arguments)],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+                ),
+            )
         )
-        for index, environment in enumerate(environments)
+        for index in range(2)
     ]
 
 
@@ -107,23 +93,14 @@ def two_addresses():
     return addresses
 
 
-def ends(processes):
-    """Exit statuses and what was printed."""
-    printed = [process.communicate(timeout=300)[0] for process in processes]
-    return [process.returncode for process in processes], printed
-
-
 def test_two_machines_do_the_steps_of_one(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(TWENTY_STEPS)
-    one = start(script, tmp_path / "one.npz")
-    assert ends(one)[0] == [0]
-    workers = start(
-        *(script, tmp_path / "worker{}.npz"),
-        cluster=two_addresses(),
-    )
-    statuses, printed = ends(workers)
-    assert statuses == [0, 0], printed
+    run_command(script, tmp_path / "one.npz")
+    with contextlib.ExitStack() as stack:
+        machines = start_cluster(stack, script, tmp_path / "worker{}.npz")
+        for machine in machines:
+            checked(machine.finish())
     one, *workers = (
         dict(np.load(tmp_path / f"{name}.npz"))
         for name in ("one", "worker0", "worker1")
@@ -144,26 +121,24 @@ def test_two_machines_do_the_steps_of_one(tmp_path):
 
 def test_goes_on_after_a_machine_was_lost(tmp_path):
     run = tmp_path / "run"
-    chief, other = start(
-        *("train.py", "--run", run, "--epochs", 2, "--limit-steps", 8),
-        cluster=two_addresses(),
-    )
-    while not (run / "backup.weights.h5").exists():
-        assert chief.poll() is None, chief.stdout.read()
-        time.sleep(0.05)
-    other.send_signal(signal.SIGKILL)
-    statuses, printed = ends([chief, other])
-    assert statuses == [1, -signal.SIGKILL]
-    assert f"again: python train.py --resume {run}" in printed[0]
-    assert "Traceback" not in printed[0]
+    short = ("--epochs", 2, "--limit-steps", 8)
+    with contextlib.ExitStack() as stack:
+        chief, other = start_cluster(stack, "train.py", "--run", run, *short)
+        chief.wait_for((run / "backup.weights.h5").exists)
+        other.send_signal(signal.SIGKILL)
+        done = chief.finish()
+    assert done.returncode == 1
+    assert f"again: python train.py --resume {run}" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
     assert not (run / "metrics.json").exists()
 
-    again = start("train.py", "--resume", run, cluster=two_addresses())
-    statuses, printed = ends(again)
-    assert statuses == [0, 0], printed
+    with contextlib.ExitStack() as stack:
+        machines = start_cluster(stack, "train.py", "--resume", run)
+        _, other = [checked(machine.finish()) for machine in machines]
     assert json.loads((run / "metrics.json").read_text())["images"] == 360
     assert (run / "history.csv").read_text().count("\n") == 3
-    assert not printed[1].strip()
+    assert not other.stdout.strip()
+    assert not other.stderr.strip()
 
 
 @pytest.fixture
