@@ -1,5 +1,6 @@
 """`python -m export RUN`: files are proved before they are handed over."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def model():
     model = ConvMixer(16, 2, 7, 2, input_shape=(16, 16, 3), classes=5)
     randomize_norms(model)
     return model
+
+
+@pytest.fixture(scope="module")
+def converted(model, images):
+    """The contents of the model's file in a format."""
+    return functools.cache(lambda format: convert(model, format, images))
 
 
 def test_export_writes_what_the_design_names(digits_export):
@@ -161,9 +168,11 @@ def test_images_that_files_are_compared_on_are_not_kept():
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_a_file_is_verified_by_any_path(model, images, tmp_path, kind):
+def test_a_file_is_verified_by_any_path(
+    model, converted, images, tmp_path, kind
+):
     path = tmp_path / "network.tflite"
-    path.write_bytes(convert(model, "float32"))
+    path.write_bytes(converted("float32"))
     labels = model.predict(images, verbose=0).argmax(-1)
     reference = Reference.of_arrays(model, images, labels)
     result = verify(kind(path), "float32", reference)
@@ -172,9 +181,8 @@ def test_a_file_is_verified_by_any_path(model, images, tmp_path, kind):
 
 
 @pytest.mark.parametrize("format", TFLITE_FORMATS)
-def test_every_format_has_the_same_interface(model, images, format):
-    signature = interpreter(convert(model, format, images))
-    runner = signature.get_signature_runner()
+def test_every_format_has_the_same_interface(converted, format):
+    runner = interpreter(converted(format)).get_signature_runner()
     (image,) = runner.get_input_details().values()
     (probabilities,) = runner.get_output_details().values()
     assert list(runner.get_input_details()) == ["image"]
@@ -196,8 +204,10 @@ def test_every_format_has_the_same_interface(model, images, format):
         ("gpu", 5e-3),
     ],
 )
-def test_every_format_computes_the_same(model, images, format, tolerance):
-    measured = outputs(convert(model, format, images), images)
+def test_every_format_computes_the_same(
+    model, converted, images, format, tolerance
+):
+    measured = outputs(converted(format), images)
     expected = model.predict(images, verbose=0)
     np.testing.assert_allclose(measured, expected, atol=tolerance)
 
@@ -213,20 +223,20 @@ def test_wide_networks_run_in_groups_of_channels(images, format):
 
 
 @pytest.mark.parametrize("format", TFLITE_FORMATS)
-def test_only_builtin_operators_occur(model, images, format):
-    for name in operators(convert(model, format, images)):
+def test_only_builtin_operators_occur(converted, format):
+    for name in operators(converted(format)):
         assert not name.startswith(("Flex", "CUSTOM"))
 
 
-def test_dynamic_holds_int8_pointwise_and_float16_depthwise(model):
-    tensors = interpreter(convert(model, "dynamic")).get_tensor_details()
+def test_dynamic_holds_int8_pointwise_and_float16_depthwise(converted):
+    tensors = interpreter(converted("dynamic")).get_tensor_details()
     kinds = {(*tensor["shape"], tensor["dtype"]) for tensor in tensors}
     assert (16, 1, 1, 16, np.int8) in kinds
     assert (1, 3, 7, 16, np.float16) in kinds
 
 
-def test_equal_vectors_are_written_once(model, images):
-    contents = convert(model, "int8", images)
+def test_equal_vectors_are_written_once(converted, images):
+    contents = converted("int8")
     repeated = flatbuffer_utils.convert_object_to_bytearray(unpack(contents))
     assert len(contents) < 0.9 * len(repeated)
     np.testing.assert_array_equal(
@@ -235,9 +245,9 @@ def test_equal_vectors_are_written_once(model, images):
 
 
 @pytest.mark.parametrize("format", ["float32", "dynamic"])
-def test_runs_as_one_delegate(model, images, format):
+def test_runs_as_one_delegate(converted, format):
     """No operator in the middle of the graph is left to slower kernels."""
-    details = interpreter(convert(model, format))._get_ops_details()
+    details = interpreter(converted(format))._get_ops_details()
     delegates = [row for row in details if row["op_name"] == "DELEGATE"]
     assert len(delegates) == 1
 
