@@ -66,9 +66,14 @@ class Command:
     def send_signal(self, number):
         os.kill(self.process.pid, number)
 
-    def finish(self):
-        """A `subprocess.CompletedProcess` with all that it printed."""
-        self.process.join()
+    def finish(self, seconds=None):
+        """A `subprocess.CompletedProcess` with all that it printed.
+
+        Args:
+            seconds: It has to end within these, if given.
+        """
+        self.process.join(seconds)
+        assert self.process.exitcode is not None, f"runs after {seconds} s"
         return subprocess.CompletedProcess(
             self.arguments,
             self.process.exitcode,

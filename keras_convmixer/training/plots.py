@@ -93,8 +93,7 @@ def plot_mistakes(mistakes, classes, path):
     """
     if not mistakes:
         return
-    columns = min(6, len(mistakes))
-    rows = -(-len(mistakes) // columns)
+    rows, columns = grid_shape(len(mistakes), most_columns=6)
     figure, all_axes = plt.subplots(
         *(rows, columns),
         figsize=(2 * columns, 2.3 * rows + 0.4),
@@ -206,8 +205,7 @@ def plot_augmented(batches, path, count=96):
 
 def plot_tiles(tiles, columns, title, path, **colours):
     """Small pictures `[N, H, W]` or `[N, H, W, 3]` in rows of `columns`."""
-    columns = min(columns, len(tiles))
-    rows = -(-len(tiles) // columns)
+    rows, columns = grid_shape(len(tiles), most_columns=columns)
     figure, axes = plt.subplots(figsize=(0.6 * columns, 0.6 * rows + 0.4))
     # In one system of axes: one for each picture would take seconds.
     for index, tile in enumerate(tiles):
@@ -218,6 +216,12 @@ def plot_tiles(tiles, columns, title, path, **colours):
     axes.axis("off")
     axes.set_title(title, fontsize=9)
     save(figure, path)
+
+
+def grid_shape(count, most_columns):
+    """Rows and columns of so many pictures."""
+    columns = min(most_columns, count)
+    return -(-count // columns), columns
 
 
 def save(figure, path):

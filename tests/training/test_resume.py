@@ -33,7 +33,8 @@ def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
     ]
     run_program(main, *options, "--run", whole)
     with Command("train.py", *options, "--run", run) as command:
-        assert stop(command, run, 1, signal.SIGKILL).returncode < 0
+        killed = stop(command, run, 1, signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
     with Command("train.py", "--resume", run) as command:
         # Not SIGINT, which what a shell starts in the background ignores.
         stopped = stop(command, run, 3, signal.SIGTERM)
@@ -62,6 +63,7 @@ def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
         *("train.py", "--epochs", 1, "--limit-steps", 2, "--run", run),
         *("--model", "8/1/k3/p2@8"),
     ) as command:
+        # Leaving the block kills it.
         command.wait_for((run / "backup.weights.h5").exists)
     if (run / "metrics.json").exists():
         pytest.skip("the evaluation was too fast to be interrupted")

@@ -11,6 +11,7 @@ import pytest
 from keras_convmixer.training.devices import distribute
 from tests.processes import Command, checked, run_command
 
+SECONDS = 300  # That machines may take, which could wait for one another.
 TWENTY_STEPS = """
 import dataclasses, sys
 from keras_convmixer.utils.commands import quiet_tensorflow
@@ -100,7 +101,7 @@ def test_two_machines_do_the_steps_of_one(tmp_path):
     with contextlib.ExitStack() as stack:
         machines = start_cluster(stack, script, tmp_path / "worker{}.npz")
         for machine in machines:
-            checked(machine.finish())
+            checked(machine.finish(SECONDS))
     one, *workers = (
         dict(np.load(tmp_path / f"{name}.npz"))
         for name in ("one", "worker0", "worker1")
@@ -126,15 +127,15 @@ def test_goes_on_after_a_machine_was_lost(tmp_path):
         chief, other = start_cluster(stack, "train.py", "--run", run, *short)
         chief.wait_for((run / "backup.weights.h5").exists)
         other.send_signal(signal.SIGKILL)
-        done = chief.finish()
-    assert done.returncode == 1
+        done, killed = chief.finish(SECONDS), other.finish(SECONDS)
+    assert (done.returncode, killed.returncode) == (1, -signal.SIGKILL)
     assert f"again: python train.py --resume {run}" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert not (run / "metrics.json").exists()
 
     with contextlib.ExitStack() as stack:
         machines = start_cluster(stack, "train.py", "--resume", run)
-        _, other = [checked(machine.finish()) for machine in machines]
+        _, other = [checked(machine.finish(SECONDS)) for machine in machines]
     assert json.loads((run / "metrics.json").read_text())["images"] == 360
     assert (run / "history.csv").read_text().count("\n") == 3
     assert not other.stdout.strip()
