@@ -101,15 +101,23 @@ def plot_changes(found, path):
 
 
 def plot_by_cost(found, path):
-    """Accuracy by multiply-adds, of all networks without a change."""
+    """Accuracy by multiply-adds, of all networks without a change.
+
+    Not of those that were trained for another number of epochs.
+    """
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     families = {}
     for (question, network, change, *_), rows in found.items():
-        if not change and question != "learning rate":
-            family = network.split(",")[0].split("-20")[0]
-            name = "ConvMixer" if "/" in network else family
-            families.setdefault(name, []).append(rows)
-    for name, of_each in families.items():
+        if change or question in ("learning rate", "rivals in equal time"):
+            continue
+        family = network.split(",")[0].split("-20")[0]
+        name = "ConvMixer" if "/" in network else family
+        networks = families.setdefault(name, {})
+        # Several questions may have a network, and one of them more seeds.
+        if len(rows) > len(networks.get(network, ())):
+            networks[network] = rows
+    for name, networks in families.items():
+        of_each = list(networks.values())
         costs = [float(rows[0]["multiply_adds"]) / 1e6 for rows in of_each]
         axes.errorbar(costs, **bars(of_each), label=name, fmt="o", capsize=3)
     axes.set(xlabel="million multiply-adds of an image", ylabel=LABEL)
