@@ -16,6 +16,7 @@ TABLES = (
     training.ways,
     training.fine_tuning,
     files.accuracy,
+    files.stock_int8,
     files.compression,
     files.latency,
     files.full_size,

@@ -45,6 +45,22 @@ def accuracy():
     ]
 
 
+def stock_int8():
+    """What channels smaller than a step cost the stock converter."""
+    return [
+        {
+            "network": row["network"],
+            "channels": row["channels"],
+            "smaller than a step": row["small_channels"],
+            "Keras, top-1 %": row["keras_top1"],
+            "without them": row["keras_top1_without"],
+            "stock int8, top-1 %": row["stock_top1"],
+            "without those": row["stock_top1_without"],
+        }
+        for row in read_rows(RESULTS / "stock_int8.csv")
+    ]
+
+
 def compression():
     """What zeros and shared values in the pointwise kernels would save."""
     return [

@@ -28,6 +28,7 @@ from tests.processes import ROOT
         ("docs/training.md", training.ways),
         ("docs/training.md", training.fine_tuning),
         ("docs/quantisation.md", files.accuracy),
+        ("docs/quantisation.md", files.stock_int8),
         ("docs/quantisation.md", files.compression),
         ("docs/trust.md", trust.calibration),
         ("docs/trust.md", trust.unknown),
