@@ -50,7 +50,7 @@ def stock_int8():
     return [
         {
             "network": row["network"],
-            "channels": row["channels"],
+            "channels": int(row["channels"]),
             "smaller than a step": row["small_channels"],
             "Keras, top-1 %": row["keras_top1"],
             "without them": row["keras_top1_without"],
