@@ -67,15 +67,15 @@ def measure(weights, args):
         model, *as_arrays(data.held_out, args.images or -1)
     )
 
-    def keras_and_stock():
+    def keras_and_stock(outputs):
         file = convert_stock(model, "int8", representative)
-        keras_top1 = reference.top1(reference.outputs_of(model))
         stock = compared(file, "int8", stock_run, reference)
-        return [round(100 * top1, 2) for top1 in (keras_top1, stock.top1)]
+        both = (reference.top1(outputs), stock.top1)
+        return [round(100 * top1, 2) for top1 in both]
 
-    keras_top1, stock_top1 = keras_and_stock()
+    keras_top1, stock_top1 = keras_and_stock(reference.outputs)
     channels, small = make_small_channels_constant(model, representative)
-    keras_without, stock_without = keras_and_stock()
+    keras_without, stock_without = keras_and_stock(reference.outputs_of(model))
     return {
         "network": trained_on_and_network(weights)[1],
         "images": len(reference),
@@ -107,24 +107,19 @@ def make_small_channels_constant(model, images):
         for layer in model.layers
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
-    found = []
-    for norm in norms:
+    count = 0
+    for norm in reversed(norms):  # What is changed lies behind what is read.
         values = keras.Model(model.input, norm.input).predict(images, verbose=0)
         step = (values.max() - values.min()) / 255
-        found.append(
-            (
-                np.abs(values).max((0, 1, 2)) < step / 2,
-                values.mean((0, 1, 2), dtype=np.float64),
-            )
-        )
-    for norm, (small, mean) in zip(norms, found, strict=True):
+        small = np.abs(values).max((0, 1, 2)) < step / 2
+        mean = values.mean((0, 1, 2), dtype=np.float64)
         gamma, beta, moving_mean, moving_variance = norm.get_weights()
         scale = gamma / np.sqrt(moving_variance + norm.epsilon)
         beta = np.where(small, beta + scale * (mean - moving_mean), beta)
         gamma = np.where(small, 0, gamma)
         norm.set_weights([gamma, beta, moving_mean, moving_variance])
-    smalls = np.concatenate([small for small, _ in found])
-    return len(smalls), int(smalls.sum())
+        count += int(small.sum())
+    return sum(norm.gamma.shape[0] for norm in norms), count
 
 
 if __name__ == "__main__":
