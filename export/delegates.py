@@ -17,6 +17,7 @@ import io
 import re
 from typing import NamedTuple
 
+from .flatbuffer import unpack
 from .int8.graph import Graph
 
 EVERYWHERE = (
@@ -110,7 +111,7 @@ def delegate_report(path):
 
 def operators_of(contents):
     """The operators of a file but those that only unpack float16 weights."""
-    graph = Graph(contents)
+    graph = Graph(unpack(contents))
     operators = [
         Operator(
             graph.kind(op),

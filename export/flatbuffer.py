@@ -1,6 +1,11 @@
 """Reading and writing the contents of TFLite files."""
 
+import itertools
+
 import flatbuffers
+
+# Stands in the 8-bit field of an operator's code for larger ones.
+LARGEST_OLD_CODE = 127
 
 
 class SharingBuilder(flatbuffers.Builder):
@@ -29,17 +34,47 @@ def unpack(contents):
 
 
 def pack(model):
-    """The contents of a file, of its `ModelT`."""
+    """The contents of the file, of its `ModelT`.
+
+    Operator codes get the 8-bit field as well that all readers had before
+    2020, and that OpenVINO and OpenCV still read, as TensorFlow's writer does.
+    """
+    for code in model.operatorCodes:
+        code.deprecatedBuiltinCode = min(code.builtinCode, LARGEST_OLD_CODE)
     builder = SharingBuilder()
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
 def shorten_names(model):
-    """Names tensors by their layer and last operator: 2 % of a file."""
+    """Names tensors by their layer and last operator: 2 % of a file.
+
+    All names are unique: OpenVINO connects tensors by name. Where several
+    tensors would have one, constants get a number.
+    """
     for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            last_operator = tensor.name.decode().split(";")[0]
-            # FUNCTION/MODEL/LAYER/OPERATOR/...
-            below_model = last_operator.split("/", 2)[2:]
-            tensor.name = below_model[0] if below_model else last_operator
+        computed = {*graph.inputs}
+        for operator in graph.operators:
+            computed.update(operator.outputs)
+        taken = set()
+        # Constants last, so that what operators compute keeps its name.
+        for index in sorted(
+            range(len(graph.tensors)), key=lambda i: i not in computed
+        ):
+            tensor = graph.tensors[index]
+            tensor.name = unique(short(tensor.name.decode()), taken)
+            taken.add(tensor.name)
+
+
+def short(name):
+    """FUNCTION/MODEL/LAYER/OPERATOR;... without all but LAYER/OPERATOR."""
+    last_operator = name.split(";")[0]
+    below_model = last_operator.split("/", 2)[2:]
+    return below_model[0] if below_model else last_operator
+
+
+def unique(name, taken):
+    """The name, with a number if it is taken."""
+    numbered = (f"{name}_{number}" for number in itertools.count(1))
+    candidates = itertools.chain([name], numbered)
+    return next(name for name in candidates if name not in taken)

@@ -39,6 +39,7 @@ COLORS = {
     ColorSpace.RGB: "RGB image",
     ColorSpace.GRAYSCALE: "Grey image",
 }
+INT8 = 9  # Of the schema's types of tensors.
 SCORES = {"probabilities": "Probability", "logits": "Logit"}
 
 
@@ -103,12 +104,21 @@ def add_metadata(
     builder = flatbuffers.Builder()
     builder.Finish(write(builder, described), b"M001")
     contents = with_buffer(model, METADATA, builder.Output())
-    if not labels:
-        return contents
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as files:
-        files.writestr(LABELS, "".join(f"{label}\n" for label in labels))
-    return contents + archive.getvalue()
+    return with_label_file(contents, labels) if labels else contents
+
+
+def with_label_file(contents, labels):
+    """The contents of a file with an archive at its end that has the labels.
+
+    The archive's offsets count from the start of the whole file, as Android's
+    `MetadataExtractor` expects, and it has no date: the same model gives the
+    same bytes.
+    """
+    file = io.BytesIO(contents)
+    with zipfile.ZipFile(file, "a") as archive:
+        entry = zipfile.ZipInfo(LABELS)  # Of 1980, where archives' time begins.
+        archive.writestr(entry, "".join(f"{label}\n" for label in labels))
+    return file.getvalue()
 
 
 def check_labels(labels, outputs, output_name):
@@ -166,8 +176,10 @@ def describe_image(tensor, takes_pixels):
         return table | {
             Tensor.DESCRIPTION: f"{COLORS[colors]}, normalised as in training."
         }
+    # Of int8 the value that is stored for a pixel is 128 less.
+    offset, less = (-128, " minus 128") if tensor.type == INT8 else (0, "")
     return table | {
-        Tensor.DESCRIPTION: f"{COLORS[colors]}, pixels from 0 to 255.",
+        Tensor.DESCRIPTION: f"{COLORS[colors]}, pixels from 0 to 255{less}.",
         Tensor.PROCESS_UNITS: [
             {
                 Union.TYPE: np.uint8(ProcessUnitType.NORMALIZATION),
@@ -178,8 +190,8 @@ def describe_image(tensor, takes_pixels):
             }
         ],
         Tensor.STATS: {
-            Stats.MAX: np.float32([255]),
-            Stats.MIN: np.float32([0]),
+            Stats.MAX: np.float32([255 + offset]),
+            Stats.MIN: np.float32([offset]),
         },
     }
 

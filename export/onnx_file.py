@@ -55,7 +55,7 @@ def onnx_file(model, labels=None, description=""):
     check_model(model)
     output = output_name(model)
     labels = check_labels(labels, model.output_shape[-1], output)
-    inference = reparameterize(model, whole_kernels=True)
+    inference = reparameterize(model, "whole")
     steps, last = flatten(inference)
     graph = Graph(input_type(model), model.input_shape[1:])
     results = {steps[0]: graph.begin()}

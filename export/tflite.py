@@ -30,13 +30,12 @@ def convert(model, format, representative_images=None, io="uint8"):
             layers of your own behind it (see `reparameterize`); of a fixed
             input size.
         format: "float32"; "float16", weights of half the size; "dynamic",
-            pointwise convolutions and dense layers in int8 with ranges found
-            while running, all else in float32; "int8", all integer up to the
-            last feature map, behind it float32 with int8 weights of the dense
-            layers; "int8_fast", the same for XNNPACK on CPUs, faster and
-            several times as large (see `tiles` of `reparameterize`); "gpu",
-            for GPU delegates: float16 weights, whole kernels and a GELU that
-            is finite there.
+            pointwise convolutions in int8 with ranges found while running, all
+            else in float32; "int8", all integer up to the last feature map,
+            float32 after it; "int8_fast", the same for XNNPACK on CPUs, faster and
+            several times as large (see "integers_tiled" of `reparameterize`);
+            "gpu", for GPU delegates: float16 weights, whole kernels and a GELU
+            that is finite there.
         representative_images: For both of int8: images as the model takes
             them, `[N, height, width, channels]`, from which the ranges of the
             activations are taken.
@@ -63,18 +62,15 @@ def convert(model, format, representative_images=None, io="uint8"):
     if format in ("int8", "int8_fast"):
         is_fast = format == "int8_fast"
         images = check_images(representative_images, model)
-        inference = reparameterize(model, integers=True, tiles=is_fast)
+        arrangement = "integers_tiled" if is_fast else "integers"
+        inference = reparameterize(model, arrangement)
         layer_ranges = fitted_ranges(inference, images)
         return int8_file(
             inference, images, layer_ranges, io, float_gelu=is_fast
         )
     is_dynamic, is_gpu = format == "dynamic", format == "gpu"
-    inference = reparameterize(
-        model,
-        whole_pointwise=is_dynamic,
-        whole_kernels=is_gpu,
-        finite_gelu=is_gpu,
-    )
+    arrangements = {"dynamic": "cpu_dynamic", "gpu": "gpu"}
+    inference = reparameterize(model, arrangements.get(format, "cpu"))
     # GPU delegates take no integers.
     pixels = "float32" if is_gpu else input_type(model)
     inference = device_model(inference, pixels, output_name(model))

@@ -6,12 +6,14 @@ import keras
 import numpy as np
 
 from ..converter import run_converter
+from ..flatbuffer import unpack
 from ..interface import device_model, output_name
 from .graph import Graph
 from .quantize import all_tensors_kept
 
 MOVING_LAYERS = ("Reshape", "Permute", "ZeroPadding2D", "Cropping2D")
 LAST_FEATURE_MAP = "features_activation"
+FUSED_ACTIVATIONS = (keras.activations.relu, keras.activations.relu6)
 
 
 class CalibratedFile:
@@ -24,57 +26,69 @@ class CalibratedFile:
         inference: An inference model for integers.
         images: Representative images, `[N, height, width, channels]`; uint8,
             0 to 255, for a model that takes pixels, else float32.
+        layer_ranges: `{layer name: (least, largest)}` of outputs whose ranges
+            are known. All others are measured on the images.
         io: As for `export.tflite.convert`.
 
     Attributes:
         contents: The contents of the file.
+        graph: Its `Graph`.
         ranges: `{tensor name: (least, largest)}`.
     """
 
-    def __init__(self, inference, images, io="uint8"):
+    def __init__(self, inference, images, layer_ranges, io="uint8"):
         are_pixels = images.dtype == np.uint8
         if io == "int8":
             images = images.astype("float32")
         self.contents = run_converter(
             device_model(inference, images.dtype.name, output_name(inference))
         )
-        graph = Graph(self.contents)
-        self.ranges = extremes(self.contents, graph.computed, images)
+        self.graph = Graph(unpack(self.contents))
+        self.ranges = extremes(self.contents, self.graph.computed, images)
         if are_pixels:
-            for tensor in graph.input_tensors():
+            for tensor in self.graph.input_tensors():
                 self.ranges[tensor] = (0.0, 255.0)
-        trunk, _ = split_at_last_feature_map(inference)
-        layers = [
-            layer.name
-            for layer in trunk
-            if type(layer).__name__ not in MOVING_LAYERS
-        ]
-        self.layer_tensors = find_layer_tensors(graph.computed, layers)
-
-    def layer_ranges(self):
-        """`{layer name: (least, largest)}` of the outputs that are rounded.
-
-        Zero, which padding needs, is in every range. Not in it are layers
-        that only move values, those behind the last feature map, and those
-        that are computed in one operator with the next.
-        """
-        return {
-            layer: (
-                min(self.ranges[tensor][0], 0.0),
-                max(self.ranges[tensor][1], 0.0),
-            )
-            for layer, tensor in self.layer_tensors.items()
-        }
-
-    def set_layer_ranges(self, layer_ranges):
-        """Replaces ranges; the argument is as `layer_ranges` returns it."""
-        for layer, limits in layer_ranges.items():
-            self.ranges[self.layer_tensors[layer]] = limits
+        self.layer_tensors = find_layer_tensors(
+            self.graph.computed, rounded_layers(inference)
+        )
+        for layer, tensor in self.layer_tensors.items():
+            if layer in layer_ranges:
+                self.ranges[tensor] = layer_ranges[layer]
 
     def last_feature_map(self):
-        """Name of the tensor behind which the classifier begins."""
+        """Name of the tensor after which the classifier begins."""
         # An activation that does nothing has no tensor.
         return list(self.layer_tensors.values())[-1]
+
+
+def rounded_layers(inference):
+    """Names of the layers whose outputs a file rounds to eight bits.
+
+    Left out are layers that only move values, those after the last feature
+    map, and those that the converter computes in one operator with the next:
+    an activation that does nothing, and what a ReLU alone takes.
+    """
+    trunk, _ = split_at_last_feature_map(inference)
+    return [
+        layer.name
+        for layer in trunk
+        if type(layer).__name__ not in MOVING_LAYERS
+        and not is_activation(layer, keras.activations.linear)
+        and not is_fused(layer)
+    ]
+
+
+def is_fused(layer):
+    """Whether the converter computes it in one operator with the next."""
+    users = {node.operation for node in layer._outbound_nodes}
+    return len(users) == 1 and is_activation(users.pop(), *FUSED_ACTIVATIONS)
+
+
+def is_activation(layer, *functions):
+    return (
+        isinstance(layer, keras.layers.Activation)
+        and layer.activation in functions
+    )
 
 
 def split_at_last_feature_map(inference):

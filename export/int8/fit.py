@@ -5,7 +5,7 @@ import collections
 import keras
 import numpy as np
 
-from .calibrate import split_at_last_feature_map
+from .calibrate import rounded_layers, split_at_last_feature_map
 from .rounding import round_activation, round_kernel
 
 VALUES_AT_A_TIME = 2**25  # Of a tensor, of all images together: 128 MiB.
@@ -22,8 +22,8 @@ LINEAR_LAYERS = (
 )
 
 
-def fit_to_eight_bits(inference, ranges, images):
-    """Clips ranges, and changes weights to make up for what rounding changes.
+def fit_to_eight_bits(inference, images):
+    """Chooses ranges, and changes weights to make up for what rounding changes.
 
     Layer after layer, the network is computed exactly and as the int8 file
     does, on the same images. Pointwise convolutions see all channels of a
@@ -39,14 +39,14 @@ def fit_to_eight_bits(inference, ranges, images):
     Args:
         inference: An inference model for integers, whose weights
             change.
-        ranges: `{layer name: (least, largest)}` of the outputs that have
-            eight bits, zero included.
         images: Representative images, `[N, height, width, channels]`.
 
     Returns:
-        The new ranges.
+        `{layer name: (least, largest)}` of the outputs that have eight bits,
+        zero included.
     """
-    ranges = dict(ranges)
+    ranges = {}
+    rounded_names = set(rounded_layers(inference))
     trunk, tail = split_at_last_feature_map(inference)
     images = np.float32(images[: images_at_a_time(trunk)])
     exact = Outputs(trunk, inference.input, images)
@@ -61,8 +61,8 @@ def fit_to_eight_bits(inference, ranges, images):
             shift = (exactly - roughly).mean((0, 1, 2))
             shift_bias(layer, shift)
             roughly += shift
-        if layer.name in ranges:
-            least, largest = without_extremes(exactly, *ranges[layer.name])
+        if layer.name in rounded_names:
+            least, largest = range_without_extremes(exactly)
             for activation in activations_behind(layer):
                 least, largest = without_flat_ends(activation, least, largest)
             roughly = round_activation(roughly, least, largest).numpy()
@@ -208,11 +208,11 @@ def activations_behind(layer):
     return [u for u in users if isinstance(u, keras.layers.Activation)]
 
 
-def without_extremes(values, least, largest):
-    """A range without the few values that are far from all others."""
+def range_without_extremes(values):
+    """The range of all but the few values that are far from the others."""
     sample = values.ravel()[:: max(1, values.size // 2**21)]
     low, high = np.quantile(sample, [1 - KEPT, KEPT])
-    return max(least, min(low, 0.0)), min(largest, max(high, 0.0))
+    return min(low.item(), 0.0), max(high.item(), 0.0)
 
 
 def without_flat_ends(activation, least, largest):

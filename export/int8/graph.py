@@ -1,23 +1,22 @@
 """The operators of a TFLite file, as a graph."""
 
-from ..flatbuffer import unpack
+import numpy as np
 
 
 class Graph:
     """The operators and tensors of a file with one subgraph.
 
     Args:
-        contents: The contents of the file.
+        model: The `ModelT` of the file.
 
     Attributes:
         computed: Names of the tensors that running the file computes, the
             input first, in order; constants are left out.
     """
 
-    def __init__(self, contents):
+    def __init__(self, model):
         from ai_edge_litert import schema_py_generated as schema
 
-        model = unpack(contents)
         self.graph = model.subgraphs[0]
         kinds = {
             value: name for name, value in vars(schema.BuiltinOperator).items()
@@ -53,6 +52,14 @@ class Graph:
 
     def rank(self, tensor):
         return len(self.graph.tensors[self.names.index(tensor)].shape)
+
+    def num_weights(self, operator):
+        """How many numbers its constants have."""
+        constants = set(self.inputs(operator)) - set(self.computed)
+        return sum(
+            int(np.prod(self.graph.tensors[self.names.index(name)].shape))
+            for name in constants
+        )
 
     def float_operators(self):
         """Kinds of the operators that give float32, sorted."""

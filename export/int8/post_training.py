@@ -18,8 +18,7 @@ def fitted_ranges(inference, images):
         `{layer name: (least, largest)}` of the outputs that have eight bits.
     """
     equalize_channels(inference, images)
-    calibrated = CalibratedFile(inference, images)
-    return fit_to_eight_bits(inference, calibrated.layer_ranges(), images)
+    return fit_to_eight_bits(inference, images)
 
 
 def int8_file(inference, images, layer_ranges, io="uint8", float_gelu=False):
@@ -31,6 +30,5 @@ def int8_file(inference, images, layer_ranges, io="uint8", float_gelu=False):
         io: As for `export.tflite.convert`.
         float_gelu: As for `quantize_int8`.
     """
-    calibrated = CalibratedFile(inference, images, io)
-    calibrated.set_layer_ranges(layer_ranges)
+    calibrated = CalibratedFile(inference, images, layer_ranges, io)
     return quantize_int8(calibrated, io, float_gelu)

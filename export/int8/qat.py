@@ -66,12 +66,12 @@ def convert_qat(
             f"one that gives {output_name(model)}"
         )
     images = check_images(representative_images, model)
-    inference = reparameterize(model, integers=True)
+    inference = reparameterize(model, "integers")
     layer_ranges = fitted_ranges(inference, images)
-    aware = quantization_aware(inference, model, layer_ranges)
+    aware = quantization_aware(inference, layer_ranges)
     fine_tune(aware, model, batches, steps, held_out, epochs)
 
-    inference = trained_inference_model(aware, model)
+    inference = trained_inference_model(aware, inference)
     return int8_file(inference, images, layer_ranges, io), aware
 
 

@@ -8,64 +8,57 @@ tensorflow-model-optimization's own scheme knows neither GELU nor a norm behind
 an activation; here every layer is wrapped with a configuration of ours.
 """
 
-from keras_convmixer.inference import reparameterize
+import keras
 
 from .calibrate import split_at_last_feature_map
 from .legacy_keras import tf_keras, tfmot
+from .legacy_model import legacy_model
 from .rounding import round_activation, round_kernel
 
 PREFIX = "quant_"
 
 
-def quantization_aware(inference, model, ranges):
+def quantization_aware(inference, ranges):
     """Builds the quantisation-aware form of a model.
 
     Args:
-        inference: `reparameterize(model, integers=True)`, whose weights
-            may have changed since.
-        model: A model that has a ConvMixer in it, trained.
-        ranges: `{layer name: (least, largest)}`, for the layers of
-            `reparameterize(model, integers=True)` whose output has eight
-            bits in the file. All other outputs stay float; kernels are
-            rounded up to the last feature map, and those of dense layers.
+        inference: An inference model for integers.
+        ranges: `{layer name: (least, largest)}`, for the layers whose output
+            has eight bits in the file. All other outputs stay float; kernels
+            are rounded up to the last feature map.
 
     Returns:
         A functional `tf_keras.Model` with the weights of `inference`.
     """
-    legacy = reparameterize(model, integers=True, backend=tf_keras)
-    for layer in legacy.layers:
-        layer.set_weights(inference.get_layer(layer.name).get_weights())
-
     trunk, _ = split_at_last_feature_map(inference)
     in_trunk = {layer.name for layer in trunk}
 
     def wrap(layer):
         if isinstance(layer, tf_keras.layers.BatchNormalization):
             layer.trainable = False  # It keeps its statistics.
-        is_rounded = layer.name in in_trunk or isinstance(
-            layer, tf_keras.layers.Dense
-        )
-        has_kernel = is_rounded and layer.weights
+        has_kernel = layer.name in in_trunk and layer.weights
         if not has_kernel and layer.name not in ranges:
             return layer
         return tfmot.quantization.keras.QuantizeWrapperV2(
             layer, EightBits(ranges.get(layer.name)), name_prefix=PREFIX
         )
 
-    return tf_keras.models.clone_model(legacy, clone_function=wrap)
+    return tf_keras.models.clone_model(
+        legacy_model(inference), clone_function=wrap
+    )
 
 
-def trained_inference_model(aware, model):
+def trained_inference_model(aware, inference):
     """The float inference model with the weights of `aware`.
 
     Args:
-        aware: What `quantization_aware` made of `model`.
-        model: The same model.
+        aware: What `quantization_aware` made of `inference`.
+        inference: The inference model, which stays as it is.
 
     Returns:
-        A `keras.Model` like `reparameterize(model, integers=True)`.
+        A `keras.Model`.
     """
-    inference = reparameterize(model, integers=True)
+    inference = keras.models.clone_model(inference)
     wrappers = {layer.name: layer for layer in aware.layers}
     for layer in inference.layers:
         if layer.weights:

@@ -21,28 +21,15 @@ class InferenceLayers:
     """The layers of the inference model, with their weights.
 
     Args:
-        backend: `keras` or `tf_keras`.
         activation: Name or configuration of the activation.
-        whole_kernels, integers, tiles, finite_gelu: As for `reparameterize`.
+        arranged: An `Arrangement`.
     """
 
-    def __init__(
-        self,
-        backend,
-        activation,
-        whole_kernels=False,
-        integers=False,
-        tiles=False,
-        finite_gelu=False,
-    ):
-        self.backend = backend
-        self.whole_kernels = whole_kernels
-        self.integers = integers
-        self.tiles = tiles
+    def __init__(self, activation, arranged):
+        self.arranged = arranged
         self.names = {"image"}
-        # The function, as Keras 2 has other names.
         self.activation = keras.activations.get(activation)
-        if finite_gelu:
+        if arranged.finite_gelu:
             self.activation = with_finite_gelu(self.activation)
 
     def stem(self, image, kernel, bias):
@@ -50,7 +37,7 @@ class InferenceLayers:
         patch_size, _, channels, _ = kernel.shape
         strides = (patch_size, patch_size)
         _, height, width, _ = image.shape
-        in_rows = patch_size > 1 and not self.whole_kernels
+        in_rows = patch_size > 1 and self.arranged.split_kernels
         if in_rows and height and width:
             rows = (height, width // patch_size, patch_size * channels)
             image = self.layer("Reshape", rows, name="patch_rows")(image)
@@ -79,11 +66,12 @@ class InferenceLayers:
     def depthwise(self, x, kernel, bias, name):
         """A depthwise convolution, between tiles or as a sum of parts."""
         _, height, width, _ = x.shape
-        if self.tiles:
+        if self.arranged.tiles:
             tiling = depthwise_tiling(height, width, kernel.shape[0])
             if tiling:
                 return self.depthwise_in_tiles(x, tiling, kernel, bias, name)
-        parts = whole_kernel if self.whole_kernels else depthwise_parts
+        split = self.arranged.split_kernels
+        parts = depthwise_parts if split else whole_kernel
         terms = []
         for index, part in enumerate(parts(kernel.shape[0])):
             terms.append(
@@ -170,7 +158,7 @@ class InferenceLayers:
 
     def scale(self, x, scale, shift, name):
         """`scale * x + shift`, per channel; nothing is added for None."""
-        if not self.integers and not self.whole_kernels:
+        if not self.arranged.norm_is_layer:
             terms = [scale] if shift is None else [scale, shift]
             terms = [np.float32(term).tolist() for term in terms]
             return self.layer("Rescaling", *terms, name=name)(x)
@@ -201,7 +189,7 @@ class InferenceLayers:
         """Groups of channels, of as many or of one."""
         if len(outputs) == count:
             return outputs
-        return list(self.backend.ops.split(*outputs, count, axis=-1))
+        return list(keras.ops.split(*outputs, count, axis=-1))
 
     def concatenate(self, groups):
         if len(groups) == 1:
@@ -218,7 +206,7 @@ class InferenceLayers:
 
     def layer(self, kind, *arguments, **options):
         """A layer in float32, whatever the precision of the training."""
-        make = getattr(self.backend.layers, kind)
+        make = getattr(keras.layers, kind)
         if kind in SPATIAL:
             options["data_format"] = "channels_last"
         layer = make(*arguments, dtype="float32", **options)

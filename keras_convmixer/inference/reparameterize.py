@@ -29,24 +29,17 @@ import keras
 import numpy as np
 
 from keras_convmixer.architecture import read_network
+from keras_convmixer.inference.arrangements import ARRANGEMENTS
 from keras_convmixer.inference.front import fold_front
 from keras_convmixer.inference.layers import InferenceLayers
 from keras_convmixer.inference.tail import Tail
+from keras_convmixer.utils.checks import check_choice
 
 # How many groups are fastest, from so many channels on.
 GROUPS = {1: 1, 512: 4, 1536: 8}
 
 
-def reparameterize(
-    model,
-    channel_groups=None,
-    whole_pointwise=False,
-    whole_kernels=False,
-    integers=False,
-    tiles=False,
-    finite_gelu=False,
-    backend=keras,
-):
+def reparameterize(model, arrangement="cpu", channel_groups=None):
     """Builds the inference form of a ConvMixer.
 
     Args:
@@ -54,22 +47,21 @@ def reparameterize(
             nested in functional and sequential models, with `Rescaling` and
             `Normalization` in front, which become a part of the stem, and
             layers of your own behind it. Trained in any precision.
-        channel_groups: In how many groups of channels the convolutions run;
-            None for what is fastest in float32.
-        whole_pointwise: Whether the pointwise convolutions run on all channels
-            at once, as is faster where each of them quantises its input.
-        whole_kernels: Whether the convolutions are whole, as is faster where
-            large depthwise kernels are fast: neither the depthwise kernels nor
-            the patches nor the channels are in parts.
-        integers: Whether the file will compute in integers: in one group, with
-            norms that have a scale for each channel.
-        tiles: Whether large depthwise convolutions are ordinary ones between
-            tiles of the map where those are much faster in integers, see
-            `depthwise_tiles`. The kernels are some 40 times as large.
-        finite_gelu: Whether GELU is one that stays finite on GPUs, see
-            `finite_gelu`.
-        backend: The module to build with, `keras` or `tf_keras`; with the
-            latter `integers` must be true and `finite_gelu` false.
+        arrangement: How its operations are arranged:
+            "cpu": for float32 on CPUs, whose fast depthwise kernels are small:
+            large kernels are sums of small ones, on groups of channels.
+            "cpu_dynamic": the same with whole pointwise convolutions, for
+            files in which each of them quantises its input.
+            "integers": in one group, with norms that have a scale for each
+            channel.
+            "integers_tiled": the same, with large depthwise convolutions as
+            ordinary ones between tiles of the map where those are faster;
+            their kernels are some 40 times as large.
+            "whole": nothing is in parts, for runtimes whose large depthwise
+            kernels are fast.
+            "gpu": the same, with a GELU that stays finite on GPUs.
+        channel_groups: Number of groups of channels for "cpu" and
+            "cpu_dynamic"; None for the fastest.
 
     Returns:
         A functional model of stock layers, in float32, from the input to the
@@ -79,8 +71,8 @@ def reparameterize(
         of those in front of the ConvMixer a warning tells.
 
     Raises:
-        ValueError: If there is something in the model that is not understood.
-            It names the layer.
+        ValueError: If there is something in the model that is not understood,
+            with the name of the layer, or no such arrangement.
 
     Example:
 
@@ -93,6 +85,8 @@ def reparameterize(
     >>> bool(keras.ops.max(difference) < 1e-5)
     True
     """
+    check_choice("arrangement", arrangement, ARRANGEMENTS)
+    arranged = ARRANGEMENTS[arrangement]
     trained = TrainedConvMixer(model)
     if trained.front.left_out:
         warnings.warn(
@@ -100,7 +94,7 @@ def reparameterize(
             f"only: {', '.join(trained.front.left_out)}",
             stacklevel=2,
         )
-    if whole_kernels or integers:
+    if not arranged.split_channels:
         channel_groups = 1
     if channel_groups is None:
         channel_groups = max(
@@ -110,23 +104,16 @@ def reparameterize(
         )
     if trained.dim % channel_groups:
         channel_groups = 1
-    build = InferenceLayers(
-        backend,
-        trained.activation,
-        whole_kernels,
-        integers,
-        tiles,
-        finite_gelu,
-    )
+    build = InferenceLayers(trained.activation, arranged)
 
-    image = backend.Input(model.input_shape[1:], name="image")
+    image = keras.Input(model.input_shape[1:], name="image")
     outputs = [build.stem(image, *trained.stem())]
     norm = "stem_norm"
     for index in range(trained.depth):
         name = f"block_{index}"
         kernel, bias = trained.pointwise(name)
         scale, shift = trained.norm(f"{name}_depthwise_norm")
-        if not integers:
+        if arranged.merge_shift:
             bias, shift = bias + shift @ kernel[0, 0], None
         groups = build.split(outputs, channel_groups)
         for group, channels in enumerate(trained.groups(channel_groups)):
@@ -146,19 +133,21 @@ def reparameterize(
                 name=f"{name}_group_{group}_pointwise",
             )
             for group, channels in enumerate(
-                trained.groups(1 if whole_pointwise else channel_groups)
+                trained.groups(
+                    channel_groups if arranged.split_pointwise else 1
+                )
             )
         ]
         norm = f"{name}_pointwise_norm"
 
     x = build.activate(build.concatenate(outputs), "features_activation")
-    tail = Tail(trained.network, finite_gelu)
+    tail = Tail(trained.network, arranged.finite_gelu)
     last_norm = trained.norm(norm)
     if tail.classifier() is None:
         x = build.scale(x, *last_norm, name="features_norm")
         last_norm = None
-    output = tail.build(x, backend, taken=build.names, norm=last_norm)
-    return backend.Model(image, output, name=model.name)
+    output = tail.build(x, taken=build.names, norm=last_norm)
+    return keras.Model(image, output, name=model.name)
 
 
 class TrainedConvMixer:

@@ -1,7 +1,5 @@
 """What stands behind the trunk: the user's own layers, in float32."""
 
-import inspect
-
 import keras
 import numpy as np
 
@@ -9,9 +7,6 @@ from keras_convmixer.inference.finite_gelu import with_finite_gelu
 from keras_convmixer.inference.front import is_training_only
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import Step
-
-# Options of a Keras layer that matter in training only.
-OF_TRAINING = ("_initializer", "_regularizer", "_constraint")
 
 
 class Tail:
@@ -65,12 +60,11 @@ class Tail:
         ]
         return users[0] if len(users) == 1 and step is not self.output else None
 
-    def build(self, x, backend, taken, norm):
+    def build(self, x, taken, norm):
         """Builds the steps on another tensor.
 
         Args:
             x: What the trunk gives; where `norm` is given, before that norm.
-            backend: `keras` or `tf_keras`.
             taken: Names that layers have already.
             norm: `(scale, shift)` to be folded into the classifier, or None.
 
@@ -98,7 +92,6 @@ class Tail:
                 options = {"use_bias": True} if step is folded else {}
                 copy = copy_of(
                     operation,
-                    backend,
                     name=unique(operation.name, taken),
                     **options,
                 )
@@ -139,15 +132,12 @@ def unique(name, taken):
     return candidate
 
 
-def copy_of(operation, backend, name, **options):
+def copy_of(operation, name, **options):
     """A new layer of the same kind, in float32.
 
     Raises:
-        UserError: If it can't be made from its configuration, or not with
-            this backend.
+        UserError: If it can't be made from its configuration.
     """
-    if backend is not keras:
-        return legacy_copy(operation, backend, name, options)
     try:
         config = operation.get_config() | {"name": name, **options}
         if isinstance(operation, keras.Layer):
@@ -180,31 +170,3 @@ def in_float32(config):
     if isinstance(config, list | tuple):
         return type(config)(map(in_float32, config))
     return config
-
-
-def legacy_copy(layer, backend, name, options):
-    """The layer of the same name of `tf_keras`."""
-    kind = getattr(backend.layers, type(layer).__name__, None)
-    stock = getattr(keras.layers, type(layer).__name__, None)
-    if kind is None or type(layer) is not stock:
-        raise UserError(
-            f"{layer.name!r} ({type(layer).__name__}) is no layer that "
-            f"{backend.__name__} has"
-        )
-    allowed = inspect.signature(kind.__init__).parameters
-    defaults = inspect.signature(stock.__init__).parameters
-    config = {}
-    for key, value in layer.get_config().items():
-        if key.endswith(OF_TRAINING):
-            continue
-        if key in allowed:
-            config[key] = value
-        elif key in defaults and value != defaults[key].default:
-            raise UserError(
-                f"{layer.name!r} has {key}={value!r}, which "
-                f"{backend.__name__} does not have"
-            )
-    if "activation" in config and not isinstance(layer, keras.layers.PReLU):
-        # The function, as Keras 2 has other names.
-        config["activation"] = layer.activation
-    return kind(**config | options | {"name": name, "dtype": "float32"})

@@ -3,6 +3,7 @@
 import pytest
 
 from export.delegates import delegate_report
+from export.flatbuffer import unpack
 from export.int8.graph import Graph
 from export.tflite import convert
 from keras_convmixer import ConvMixer
@@ -19,7 +20,7 @@ FORMATS = ("float32", "float16", "dynamic", "int8", "int8_fast")
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_is_left_to_the_cpu(digits_export, format):
     path = digits_export / f"digits_{format}.tflite"
-    graph = Graph(path.read_bytes())
+    graph = Graph(unpack(path.read_bytes()))
     activations = [graph.kind(op) for op in graph.graph.operators].count("GELU")
     gelu = f"{activations} GELU"
     report = delegate_report(path)

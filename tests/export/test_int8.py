@@ -7,8 +7,13 @@ import keras
 import numpy as np
 import pytest
 
+from export.flatbuffer import unpack
 from export.int8 import fitted_ranges
-from export.int8.calibrate import CalibratedFile, find_layer_tensors
+from export.int8.calibrate import (
+    CalibratedFile,
+    find_layer_tensors,
+    rounded_layers,
+)
 from export.int8.graph import Graph
 from export.int8.qat import convert_qat
 from export.int8.quantize import quantize_int8
@@ -71,8 +76,9 @@ def trained():
 def test_int8_is_all_integer_up_to_the_last_feature_map(contents):
     names = operators(contents)
     assert names[:2] == ["CAST", "QUANTIZE"]
-    assert names[-4:] == ["DEQUANTIZE", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
-    assert "DEQUANTIZE" not in names[:-4]
+    tail = ["DEQUANTIZE", "MEAN", "DEQUANTIZE", "FULLY_CONNECTED", "SOFTMAX"]
+    assert names[-5:] == tail
+    assert "DEQUANTIZE" not in names[:-5]
     assert "QUANTIZE" not in names[2:]
 
 
@@ -114,8 +120,8 @@ def test_fast_files_have_no_large_depthwise_kernel(images):
 
 def test_a_float_gelu_between_integers_is_the_same(images):
     """To the last bit: XNNPACK makes a table of it."""
-    inference = reparameterize(random_network("gelu"), integers=True)
-    calibrated = CalibratedFile(inference, images)
+    inference = reparameterize(random_network("gelu"), "integers")
+    calibrated = CalibratedFile(inference, images, {})
     integer, table = (
         quantize_int8(calibrated, float_gelu=value) for value in (False, True)
     )
@@ -137,9 +143,9 @@ def test_aware_model_rounds_as_the_file_does(model, contents, images):
     """But for activations of several operators, which files round inside."""
     from export.int8.quantization_aware import quantization_aware
 
-    inference = reparameterize(model, integers=True)
+    inference = reparameterize(model, "integers")
     layer_ranges = fitted_ranges(inference, images)
-    aware = quantization_aware(inference, model, layer_ranges)
+    aware = quantization_aware(inference, layer_ranges)
     file = outputs(contents, images)
     rounded = aware.predict(np.float32(images), verbose=0)
     unrounded = inference.predict(np.float32(images), verbose=0)
@@ -155,8 +161,8 @@ def test_fitted_ranges_and_biases_are_closer(images, activation, networks):
     error = {"simple": 0, "fitted": 0}
     for seed in range(networks):
         model = random_network(activation, seed)
-        inference = reparameterize(model, integers=True)
-        file = quantize_int8(CalibratedFile(inference, images))
+        inference = reparameterize(model, "integers")
+        file = quantize_int8(CalibratedFile(inference, images, {}))
         fitted = convert(model, "int8", images)
         exact = model.predict(images, verbose=0)
         error["simple"] += np.abs(outputs(file, images) - exact).mean()
@@ -193,13 +199,27 @@ def test_a_tensor_belongs_to_the_layer_that_it_is_named_after(tensor, layer):
     assert found == ({layer: tensor} if layer else {})
 
 
+@pytest.mark.parametrize(
+    "activation",
+    ["gelu", "relu", "relu6", "hard_swish", "silu", "tanh", "linear"],
+)
+def test_what_is_rounded_is_known_before_the_conversion(activation, images):
+    inference = reparameterize(random_network(activation), "integers")
+    file = CalibratedFile(inference, images[:1], {})
+    assert list(file.layer_tensors) == rounded_layers(inference)
+    names = [layer.name for layer in inference.layers]
+    assert len(find_layer_tensors(file.graph.computed, names)) >= len(
+        file.layer_tensors
+    )
+
+
 def test_the_last_tensor_of_a_layer_is_its_output():
     tensors = ["net/act_1/Sigmoid", "net/act_1/mul", "net/dense/MatMul"]
     assert find_layer_tensors(tensors, ["act"]) == {"act": "net/act_1/mul"}
 
 
 def test_the_graph_tells_what_is_behind_a_tensor_and_what_holds_pixels(model):
-    graph = Graph(convert(model, "float32"))
+    graph = Graph(unpack(convert(model, "float32")))
     pool = next(name for name in graph.computed if "pool" in name)
     kinds = [graph.kind(operator) for operator in graph.behind(pool)]
     assert kinds == ["FULLY_CONNECTED", "SOFTMAX"]
@@ -214,12 +234,12 @@ def test_aware_model_without_ranges_rounds_kernels_only(model, images):
         trained_inference_model,
     )
 
-    inference = reparameterize(model, integers=True)
-    aware = quantization_aware(inference, model, {})
+    inference = reparameterize(model, "integers")
+    aware = quantization_aware(inference, {})
     expected = model.predict(images, verbose=0)
     rounded = aware.predict(np.float32(images), verbose=0)
     assert 1e-6 < np.abs(rounded - expected).max() < 0.05
-    back = trained_inference_model(aware, model)
+    back = trained_inference_model(aware, inference)
     unrounded = back.predict(np.float32(images), verbose=0)
     np.testing.assert_allclose(unrounded, expected, atol=1e-5)
 

@@ -48,7 +48,7 @@ def scale_norm(model, name, scale):
 def test_the_function_stays_the_same(images, kernel_size, tiles):
     """Of whole kernels, of parts, and between tiles."""
     model = random_network(kernel_size, spread=1)
-    inference = reparameterize(model, integers=True, tiles=tiles)
+    inference = reparameterize(model, "integers_tiled" if tiles else "integers")
     before = inference.get_weights()
     equalize_channels(inference, images)
     after = inference.get_weights()
@@ -61,7 +61,7 @@ def test_the_function_stays_the_same(images, kernel_size, tiles):
 
 
 def test_ranges_are_more_alike(images):
-    inference = reparameterize(random_network(spread=1), integers=True)
+    inference = reparameterize(random_network(spread=1), "integers")
     sums = [inference.get_layer(f"block_{i}_group_0_add") for i in (0, 1)]
     tensors = [tensor for add in sums for tensor in (*add.input, add.output)]
     before = channel_ranges(inference, tensors, images)
@@ -87,7 +87,7 @@ def test_channels_that_are_always_zero_stay_so(images):
     for name in ("stem_norm", "block_0_depthwise_norm"):
         scale_norm(model, name, np.zeros(16))
     scale_norm(model, "block_0_pointwise_norm", np.arange(16) != 3)
-    inference = reparameterize(model, integers=True)
+    inference = reparameterize(model, "integers")
     equalize_channels(inference, images)
     np.testing.assert_allclose(
         inference.predict(np.float32(images), verbose=0),

@@ -179,39 +179,39 @@ def test_the_names_of_an_own_head_are_kept():
 
 
 @pytest.fixture(scope="module")
-def tf_keras():
-    from export.int8.legacy_keras import tf_keras
+def legacy_model():
+    from export.int8.legacy_model import legacy_model
 
-    return tf_keras
+    return legacy_model
 
 
 @pytest.mark.parametrize(
     "network", ["a head of several layers", "a head on a flat map"]
 )
-def test_tf_keras_has_the_same_layers(tf_keras, network):
+def test_tf_keras_has_the_same_layers(legacy_model, network):
     model = randomized(ACCEPTED[network])
-    legacy = reparameterize(model, integers=True, backend=tf_keras)
+    ours = reparameterize(model, "integers")
+    legacy = legacy_model(ours)
     check_equal(model, legacy)
     names = [layer.name for layer in legacy.layers]
-    ours = reparameterize(model, integers=True)
     assert names == [layer.name for layer in ours.layers]
 
 
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (lambda x: keras.ops.tanh(x), r"'tanh\w*'.*no layer that tf_keras has"),
-        (layers.RMSNormalization(name="rms"), "'rms'.*no layer"),
+        (lambda x: keras.ops.tanh(x), r"'tanh\w*'.*no counterpart in tf_keras"),
+        (layers.RMSNormalization(name="rms"), "'rms'.*no counterpart"),
         (
             layers.LeakyReLU(negative_slope=0.1, name="leaky"),
             "'leaky' has negative_slope=0.1, which tf_keras does not have",
         ),
     ],
 )
-def test_what_tf_keras_lacks_is_refused(tf_keras, layer, message):
+def test_what_tf_keras_lacks_is_refused(legacy_model, layer, message):
     model = on_output(layer)
     with pytest.raises(ValueError, match=message):
-        reparameterize(model, integers=True, backend=tf_keras)
+        legacy_model(reparameterize(model, "integers"))
 
 
 @pytest.mark.parametrize(

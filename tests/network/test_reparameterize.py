@@ -63,16 +63,14 @@ def test_equals_the_trained_model_on_random_networks(start):
 
 
 @pytest.mark.parametrize(
-    ("channel_groups", "whole_pointwise", "splits"),
-    [(1, False, 0), (2, False, 1), (4, False, 1), (4, True, 2)],
+    ("channel_groups", "arrangement", "splits"),
+    [(1, "cpu", 0), (2, "cpu", 1), (4, "cpu", 1), (4, "cpu_dynamic", 2)],
 )
-def test_groups_of_channels_change_nothing(
-    channel_groups, whole_pointwise, splits
-):
+def test_groups_of_channels_change_nothing(channel_groups, arrangement, splits):
     model = ConvMixer(16, 2, 7, 2, input_shape=(8, 8, 3), classes=5)
     randomize_norms(model)
     images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3))
-    inference = reparameterize(model, channel_groups, whole_pointwise)
+    inference = reparameterize(model, arrangement, channel_groups)
     kinds = [type(operation).__name__ for operation in inference.operations]
     assert kinds.count("Split") == splits
     np.testing.assert_allclose(
@@ -95,9 +93,7 @@ def test_leaves_no_norm_and_no_large_depthwise_kernel():
 def test_equals_the_trained_model_as_gpus_run_it(seed):
     model, images = random_case(seed)
     expected = model(images).numpy()
-    outputs = reparameterize(model, whole_kernels=True, finite_gelu=True)(
-        images
-    ).numpy()
+    outputs = reparameterize(model, "gpu")(images).numpy()
     difference = np.abs(outputs - expected).max()
     assert difference <= 1e-5 * np.abs(expected).max()
 
@@ -106,7 +102,7 @@ def test_equals_the_trained_model_as_gpus_run_it(seed):
 def test_equals_the_trained_model_in_tiles(seed):
     model, images = random_case(seed)
     expected = model(images).numpy()
-    outputs = reparameterize(model, tiles=True)(images).numpy()
+    outputs = reparameterize(model, "integers_tiled")(images).numpy()
     difference = np.abs(outputs - expected).max()
     assert difference <= 1e-5 * np.abs(expected).max()
 
@@ -137,7 +133,7 @@ def test_tiles_change_nothing(shape, kernel_size):
     )
     randomize_norms(model)
     images = np.random.default_rng(0).uniform(0, 255, (2, *shape, 3))
-    inference = reparameterize(model, tiles=True)
+    inference = reparameterize(model, "integers_tiled")
     kinds = [type(layer).__name__ for layer in inference.layers]
     assert kinds.count("Permute") == 2
     np.testing.assert_allclose(
@@ -147,7 +143,7 @@ def test_tiles_change_nothing(shape, kernel_size):
 
 def test_gpus_run_whole_kernels_on_all_channels():
     model = ConvMixer(512, 1, 9, 2, input_shape=(4, 4, 3), classes=5)
-    inference = reparameterize(model, whole_kernels=True, finite_gelu=True)
+    inference = reparameterize(model, "gpu")
     kinds = [type(layer).__name__ for layer in inference.layers]
     assert not {"Split", "Reshape", "Cropping2D"} & set(kinds)
     layer = inference.get_layer("block_0_group_0_depthwise_part_0")
