@@ -32,10 +32,10 @@ def convert(model, format, representative_images=None, io="uint8"):
         format: "float32"; "float16", weights of half the size; "dynamic",
             pointwise convolutions in int8 with ranges found while running, all
             else in float32; "int8", all integer up to the last feature map,
-            float32 after it; "int8_fast", the same for XNNPACK on CPUs, faster and
-            several times as large (see "integers_tiled" of `reparameterize`);
-            "gpu", for GPU delegates: float16 weights, whole kernels and a GELU
-            that is finite there.
+            float32 after it; "int8_fast", the same for XNNPACK on CPUs, faster
+            and several times as large (see "integers_tiled" of
+            `reparameterize`); "gpu", for GPU delegates: float16 weights, whole
+            kernels and a GELU that is finite there.
         representative_images: For both of int8: images as the model takes
             them, `[N, height, width, channels]`, from which the ranges of the
             activations are taken.
