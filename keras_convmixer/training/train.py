@@ -134,7 +134,10 @@ def prepare(plan, load):
     data = load()
     steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
     with devices.scope():
-        model = recipe.build(len(data.classes), plan.weights)
+        # Of logits the loss has exact gradients, with any backend.
+        model = recipe.build(
+            len(data.classes), plan.weights, classifier_activation=None
+        )
         if plan.freeze is not None:
             freeze(model, plan.freeze)
         plain = plain_copy(model)
