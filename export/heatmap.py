@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import keras
-import matplotlib
+from matplotlib.figure import Figure
 
 from keras_convmixer import center_crop, class_map_model
 from keras_convmixer.utils.files import replacing
+from keras_convmixer.utils.plot_text import drawable
 
 CLASSES = 3  # The most probable ones are drawn.
 SHARE = 0.65  # Of a colour in what is seen of it and the photograph.
@@ -48,7 +49,8 @@ class HeatMaps:
         square = center_crop(photograph, self.size)
         scores = self.maps(square[None])[0]
         whole = keras.ops.softmax(keras.ops.mean(scores, axis=(0, 1)))
-        return keras.ops.softmax(scores).numpy(), whole.numpy()
+        each_place = keras.ops.softmax(scores)
+        return tuple(map(keras.ops.convert_to_numpy, (each_place, whole)))
 
     def draw(self, photograph, title, output):
         """Writes a picture: the photograph, and a map for the likely classes.
@@ -64,7 +66,7 @@ class HeatMaps:
         """
         height, width = photograph.shape[:2]
         longest = max(height, width)
-        figure = matplotlib.figure.Figure(
+        figure = Figure(
             figsize=(
                 INCHES * (1 + CLASSES) * width / longest,
                 INCHES * height / longest + 0.4,
@@ -86,7 +88,8 @@ class HeatMaps:
         height, width = photograph.shape[:2]
         first, *others = axes
         first.imshow(photograph)
-        first.set_title(title, fontsize=9)
+        with drawable([title]) as (title,):
+            first.set_title(title, fontsize=9)
         side = min(height, width)
         left, top = (width - side) / 2, (height - side) / 2
         inside = photograph[
@@ -111,8 +114,7 @@ class HeatMaps:
                 vmax=1,
             )
             axis.set(xlim=(0, width), ylim=(height, 0))
-            axis.set_title(
-                f"{self.labels[index]} {whole[index]:.0%}", fontsize=9
-            )
+            with drawable([self.labels[index]]) as (label,):
+                axis.set_title(f"{label} {whole[index]:.0%}", fontsize=9)
         for axis in axes:
             axis.axis("off")

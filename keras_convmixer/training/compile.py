@@ -1,5 +1,6 @@
 """Compiles a model with the paper's optimiser and schedule."""
 
+import contextlib
 import itertools
 
 import keras
@@ -57,6 +58,17 @@ def compile_for_training(model, recipe, total_steps):
         # Weighted, since held-out batches can be filled up.
         weighted_metrics=["accuracy"],
     )
+
+
+@contextlib.contextmanager
+def dtype_policy(name):
+    """Keras' dtype policy within it, for the layers that are built there."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
