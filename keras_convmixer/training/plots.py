@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from keras_convmixer.utils.files import replacing, write_text
+from keras_convmixer.utils.files import replacing, write_bytes
 from keras_convmixer.utils.plot_text import drawable
 
 MOST_CLASSES = 50  # Of a confusion matrix that can be looked at.
@@ -92,7 +92,8 @@ def write_confusion(counts, classes, path):
     for (label, prediction), count in sorted(counts.items()):
         writer.writerow((classes[label], classes[prediction], count))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text.getvalue())
+    # Names of folders are bytes: not all of them are UTF-8.
+    write_bytes(path, text.getvalue().encode(errors="surrogateescape"))
 
 
 def plot_most_confused(counts, classes, path, most=30):

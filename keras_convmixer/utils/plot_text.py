@@ -73,8 +73,8 @@ def fonts_for(characters, first):
         `(families, missing)`: the names of the fonts, and the characters that
         no font has, as a string.
     """
-    default = font_manager.findfont(list(first))
-    missing = characters - characters_of(default)
+    properties = font_manager.FontProperties(family=list(first))
+    missing = characters - characters_of(font_manager.findfont(properties))
     families = []
     if missing:
         upright = [
