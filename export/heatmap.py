@@ -66,30 +66,32 @@ class HeatMaps:
         """
         height, width = photograph.shape[:2]
         longest = max(height, width)
-        figure = Figure(
-            figsize=(
-                INCHES * (1 + CLASSES) * width / longest,
-                INCHES * height / longest + 0.4,
-            ),
-            layout="constrained",
-        )
-        self.draw_on(figure.subplots(1, 1 + CLASSES), photograph, title)
-        with replacing(Path(output)) as temporary:
-            figure.savefig(temporary, dpi=120)
+        with drawable([title, *self.labels]) as (title, *labels):
+            figure = Figure(
+                figsize=(
+                    INCHES * (1 + CLASSES) * width / longest,
+                    INCHES * height / longest + 0.4,
+                ),
+                layout="constrained",
+            )
+            axes = figure.subplots(1, 1 + CLASSES)
+            self.draw_on(axes, photograph, title, labels)
+            with replacing(Path(output)) as temporary:
+                figure.savefig(temporary, dpi=120)
 
-    def draw_on(self, axes, photograph, title):
+    def draw_on(self, axes, photograph, title, labels):
         """The same on axes: the photograph on the first, a map on each other.
 
         Args:
             axes: Of Matplotlib, in the order of the classes' probabilities.
             photograph, title: As above.
+            labels: The names of the classes, as they are drawn.
         """
         each_place, whole = self.probabilities(photograph)
         height, width = photograph.shape[:2]
         first, *others = axes
         first.imshow(photograph)
-        with drawable([title]) as (title,):
-            first.set_title(title, fontsize=9)
+        first.set_title(title, fontsize=9)
         side = min(height, width)
         left, top = (width - side) / 2, (height - side) / 2
         inside = photograph[
@@ -114,7 +116,6 @@ class HeatMaps:
                 vmax=1,
             )
             axis.set(xlim=(0, width), ylim=(height, 0))
-            with drawable([self.labels[index]]) as (label,):
-                axis.set_title(f"{label} {whole[index]:.0%}", fontsize=9)
+            axis.set_title(f"{labels[index]} {whole[index]:.0%}", fontsize=9)
         for axis in axes:
             axis.axis("off")

@@ -101,8 +101,8 @@ def plot_most_confused(counts, classes, path, most=30):
     wrong = Counter({pair: n for pair, n in counts.items() if len({*pair}) > 1})
     worst = wrong.most_common(most)
     figure = Figure(figsize=(7, 1.5 + 0.25 * len(worst)))
-    axes = figure.subplots()
     with drawable(classes) as classes:
+        axes = figure.subplots()
         names = [f"{classes[a]}, not {classes[b]}" for (a, b), _ in worst]
         axes.barh(range(len(worst)), [count for _, count in worst])
         axes.set_yticks(range(len(worst)), names)
@@ -124,12 +124,12 @@ def plot_mistakes(mistakes, classes, path):
         return
     rows, columns = grid_shape(len(mistakes), most_columns=6)
     figure = Figure(figsize=(2 * columns, 2.3 * rows + 0.4))
-    all_axes = figure.subplots(
-        *(rows, columns),
-        squeeze=False,
-        subplot_kw={"frame_on": False, "xticks": [], "yticks": []},
-    )
     with drawable(classes) as classes:
+        all_axes = figure.subplots(
+            *(rows, columns),
+            squeeze=False,
+            subplot_kw={"frame_on": False, "xticks": [], "yticks": []},
+        )
         for mistake, axes in zip(mistakes, all_axes.flat, strict=False):
             axes.imshow(mistake.image)
             axes.set_title(

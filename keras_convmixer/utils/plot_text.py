@@ -14,7 +14,7 @@ MAX_LENGTH = 40  # Longer names leave no room for the plot.
 
 @contextlib.contextmanager
 def drawable(names):
-    """Within it Matplotlib draws names as they are.
+    """Within it Matplotlib draws names as they are, on axes made there.
 
     It reads no text as a formula and takes characters that its font lacks
     from other installed fonts. Control characters, bytes that are not UTF-8
@@ -29,7 +29,7 @@ def drawable(names):
 
     Example:
         >>> with drawable(["Kesha", "Bada$$"]) as names:
-        ...     axes.set_title(" and ".join(names))
+        ...     figure.subplots().set_title(" and ".join(names))
     """
     names = [without_controls(name) for name in names]
     fonts = matplotlib.rcParams["font.family"]
