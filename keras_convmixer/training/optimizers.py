@@ -71,7 +71,7 @@ class AveragingAdamW(AdamW):
         for average, variable in zip(
             self._model_variables_moving_average, variables, strict=True
         ):
-            average.assign(variable)
+            average.assign(ops.copy(variable))  # JAX must not share memory.
 
     @property
     def ema_momentum(self):
