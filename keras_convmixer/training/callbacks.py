@@ -100,8 +100,9 @@ class Backup(keras.callbacks.Callback):
 
 
 def plain_copy(model):
-    """The same network as it is saved, in float32."""
+    """The network as it is saved: in float32, with probabilities."""
     config = model.get_config()
     for layer in config["layers"]:
         layer["config"]["dtype"] = "float32"
+    config["layers"][-1]["config"]["activation"] = "softmax"
     return keras.Model.from_config(config)

@@ -162,7 +162,8 @@ class RunFolder:
             UserError: If the folder is not that of a training, or the
                 training came to its end.
         """
-        if self.metrics_path.is_file():
+        # The plots, after which the backup goes, are drawn after metrics.json.
+        if self.metrics_path.is_file() and not self.backup_path.is_file():
             raise UserError(
                 f"{self.path} is finished: it has a {self.metrics_path.name}"
             )
@@ -234,8 +235,10 @@ class RunFolder:
 
     def remove_backups(self):
         """Removes what only a training that goes on needs."""
-        self.uncalibrated_path.unlink(missing_ok=True)
+        # First the backup: without it the training is finished, and none
+        # calibrates a calibrated model.
         self.backup_path.unlink()
+        self.uncalibrated_path.unlink(missing_ok=True)
 
     def read(self):
         """What was trained, on what.

@@ -22,7 +22,10 @@ from keras_convmixer.training.callbacks import (
     callbacks_of,
     plain_copy,
 )
-from keras_convmixer.training.compile import compile_for_training
+from keras_convmixer.training.compile import (
+    compile_for_training,
+    dtype_policy,
+)
 from keras_convmixer.training.devices import Devices, distribute
 from keras_convmixer.training.evaluation import evaluate
 from keras_convmixer.training.plan import Plan
@@ -128,13 +131,15 @@ def prepare(plan, load):
     # It must be settled before anything uses the devices.
     devices = distribute(plan.replicas, recipe.batch_size, recipe.accumulation)
     keras.utils.set_random_seed(plan.seed)
-    if plan.mixed_precision:
-        policy = f"mixed_{plan.mixed_precision}"
-        keras.mixed_precision.set_dtype_policy(policy)
+    precision = plan.mixed_precision
+    policy = f"mixed_{precision}" if precision else "float32"
     data = load()
     steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
-    with devices.scope():
-        model = recipe.build(len(data.classes), plan.weights)
+    with devices.scope(), dtype_policy(policy):
+        # Of logits the loss has exact gradients, with any backend.
+        model = recipe.build(
+            len(data.classes), plan.weights, classifier_activation=None
+        )
         if plan.freeze is not None:
             freeze(model, plan.freeze)
         plain = plain_copy(model)
