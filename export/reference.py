@@ -109,7 +109,13 @@ class Reference:
         return None if agrees is None else float(agrees.mean())
 
     def r_squared(self, outputs):
-        """R² of what names nothing, relative to Keras; None for the others."""
-        if self.kind is not OutputKind.VALUES:
-            return None
-        return r_squared(outputs, self.outputs)
+        """R² of the outputs, relative to Keras.
+
+        None where it is known that they are there to name classes or labels.
+        Several outputs without an activation may be logits or the values of
+        a regression, unless there are labels.
+        """
+        may_be_values = self.kind is OutputKind.VALUES or (
+            self.output_name == "logits" and self.labels is None
+        )
+        return r_squared(outputs, self.outputs) if may_be_values else None

@@ -91,7 +91,9 @@ def export_tflite(
             refused if even the upper end of the 95 % interval of its share is
             lower. Few images show little: of 20, 17 are refused for 0.98, and
             18 are not. Where nothing is named, as by features or a single
-            output without activation, it is the least R² of the values.
+            output without activation, it is the least R² of the values; of
+            several outputs without activation it is both, unless there are
+            labels, since they may be logits or a regression.
         io: "uint8", as above; "int8", for "int8" only: integers in and out.
         precision: Share of its answers that shall be right, more than 0 and
             at most 1: the file gets a threshold for it, chosen on the images

@@ -33,8 +33,9 @@ class Result:
             None for what names nothing, such as features.
         agreement_interval: The 95 % interval of that share (Clopper and
             Pearson's, `[low, high]`), as these images are a sample; or None.
-        r_squared: For what names nothing: R² of its values, relative to
-            Keras, from 0 to 1; else None.
+        r_squared: For what names nothing, and for logits without labels,
+            which may be a regression: R² of its values, relative to Keras,
+            from 0 to 1; else None.
         max_abs_diff: Largest difference of a probability, or of what else
             the model gives.
         latency_ms: Median milliseconds for one image, by number of threads:
@@ -65,29 +66,32 @@ class Result:
     answers: Answers | None = None
 
     def falls_short(self, min_agreement):
-        """Whether the images show that it agrees with Keras on too few.
+        """Whether the images show that it differs from Keras too much.
 
         Agreement falls short if even the upper end of its interval does; R²
         has no interval.
         """
-        if self.agreement is None:
-            return self.r_squared < min_agreement
-        return self.agreement_interval[1] < min_agreement
+        ends = self.agreement_interval
+        return (ends is not None and ends[1] < min_agreement) or (
+            self.r_squared is not None and self.r_squared < min_agreement
+        )
 
     def describe_agreement(self):
-        """As in "agrees with Keras on 39 of 40 images (0.975, ...)"."""
-        if self.agreement is None:
-            return (
+        """As in "agrees with Keras on 39 of 40 images (0.9750, ...)"."""
+        words = []
+        if self.agreement is not None:
+            agreeing = round(self.agreement * self.images)
+            low, high = self.agreement_interval
+            words.append(
+                f"agrees with Keras on {agreeing:,} of {self.images:,} images "
+                f"({self.agreement:.4f}, 95 % interval {low:.4f} to {high:.4f})"
+            )
+        if self.r_squared is not None:
+            words.append(
                 f"has an R² of {self.r_squared:.4f} relative to Keras on "
                 f"{self.images:,} images"
             )
-        agreeing = round(self.agreement * self.images)
-        low, high = self.agreement_interval
-        return (
-            f"agrees with Keras on {agreeing:,} of {self.images:,} images "
-            f"({self.agreement:.4f}, 95 % interval {low:.4f} to "
-            f"{high:.4f})"
-        )
+        return " and ".join(words)
 
 
 @full_float32()
