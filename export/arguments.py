@@ -74,7 +74,7 @@ def read_verification(given, representative_images, model):
             raise UserError(f"{EXPECTED}. Received: {len(given)} values")
         images, labels = given
         images, _ = read_images(argument, images, model, PROOF_IMAGES)
-    elif hasattr(given, "__array__"):
+    elif hasattr(given, "__array__") or not is_stream(given):
         raise UserError(f"{EXPECTED}. Received: {type(given).__name__}")
     else:
         images, labels = read_images("verification", given, model, PROOF_IMAGES)
@@ -163,12 +163,18 @@ def elements_of(argument, given):
         return given.as_numpy_iterator()
     if callable(given):
         given = given()
-    if hasattr(given, "__iter__") and not isinstance(given, str | Mapping):
-        return iter(given)
-    raise UserError(
-        f"{argument} must be an array, a data set or a generator function of "
-        f"images. Received: {type(given).__name__}"
-    )
+    if not is_stream(given):
+        raise UserError(
+            f"{argument} must be an array, a data set or a generator function "
+            f"of images. Received: {type(given).__name__}"
+        )
+    return iter(given)
+
+
+def is_stream(given):
+    """Whether it can give images one after the other."""
+    is_iterable = hasattr(given, "__iter__") or callable(given)
+    return is_iterable and not isinstance(given, str | Mapping)
 
 
 def images_and_labels(element):

@@ -54,7 +54,7 @@ def find_normalization(model, input_range, images):
         return None
     low, high = input_range
     std = 255 / (high - low)
-    return -low * std, std
+    return 0 - low * std, std
 
 
 def find_range(images):

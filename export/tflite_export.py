@@ -165,7 +165,7 @@ def export_tflite(
         with replacing(path) as temporary:
             temporary.write_bytes(contents)
             if precision is not None:
-                pairs = list(zip(images, classes, strict=True))
+                pairs = list(zip(images, classes.ravel(), strict=True))
                 threshold = find_threshold(
                     precision, answers_on(temporary, pairs)
                 )
