@@ -1,5 +1,7 @@
 """Files that run: what they tell, what they cost, on which systems."""
 
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +14,7 @@ from export.runtime import TFLiteFile
 from export.saved_model import write_saved_model
 from export.tflite import convert
 from keras_convmixer import ConvMixer
+from keras_convmixer.utils.commands import silent_libraries
 from tests.helpers import run_example
 from tests.processes import run_python
 
@@ -70,6 +73,27 @@ def test_threads_get_the_answers_of_their_own_images(tmp_path, name):
     np.testing.assert_allclose(found, expected * 10, atol=1e-6)
     if path.suffix == ".tflite":
         assert 1 <= len(classifier.run.idle) <= 8
+
+
+def test_libraries_are_silent_in_several_threads(capfd):
+    both = threading.Barrier(2)
+
+    def first():
+        with silent_libraries():
+            both.wait()  # The other one is inside too.
+        both.wait()
+
+    def second():
+        with silent_libraries():
+            both.wait()
+            both.wait()  # The first one has left.
+            os.write(2, b"unheard")
+
+    with ThreadPoolExecutor(2) as pool:
+        for thread in [pool.submit(first), pool.submit(second)]:
+            thread.result()
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
 
 
 def test_the_example_runs(digits_export, monkeypatch):
