@@ -103,9 +103,9 @@ def main(arguments=None):
             )
     for result in failed:
         print(
-            f"error: {result.path.name} agrees with Keras on "
-            f"{result.agreement:.4f} of the images, less than "
-            f"--min-agreement {args.min_agreement}: nothing was handed over",
+            f"error: {result.path.name} {result.describe_agreement()}, less "
+            f"than --min-agreement {args.min_agreement}: "
+            "nothing was handed over",
             file=sys.stderr,
         )
     sys.exit(1 if failed else 0)

@@ -14,7 +14,7 @@ from .report import (
     write_report,
 )
 from .threshold import answers_on, find_threshold
-from .verify import size, verify
+from .verify import verify
 from .writers import WRITERS, Training, write_described
 
 
@@ -35,7 +35,7 @@ def export_run(
     Args:
         run: The `RunFolder` of a training.
         formats: Some of `export.FORMATS`.
-        min_agreement: Least agreement that a file may have.
+        min_agreement: As for `export_tflite`.
         max_images: Images to compare them on at most; where there are more
             of the test part, or the held-out ones if there is none, as many
             of each class as of another are chosen, always the same ones.
@@ -59,25 +59,27 @@ def export_run(
             print(format, flush=True)
             path = folder / file_name(run.name, format, io)
             aware = WRITERS[format](path, format, training)
-            result = verify(path, format, reference, aware)
-            result.io = io
-            result.qat_epochs = epochs if format == "int8_qat" else None
+            threshold = None
             if precision is not None and path.suffix == ".tflite":
-                answers = [result.answers]
+                parts = [proof_images(data, max_images)]
                 if data.test is not None:
                     held_out = evenly(data, data.held_out_pictures, max_images)
-                    answers.insert(0, answers_on(path, held_out))
-                result.threshold = find_threshold(precision, *answers)
+                    parts.insert(0, held_out)
+                answers = [answers_on(path, part) for part in parts]
+                threshold = find_threshold(precision, *answers)
                 write_described(
                     path,
                     path.read_bytes(),
                     format,
                     training,
-                    threshold=result.threshold.value or None,
+                    threshold=threshold.value or None,
                 )
-                result.bytes = size(path)
+            # After the last change of the file.
+            result = verify(path, format, reference, aware)
+            result.io, result.threshold = io, threshold
+            result.qat_epochs = epochs if format == "int8_qat" else None
             results.append(result)
-        failed = [r for r in results if r.agreement < min_agreement]
+        failed = [r for r in results if r.falls_short(min_agreement)]
         if not failed:
             results = with_earlier(results, run.export_folder, len(reference))
         proof = table(keras_top1, results)

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from contextvars import ContextVar
 
@@ -26,6 +27,7 @@ STOPPED = 128 + signal.SIGINT  # As a shell says it.
 IN_A_CHECKOUT = {"train": "python train.py", "export": "python -m export"}
 
 _called_as = ContextVar("called_as", default=None)
+_silence, _silent, _standard_error = threading.Lock(), 0, None
 
 
 @contextlib.contextmanager
@@ -78,15 +80,25 @@ def quiet_tensorflow():
 
 @contextlib.contextmanager
 def silent_libraries():
-    """Closes standard error to C++ libraries that heed no log level."""
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    """Closes standard error to C++ libraries that heed no log level.
+
+    Of several threads the first closes it, and the last opens it again.
+    """
+    global _silent, _standard_error
+    with _silence:
+        if not _silent:
+            _standard_error = os.dup(2)
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        _silent += 1
+    try:
+        yield
+    finally:
+        with _silence:
+            _silent -= 1
+            if not _silent:
+                os.dup2(_standard_error, 2)
+                os.close(_standard_error)
 
 
 @contextlib.contextmanager
