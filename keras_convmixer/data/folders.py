@@ -173,9 +173,10 @@ def class_folders(folder):
     folders = {}
     for name in folder_names(folder):
         check_class_name(name)
-        if (other := folders.setdefault(normalize_class(name), name)) != name:
+        composed = normalize_class(name)
+        if folders.setdefault(composed, name) != name:
             raise UserError(
-                f"{folder} has two folders of the class {other!r}, whose names "
+                f"{folder} has two folders of class {composed!r}, whose names "
                 "differ in their Unicode form only: move the images into one"
             )
     return dict(sorted(folders.items()))

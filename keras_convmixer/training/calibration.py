@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
+from keras_convmixer.utils.softmax import softmax
 
 BATCH_SIZE = 32
 LEAST = float(np.finfo(np.float32).tiny)  # Whose logarithm there is.
@@ -201,11 +202,6 @@ def check_labels(labels, shape):
             f"labels must be {count:,} integers from 0 to {classes - 1}, one "
             f"for each image. Received: {labels.dtype}, shape {labels.shape}"
         )
-
-
-def softmax(logits):
-    exponents = np.exp(logits - logits.max(-1, keepdims=True))
-    return exponents / exponents.sum(-1, keepdims=True)
 
 
 def logarithms(probabilities):
