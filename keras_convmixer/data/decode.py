@@ -63,6 +63,9 @@ def read_image(path, contents=None):
         ValueError: If it is no image, a broken one, has more than 89
             million pixels, is longer than 32 times its width, or has values
             whose range is unknown.
+
+    Example:
+        image = center_crop(read_image("photo.jpg"), 224)
     """
     contents = read_file(path) if contents is None else contents
     with opened(path, contents) as image:

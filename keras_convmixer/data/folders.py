@@ -23,11 +23,11 @@ from keras_convmixer.data.index import (
 from keras_convmixer.utils.checks import UserError
 
 PARTS = (TRAIN, HELD_OUT, TEST)
-# The parts that folders of these names are, in any case: those of Hugging
-# Face's datasets.
+# The parts that folders of these names are, in any case: the names that Hugging
+# Face's datasets know, and our own of the held-out part.
 PART_NAMES = {
     **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), HELD_OUT),
+    **dict.fromkeys(("val", "valid", "validation", "dev", HELD_OUT), HELD_OUT),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), TEST),
 }
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,92 +9,11 @@ import tensorflow as tf
 
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.folders import list_images
-from keras_convmixer.data.image_data import ImageData, images_in_memory
+from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, changes
 from keras_convmixer.data.make_index import make_index
 from keras_convmixer.data.pictures import Pictures
-from keras_convmixer.data.source import Source
-from keras_convmixer.utils.checks import UserError, check_positive
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """The images of a folder for `model.fit`.
-
-    Attributes:
-        train: `tf.data.Dataset` of batches to train on: images uint8 `[N,
-            size, size, 3]`, RGB from 0 to 255, and labels int64 `[N]`. Every
-            epoch has another order.
-        held_out: The same of the images that are not trained on, always in
-            the same order.
-        test: The same of the folder's test part; None where it has none.
-        classes: Names of the classes, a list; a label is an index into it.
-    """
-
-    train: tf.data.Dataset
-    held_out: tf.data.Dataset
-    test: tf.data.Dataset | None
-    classes: list
-
-
-def image_folder(
-    path,
-    image_size,
-    batch_size=32,
-    seed=0,
-    broken_images="skip",
-    duplicates="warn",
-):
-    """Reads a folder of photos as `train`, `evaluate` and `classify` do.
-
-    Unlike `keras.utils.image_dataset_from_directory`, it applies the EXIF
-    orientation and takes the centre crop (`center_crop`) instead of stretching
-    a photo to a square, so that a model sees in an app, or in `evaluate`, what
-    it saw in training.
-
-    Args:
-        path: A folder with a folder of images for each class, or with such
-            folders "train" and "val", "test" or both. Where none says what is
-            held out, a fifth is, a tenth beside a test part: of each class in
-            its proportion, and one image at least.
-        image_size: Height and width of the images in pixels.
-        batch_size: Images a batch; the last one may have fewer.
-        seed: Chooses the held-out images and the order of the others.
-        broken_images: "skip" leaves out images that can't be read, and names
-            them; "error" raises.
-        duplicates: Images that are in two parts or classes: "warn" names
-            them, "error" raises, "keep-together" holds all or none of an
-            image's copies out.
-
-    Returns:
-        An `ImageFolder`.
-
-    Raises:
-        ValueError: If there are not two classes with two images or more.
-
-    Example:
-        photos = image_folder("photos", image_size=32)
-        model.fit(photos.train, validation_data=photos.held_out)
-    """
-    check_positive(image_size=image_size, batch_size=batch_size)
-    source = Source(
-        image_folder=str(path),
-        seed=seed,
-        broken_images=broken_images,
-        duplicates=duplicates,
-    )
-    data = source.load(image_size)
-    buffer = min(data.num_train, images_in_memory(image_size))
-
-    def batches(images):
-        return images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-
-    return ImageFolder(
-        train=batches(data.train.shuffle(buffer, seed)),
-        held_out=batches(data.held_out),
-        test=batches(data.test) if data.test_pictures else None,
-        classes=data.classes,
-    )
+from keras_convmixer.utils.checks import UserError
 
 
 def load_image_folder(source, image_size, index=None):
