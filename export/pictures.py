@@ -136,7 +136,7 @@ def folder_pictures(root):
         print(note)
     if not count:
         raise UserError(
-            f"image_folder {given} must hold images, or a folder of them "
+            f"image_folder {given} must hold pictures, or a folder of them "
             f"for each class. Found: {classes}"
         )
     name = root.resolve().relative_to(given.resolve().parent).as_posix()

@@ -17,6 +17,6 @@ def check_class_name(name):
     """A UserError for a name that no line of a text file can hold."""
     if any(unicodedata.category(character) in REFUSED for character in name):
         raise UserError(
-            f"the name of a class must be text without control characters and "
-            f"line breaks. Received: {name!r}"
+            f"{name!r} can't be the name of a class: it must be text without "
+            "control characters and line breaks"
         )

@@ -21,6 +21,7 @@ from keras_convmixer.data.index import (
     named,
 )
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.text import printable
 
 PARTS = (TRAIN, HELD_OUT, TEST)
 # The parts that folders of these names are, in any case: the names that Hugging
@@ -221,9 +222,10 @@ def skip_notes(skipped, ignored, folders):
     """
     notes = []
     if ignored:
-        notes.append(f"ignored folders that are no part: {named(ignored)}")
+        names = [printable(name) for name in ignored]
+        notes.append(f"ignored folders that are no part: {named(names)}")
     loose = sorted(
-        file
+        printable(file)
         for folder in folders
         for file in os.listdir(folder)
         if has_image_suffix(file)

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from keras_convmixer.data.image_types import START_BYTES, SUFFIXES, is_image
+from keras_convmixer.utils.text import printable
 
 SYSTEM_NAMES = (
     *("__macosx", "@eadir", "$recycle.bin", "system volume information"),
@@ -84,7 +85,7 @@ def shown_suffix(path):
     suffix = Path(path).suffix.lower()
     if not suffix:
         return "without suffix"
-    return suffix if suffix.isprintable() else ascii(suffix)
+    return printable(suffix)
 
 
 def is_folder(entry):
