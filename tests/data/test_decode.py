@@ -20,6 +20,11 @@ WIDE = Image.fromarray(
 BYTE, TEXT, SHORT, LONG, RATIONAL, SIGNED_BYTE = 1, 2, 3, 4, 5, 6
 
 
+def short_id(value):
+    """Of a parameter: the contents of a file say nothing in a test's name."""
+    return "file" if isinstance(value, bytes) else None
+
+
 def encoded(image, kind, **options):
     file = io.BytesIO()
     image.save(file, kind, **options)
@@ -162,6 +167,7 @@ GREY = Image.fromarray(LEVELS)
         encoded(GREY.convert("CMYK"), "JPEG", quality=100),
         encoded(GREY.convert("P"), "GIF"),
     ],
+    ids=short_id,
 )
 def test_every_depth_and_mode_is_the_same_grey(contents):
     pixels = read_image("photo", contents)
@@ -194,6 +200,7 @@ def test_one_bit_is_black_and_white():
         (tiff(rgb(SIXTEEN // 16), 16, 2, 3), "no level above 4095"),
         (tiff(rgb(SIXTEEN // 257), 16, 2, 3), "no level above 255"),
     ],
+    ids=short_id,
 )
 def test_values_of_unknown_range_are_refused_and_not_black(
     contents, words, tmp_path
