@@ -97,7 +97,8 @@ def main(arguments=None):
             except UserError as error:
                 failed = True
                 print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    sys.exit(2 if failed else 0)
+    if failed:
+        sys.exit(2)
 
 
 def heatmap_paths(output, images):
