@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.softmax import softmax
 
 from .extras import check_onnx
 from .labels import label_names
@@ -96,7 +98,7 @@ class Classifier:
             )
         if self.has_one_output:
             labels = [f"not {labels[0]}", *labels]
-        self.labels = list(labels)
+        self.labels = [normalize_class(label) for label in labels]
 
     def __call__(self, images):
         """Probabilities float32 `[N, classes]` of uint8 `[N, size, size, 3]`.
@@ -118,8 +120,6 @@ class Classifier:
             other = 0 * outputs if are_logits else 1 - outputs
             outputs = np.concatenate([other, outputs], axis=-1)
         if are_logits:
-            from keras_convmixer.training.calibration import softmax
-
             return softmax(outputs)
         return outputs
 
@@ -175,6 +175,11 @@ def check_path(path):
     return path
 
 
+def needs_tensorflow(path):
+    """Whether what `check_path` took is run by TensorFlow or Keras."""
+    return path.suffix not in (".tflite", ".onnx")
+
+
 def is_saved_model(path):
     return (path / SAVED_MODEL).is_file()
 
@@ -227,7 +232,8 @@ def labels_beside(path):
 def read_label_file(path):
     """The names of classes in a text file, one in each line."""
     try:
-        labels = Path(path).read_text("utf-8").splitlines()
+        # Some editors begin a file with a byte order mark.
+        labels = Path(path).read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UserError(f"{path} must be text in UTF-8: {error}") from None
     if not labels:

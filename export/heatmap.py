@@ -6,6 +6,7 @@ import keras
 from matplotlib.figure import Figure
 
 from keras_convmixer import center_crop, class_map_model
+from keras_convmixer.data.crop import visible_box
 from keras_convmixer.utils.files import replacing
 from keras_convmixer.utils.plot_text import drawable
 
@@ -89,23 +90,20 @@ class HeatMaps:
         """
         each_place, whole = self.probabilities(photograph)
         height, width = photograph.shape[:2]
+        left, top, right, bottom = visible_box(width, height, self.size)
+        square = (left, right, bottom, top)
+        grey = photograph.mean(-1)
+        inside = grey[round(top) : round(bottom), round(left) : round(right)]
         first, *others = axes
-        first.imshow(photograph)
+        everything = (0, width, height, 0)
+        first.imshow(photograph, extent=everything)
         first.set_title(title, fontsize=9)
-        side = min(height, width)
-        left, top = (width - side) / 2, (height - side) / 2
-        inside = photograph[
-            round(top) : round(top) + side, round(left) : round(left) + side
-        ]
-        square = (left, left + side, top + side, top)
         likely = whole.argsort()[::-1]
         # Of fewer classes than axes, the last stay empty.
         for axis, index in zip(others, likely, strict=False):
-            outside = OUTSIDE * photograph.mean(-1)
-            axis.imshow(outside, cmap="gray", vmin=0, vmax=255)
-            axis.imshow(
-                inside.mean(-1), cmap="gray", vmin=0, vmax=255, extent=square
-            )
+            levels = {"cmap": "gray", "vmin": 0, "vmax": 255}
+            axis.imshow(OUTSIDE * grey, extent=everything, **levels)
+            axis.imshow(inside, extent=square, **levels)
             axis.imshow(
                 each_place[..., index],
                 cmap="inferno",

@@ -134,7 +134,7 @@ def score(
         UserError: If no picture is left.
     """
     result = Evaluation(Scores(len(matching.labels)))
-    writer = predictions and csv.writer(predictions, lineterminator="\n")
+    writer = predictions and csv.writer(predictions, lineterminator="\r\n")
     if writer:
         columns = [
             f"{column}_{rank}"

@@ -11,6 +11,7 @@ import numpy as np
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
 from keras_convmixer.utils.labels import class_indices, zeros_and_ones
+from keras_convmixer.utils.softmax import softmax
 
 BATCH_SIZE = 32
 LEAST = float(np.finfo(np.float32).tiny)  # Whose logarithm there is.
@@ -183,11 +184,6 @@ def as_choices(probabilities, labels):
     labels = zeros_and_ones(labels, *probabilities.shape)
     of_one = np.float64(probabilities).ravel().clip(1 - MOST_SURE, MOST_SURE)
     return np.stack([1 - of_one, of_one], axis=-1), labels.ravel()
-
-
-def softmax(logits):
-    exponents = np.exp(logits - logits.max(-1, keepdims=True))
-    return exponents / exponents.sum(-1, keepdims=True)
 
 
 def logarithms(probabilities):
