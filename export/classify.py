@@ -58,22 +58,22 @@ def is_picture(path):
     return path is not None and path.suffix.lower() in PICTURES
 
 
+@one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
-    with one_line_errors():
-        check_path(args.file)
-        quiet_tensorflow()
-        classifier = Classifier(args.file, threads=args.threads)
-        if args.heatmap:
-            from keras_convmixer.data.decode import read_image
+    check_path(args.file)
+    quiet_tensorflow("tensorflow")
+    classifier = Classifier(args.file, threads=args.threads)
+    if args.heatmap:
+        from keras_convmixer.data.decode import read_image
 
-            from .heatmap import HeatMaps
+        from .heatmap import HeatMaps
 
-            heat_maps = HeatMaps(classifier.model, classifier.labels)
-            folder = args.heatmap
-            (folder.parent if is_picture(folder) else folder).mkdir(
-                parents=True, exist_ok=True
-            )
+        heat_maps = HeatMaps(classifier.model, classifier.labels)
+        folder = args.heatmap
+        (folder.parent if is_picture(folder) else folder).mkdir(
+            parents=True, exist_ok=True
+        )
 
     failed = False
     for path in args.images:

@@ -48,7 +48,9 @@ class HeatMaps:
         square = center_crop(photograph, self.size)
         scores = self.maps(square[None])[0]
         whole = keras.ops.softmax(keras.ops.mean(scores, axis=(0, 1)))
-        return keras.ops.softmax(scores).numpy(), whole.numpy()
+        return tuple(
+            map(keras.ops.convert_to_numpy, (keras.ops.softmax(scores), whole))
+        )
 
     def draw(self, photograph, title, output):
         """Writes a picture: the photograph, and a map for the likely classes.

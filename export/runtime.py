@@ -1,12 +1,12 @@
 """Exported files as functions, whatever their numbers inside."""
 
-import os
 import time
 
 import numpy as np
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
+from keras_convmixer.utils.processors import num_cpus
 
 INTERFACES = (
     [np.uint8, np.float32],
@@ -44,7 +44,7 @@ class TFLiteFile:
         try:
             with silent_libraries():
                 self.interpreter = Interpreter(
-                    str(path), num_threads=threads or os.cpu_count()
+                    str(path), num_threads=threads or num_cpus()
                 )
                 self.interpreter.allocate_tensors()
                 self.runner = self.interpreter.get_signature_runner()
@@ -143,7 +143,7 @@ class OnnxFile:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count()
+        options.intra_op_num_threads = threads or num_cpus()
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(

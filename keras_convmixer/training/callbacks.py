@@ -7,6 +7,7 @@ import h5py
 import keras
 
 from keras_convmixer.training.averages import AveragedWeights
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import replacing
 
 
@@ -20,7 +21,7 @@ def callbacks_of(run, plan, plain, epoch, writes_files):
         epoch: The epochs that are behind it.
         writes_files: Whether this machine does.
     """
-    callbacks = [keras.callbacks.TerminateOnNaN(raise_error=True)]
+    callbacks = [StopOnNaN()]
     if writes_files:
         best = run.keep_history(epoch)
         callbacks += [
@@ -32,6 +33,28 @@ def callbacks_of(run, plan, plain, epoch, writes_files):
     if plan.tensorboard and writes_files:
         callbacks.append(keras.callbacks.TensorBoard(run.tensorboard_folder))
     return callbacks
+
+
+class NaNLossError(UserError, RuntimeError):
+    """The loss is NaN or infinite.
+
+    Args:
+        where: What the loss is of.
+    """
+
+    def __init__(self, where):
+        super().__init__(
+            f"{where} is NaN or infinite. Try a lower learning_rate. What the "
+            "run folder holds is from before.",
+        )
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends the training after a batch whose loss is NaN or infinite."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise NaNLossError(f"Batch {batch + 1}: the loss")
 
 
 class SaveModel(keras.callbacks.Callback):
@@ -56,7 +79,7 @@ class SaveModel(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["val_loss"]):
-            raise RuntimeError(f"Epoch {epoch + 1}: the held-out loss is NaN.")
+            raise NaNLossError(f"Epoch {epoch + 1}: the held-out loss")
         if self.keep == "last" or logs["val_accuracy"] > self.best:
             self.best = logs["val_accuracy"]
             self.plain.set_weights(self.model.get_weights())
