@@ -8,6 +8,8 @@ from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.processors import num_cpus
 
+from .load_saved_model import load_saved_model
+
 INTERFACES = (
     [np.uint8, np.float32],
     [np.float32, np.float32],
@@ -101,10 +103,8 @@ class SavedModel:
     """
 
     def __init__(self, path):
-        import tensorflow as tf
-
         try:
-            self.model = tf.saved_model.load(str(path))
+            self.model = load_saved_model(path)
             self.serve = self.model.signatures["serving_default"]
             _, inputs = self.serve.structured_input_signature
             (image,) = inputs.values()
