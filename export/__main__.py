@@ -112,7 +112,8 @@ def main(arguments=None):
             f"--min-agreement {args.min_agreement}: nothing was handed over",
             file=sys.stderr,
         )
-    sys.exit(1 if failed else 0)
+    if failed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def test_an_old_training_is_resumed(old, capsys):
     # The command that is printed can be copied.
     quoted = str(run).replace("'", "'\"'\"'")
     assert f"next: python -m export '{quoted}'\n" in capsys.readouterr().out
-    with pytest.raises(UserError, match="is finished: .* --weights '"):
+    with pytest.raises(UserError, match=r"is finished: .* --weights '"):
         resume(str(run))
 
 
