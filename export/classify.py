@@ -73,14 +73,15 @@ def is_picture(path):
     return path is not None and path.suffix.lower() in PICTURES
 
 
+@one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
     failed = False
     # A photo can be odd in many ways that Pillow warns of.
-    with one_line_errors(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if needs_tensorflow(check_path(args.file)):
-            quiet_tensorflow()
+            quiet_tensorflow("tensorflow")
         classifier = Classifier(args.file, threads=args.threads)
         if args.heatmap:
             from .heatmap import HeatMaps

@@ -89,19 +89,19 @@ def parse_arguments(arguments=None):
     return args
 
 
+@one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
-    with one_line_errors():
-        check_path(args.file)
-        for path in filter(None, (args.predictions, args.json)):
-            if not path.parent.is_dir():
-                raise UserError(f"there is no folder {path.parent}")
-        source = None
-        if args.dataset:
-            source = Source(args.dataset, args.data_dir)
-        labels = args.labels and read_label_file(args.labels)
-        quiet_tensorflow()
-        evaluate(args, source, labels)
+    check_path(args.file)
+    for path in filter(None, (args.predictions, args.json)):
+        if not path.parent.is_dir():
+            raise UserError(f"there is no folder {path.parent}")
+    source = None
+    if args.dataset:
+        source = Source(args.dataset, args.data_dir)
+    labels = args.labels and read_label_file(args.labels)
+    quiet_tensorflow("tensorflow")
+    evaluate(args, source, labels)
 
 
 def evaluate(args, source, labels):

@@ -2,7 +2,6 @@
 
 import collections
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
@@ -21,6 +20,7 @@ from keras_convmixer.data.folders import (
 from keras_convmixer.data.image_files import image_files
 from keras_convmixer.data.index import TEST, TRAIN
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.processors import num_cpus
 
 BATCH = 64
 
@@ -82,7 +82,7 @@ class Pictures:
             except UserError as error:
                 return picture, error
 
-        with ThreadPool(os.cpu_count()) as threads:
+        with ThreadPool(num_cpus()) as threads:
             waiting = collections.deque()
             pictures = self.each()
             while batch := list(itertools.islice(pictures, BATCH)):

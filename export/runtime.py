@@ -5,7 +5,6 @@ All of them may be called from several threads at a time.
 
 import collections
 import contextlib
-import os
 import threading
 import time
 
@@ -13,7 +12,9 @@ import numpy as np
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
+from keras_convmixer.utils.processors import num_cpus
 
+from .load_saved_model import load_saved_model
 from .output_kind import OutputKind
 
 INTERFACES = (
@@ -60,9 +61,9 @@ class TFLiteFile:
     """
 
     def __init__(self, path, threads=None):
-        self.path, self.threads = path, threads or os.cpu_count()
+        self.path, self.threads = path, threads or num_cpus()
         self.idle = collections.deque()
-        self.free = threading.Semaphore(os.cpu_count())
+        self.free = threading.Semaphore(num_cpus())
         try:
             with silent_libraries():
                 interpreter = self.load()
@@ -171,10 +172,8 @@ class SavedModel:
     """
 
     def __init__(self, path):
-        import tensorflow as tf
-
         try:
-            self.model = tf.saved_model.load(str(path))
+            self.model = load_saved_model(path)
             self.serve = self.model.signatures["serving_default"]
             _, inputs = self.serve.structured_input_signature
             (image,) = inputs.values()
@@ -231,7 +230,7 @@ class OnnxFile:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count()
+        options.intra_op_num_threads = threads or num_cpus()
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(

@@ -6,6 +6,7 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+from keras_convmixer.utils.backend import check_tensorflow
 from keras_convmixer.utils.checks import UserError, check_choice
 from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.files import replacing
@@ -130,6 +131,7 @@ def export_tflite(
         )
         print(f"{result.bytes} bytes, top-1 {result.top1:.2%}")
     """
+    check_tensorflow("export_tflite")
     path = check_path(path)
     check_choice("format", format, TFLITE_FORMATS)
     check_choice("io", io, IO)
