@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from keras_convmixer.compat import operators_of
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
 
@@ -86,8 +87,7 @@ class TFLiteFile:
 
         Operators that a delegate runs are named as well.
         """
-        details = self.interpreter._get_ops_details()
-        return [row["op_name"] for row in details]
+        return [row["op_name"] for row in operators_of(self.interpreter)]
 
 
 class SavedModel:

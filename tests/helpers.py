@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from export import FORMATS
 from keras_convmixer import ConvMixer
+from keras_convmixer.compat import operators_of
 from keras_convmixer.utils.graph import leaf_layers
 from keras_convmixer.weights import save_weights
 from tests.processes import ROOT
@@ -72,8 +73,8 @@ def interpreter(contents):
 
 def operators(contents):
     """The operators of a file, without the delegates that run them."""
-    details = interpreter(contents)._get_ops_details()
-    return [row["op_name"] for row in details if row["op_name"] != "DELEGATE"]
+    rows = operators_of(interpreter(contents))
+    return [row["op_name"] for row in rows if row["op_name"] != "DELEGATE"]
 
 
 def outputs(contents, images):
