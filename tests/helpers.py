@@ -20,7 +20,7 @@ from tests.processes import ROOT
 TFLITE_FILES = tuple(f for f in FORMATS if f not in ("saved_model", "onnx"))
 OWN = ".own.safetensors"  # With our names in place of timm's.
 WEIGHTS_FILES = pytest.mark.parametrize(
-    "suffix", [".safetensors", ".keras", ".weights.h5", OWN]
+    "suffix", [".safetensors", ".keras", OWN]
 )
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -141,8 +141,6 @@ def source_file(tmp_path, suffix):
     save_file(timm_checkpoint(), timm)
     if suffix == ".keras":
         small(weights=timm).save(path)
-    if suffix == ".weights.h5":
-        small(weights=timm).save_weights(path)
     if suffix == OWN:
         save_weights(small(weights=timm), path)
     return path

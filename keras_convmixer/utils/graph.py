@@ -4,12 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_convmixer.compat import (
-    calls_in_order,
-    is_graph,
-    operation_of,
-    users_of,
-)
+from keras_convmixer.compat import calls_in_order, is_graph, operation_of
 from keras_convmixer.utils.checks import UserError
 
 
@@ -128,25 +123,3 @@ def _append_steps(steps, model, inputs, path):
         for tensor, output in zip(call.outputs, outputs, strict=True):
             results[id(tensor)] = output
     return [results[id(tensor)] for tensor in model.outputs]
-
-
-def names_before(tensor):
-    """The names of the operations that a symbolic tensor depends on."""
-    sources = keras.utils.get_source_inputs(tensor)
-    return {op.name for op in keras.Model(sources, tensor).operations}
-
-
-def names_around(tensor):
-    """The names of all operations on the inputs that it depends on."""
-    names = set()
-    waiting = [
-        operation_of(source) for source in keras.utils.get_source_inputs(tensor)
-    ]
-    seen = set(waiting)
-    while waiting:
-        operation = waiting.pop()
-        names.add(operation.name)
-        users = set(users_of(operation))
-        waiting.extend(users - seen)
-        seen |= users
-    return names

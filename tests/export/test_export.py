@@ -144,7 +144,7 @@ def test_images_that_files_are_compared_on_are_not_kept():
     done = run_python(
         "-c",
         "import keras, tensorflow as tf\n"
-        "from export.memory import peak_megabytes\n"
+        "from export.benchmark import peak_megabytes\n"
         "from export.reference import Reference\n"
         "from export.verify import compare\n"
         "pool = keras.layers.GlobalAveragePooling2D()\n"

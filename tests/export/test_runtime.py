@@ -72,6 +72,6 @@ def test_programs_are_imported_where_there_is_no_module_resource():
         "-c",
         "import sys\n"
         "sys.modules['resource'] = None\n"
-        "import export, export.__main__, export.memory, export.benchmark\n"
+        "import export, export.__main__, export.benchmark\n"
         "import export.classify, export.demo",
     )
