@@ -19,7 +19,7 @@ from benchmarks.measure import (
     interleaved_processes,
     measure_networks,
 )
-from export.memory import peak_megabytes
+from export.benchmark import peak_megabytes
 from keras_convmixer.utils.commands import (
     Parser,
     in_new_process,

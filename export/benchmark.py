@@ -1,6 +1,8 @@
 """`python -m export.benchmark FILE...`: what exported files cost, and where."""
 
 import collections
+import re
+import sys
 from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError
@@ -14,14 +16,12 @@ from keras_convmixer.utils.commands import (
 )
 from keras_convmixer.utils.processors import num_cpus
 
-from .memory import peak_megabytes
-
 
 def parse_arguments(arguments=None):
     parser = Parser(
         prog="python -m export.benchmark",
         description="Prints latency, memory, size and operators of .tflite "
-        "files that `python -m export` wrote, and what GPUs and NPUs take.",
+        "files that `python -m export` wrote, and what XNNPACK and GPUs take.",
     )
     add = parser.add_argument
     add("files", nargs="+", type=Path, metavar="FILE")
@@ -97,6 +97,19 @@ def benchmark(path, threads, seconds):
             f"{count} {name}" for name, count in operators.most_common()
         ),
     }
+
+
+def peak_megabytes():
+    """In units of 10**6 bytes, of this process alone; None on Windows."""
+    if sys.platform == "win32":
+        return None
+    if sys.platform == "darwin":
+        import resource  # Windows has no such module.
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 10**6
+    # getrusage also counts what the process that started this one held.
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 // 10**6
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from keras_convmixer.compat import call_count
 from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
@@ -118,7 +119,7 @@ class Graph:
         write = getattr(self, f"write_{kind}", None)
         is_stock = type(layer) is getattr(keras.layers, kind, None)
         self.check(layer, write and is_stock, f"a {kind}")
-        calls = len(layer._inbound_nodes)
+        calls = call_count(layer)
         self.check(layer, calls == 1, f"a layer that is called {calls} times")
         return write(layer, *sources)
 

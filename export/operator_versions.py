@@ -12,11 +12,11 @@ import numpy as np
 
 # Version 2 where the first input is int8.
 TAKE_INT8 = (
-    *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "GELU", "LOGISTIC"),
-    *("MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM", "PAD", "PADV2", "RELU"),
-    *("RELU6", "RSQRT", "SLICE", "SOFTMAX", "SPLIT", "SQUARED_DIFFERENCE"),
-    *("STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE"),
-)
+    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "GELU", "LOGISTIC", "MAXIMUM",
+    "MAX_POOL_2D", "MEAN", "MINIMUM", "PAD", "PADV2", "RELU", "RELU6", "RSQRT",
+    "SLICE", "SOFTMAX", "SPLIT", "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB",
+    "SUM", "TANH", "TRANSPOSE",
+)  # fmt: skip
 # The first TensorFlow whose runtime has any of these, and of those that came
 # after the others.
 FIRST_WITH_INT8 = "1.14.0"

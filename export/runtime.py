@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 
+from keras_convmixer.compat import operators_of
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.processors import num_cpus
@@ -134,15 +135,14 @@ class TFLiteFile:
         Operators that a delegate runs are named as well.
         """
         with self.interpreter() as interpreter:
-            details = interpreter._get_ops_details()
-        return [row["op_name"] for row in details]
+            return [row["op_name"] for row in operators_of(interpreter)]
 
 
 def last_operator(interpreter, output):
     """The operator that computes an output, but for conversions of it."""
     makers = {
         tensor: operator
-        for operator in interpreter._get_ops_details()
+        for operator in operators_of(interpreter)
         if operator["op_name"] != "DELEGATE"
         for tensor in operator["outputs"]
     }

@@ -15,8 +15,8 @@ from keras_convmixer.training.recipes import Recipe
 
 from . import TFLITE_FORMATS
 from .int8.qat import convert_qat
+from .interface import device_model, input_type, output_name
 from .metadata import add_metadata
-from .saved_model import write_saved_model
 from .tflite import convert
 
 REPRESENTATIVE_IMAGES = 200
@@ -48,6 +48,21 @@ class Training:
 def write_servable(path, format, training):
     """Writes the folder of the SavedModel."""
     write_saved_model(training.model, path)
+
+
+def write_saved_model(model, path):
+    """Writes the model with the signature that the TFLite files have.
+
+    `serving_default` takes `image`, uint8 `[batch, height, width, channels]`,
+    and gives `probabilities`, float32 `[batch, classes]`. TensorFlow alone
+    loads it.
+
+    Args:
+        model: A model that `ConvMixer` built, or one that has it inside.
+        path: The folder to write.
+    """
+    serving = device_model(model, input_type(model), output_name(model))
+    serving.export(path, format="tf_saved_model", verbose=False)
 
 
 def write_converted(path, format, training):

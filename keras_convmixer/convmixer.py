@@ -16,12 +16,14 @@ import keras
 from keras import layers
 
 from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
-from keras_convmixer.initializers import CovarianceInitializer
-from keras_convmixer.utils.arguments import (
+from keras_convmixer.arguments import (
     check_arguments,
-    check_drawn_kernel_size,
     check_parameters,
     image_input,
+)
+from keras_convmixer.initializers import (
+    CovarianceInitializer,
+    check_drawn_kernel_size,
 )
 from keras_convmixer.utils.checks import check_choice
 from keras_convmixer.variants import DEPTHWISE_INITIALIZERS
@@ -64,9 +66,9 @@ def ConvMixer(
             ImageNet's mean and deviation. With it the model takes pixels,
             0 to 255; without it, normalised images.
         weights: None (random), "imagenet" or "cifar10" for the networks that
-            have them (see `list_variants`), or the path of a `.keras`,
-            `.weights.h5` or `.safetensors` file, ours or timm's. Another number
-            of input channels adapts the stem.
+            have them (see `list_variants`), or the path of a `.keras`
+            or `.safetensors` file, ours or timm's. Another number of input
+            channels adapts the stem.
         input_tensor: Optional Keras tensor to build on, for one ConvMixer; a
             model with several calls each of them, `model(image)`.
         input_shape: `(height, width, channels)`; height and width may be

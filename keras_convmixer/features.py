@@ -48,7 +48,7 @@ def feature_model(model):
     # From the model that the trunk is in outwards, to the whole.
     for inner, call in reversed(network.trunk["stem_conv"].path):
         (image,) = inner.inputs
-        outputs = keras.Model(image, outputs)(*call.input_tensors)
+        outputs = keras.Model(image, outputs)(*call.inputs)
     (image,) = model.inputs
     return keras.Model(image, outputs, name=f"{model.name}_features")
 

@@ -9,13 +9,14 @@ were not compared with the paper's and may differ from them.
 import keras
 import numpy as np
 
-from keras_convmixer.utils.arguments import check_drawn_kernel_size
-from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.checks import UserError, check_positive
 
 # Of the Gaussians' variance, in kernel sides of squared pixels: in the first
 # block, its growth and half the growth's growth over the whole depth. They are
 # ours: no learned kernel and no accuracy has chosen them.
 FIRST, SPEED, ACCELERATION = 0.15, 0.5, 0.125
+# A covariance has the fourth power of the kernel's side of entries.
+MAX_KERNEL_SIZE = 31
 
 
 @keras.saving.register_keras_serializable(package="keras_convmixer")
@@ -128,3 +129,13 @@ def moved_to_every_entry(image):
             for right in moves
         ]
     )
+
+
+def check_drawn_kernel_size(kernel_size):
+    """An error for a kernel too large to be drawn with a covariance."""
+    check_positive(kernel_size=kernel_size)
+    if kernel_size > MAX_KERNEL_SIZE:
+        raise UserError(
+            f"kernel_size must be at most {MAX_KERNEL_SIZE} for "
+            f"depthwise_initializer='covariance'. Received: {kernel_size!r}"
+        )

@@ -22,10 +22,10 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save
 
-from export.memory import peak_megabytes
+from export.benchmark import peak_megabytes
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.utils.commands import Parser, positive_int
-from keras_convmixer.weights.keras_files import read_keras, read_weights_h5
+from keras_convmixer.weights.keras_files import read_keras
 from keras_convmixer.weights.safetensors_files import read_safetensors
 from keras_convmixer.weights.timm_names import read_architecture
 
@@ -90,7 +90,6 @@ def cases():
     """List of (loader, contents of a good file)."""
     return [
         *((read_image, image(kind)) for kind in IMAGES),
-        (read_weights_h5, weights_h5()),
         (read_model, keras_archive()),
         (read_timm, safetensors()),
     ]

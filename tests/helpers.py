@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from export import FORMATS
 from keras_convmixer import ConvMixer
+from keras_convmixer.compat import operators_of
 from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.utils.graph import leaf_layers
@@ -22,7 +23,7 @@ from tests.processes import ROOT
 TFLITE_FILES = tuple(f for f in FORMATS if f not in ("saved_model", "onnx"))
 OWN = ".own.safetensors"  # With our names in place of timm's.
 WEIGHTS_FILES = pytest.mark.parametrize(
-    "suffix", [".safetensors", ".keras", ".weights.h5", OWN]
+    "suffix", [".safetensors", ".keras", OWN]
 )
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -91,8 +92,8 @@ def interpreter(contents):
 
 def operators(contents):
     """The operators of a file, without the delegates that run them."""
-    details = interpreter(contents)._get_ops_details()
-    return [row["op_name"] for row in details if row["op_name"] != "DELEGATE"]
+    rows = operators_of(interpreter(contents))
+    return [row["op_name"] for row in rows if row["op_name"] != "DELEGATE"]
 
 
 def outputs(contents, images):
@@ -159,8 +160,6 @@ def source_file(tmp_path, suffix):
     save_file(timm_checkpoint(), timm)
     if suffix == ".keras":
         small(weights=timm).save(path)
-    if suffix == ".weights.h5":
-        small(weights=timm).save_weights(path)
     if suffix == OWN:
         save_weights(small(weights=timm), path)
     return path

@@ -32,7 +32,7 @@ def train(row, data_dir, folder):
     optimiser of one recipe, as `convmixer train` has them.
 
     Args:
-        row: A dict; see `benchmarks.study.__main__.described`.
+        row: A dict; see `benchmarks.study.run_study.described`.
         data_dir: Where tensorflow-datasets keeps its files, or None.
         folder: Keeps the state after every epoch, and in the end the model.
 

@@ -5,6 +5,8 @@ import re
 import keras
 import numpy as np
 
+from keras_convmixer.compat import users_of
+
 from ..converter import run_converter
 from ..flatbuffer import unpack
 from ..interface import device_model, output_name
@@ -80,7 +82,7 @@ def rounded_layers(inference):
 
 def is_fused(layer):
     """Whether the converter computes it in one operator with the next."""
-    users = {node.operation for node in layer._outbound_nodes}
+    users = set(users_of(layer))
     return len(users) == 1 and is_activation(users.pop(), *FUSED_ACTIVATIONS)
 
 

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_convmixer.compat import operation_of, users_of
+
 from .calibrate import split_at_last_feature_map
 from .fit import BATCH
 
@@ -73,7 +75,7 @@ def scale_block(add, scale):
         add: The layer that adds the outputs of two norms.
         scale: `(channels,)`.
     """
-    norms = [tensor._keras_history.operation for tensor in add.input]
+    norms = [operation_of(tensor) for tensor in add.input]
     for norm in norms:
         kernel, bias = norm.get_weights()
         norm.set_weights([kernel * scale[:, None], bias * scale])
@@ -90,8 +92,7 @@ def scale_block(add, scale):
 
 def convolutions_behind(layer, besides=None):
     """The first layers with weights that take a layer's output."""
-    for node in layer._outbound_nodes:
-        user = node.operation
+    for user in users_of(layer):
         if user.weights:
             yield user
         elif user is not besides:

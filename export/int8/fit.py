@@ -5,6 +5,8 @@ import collections
 import keras
 import numpy as np
 
+from keras_convmixer.compat import users_of
+
 from .calibrate import rounded_layers, split_at_last_feature_map
 from .rounding import round_activation, round_kernel
 
@@ -204,8 +206,9 @@ def correct_first_bias(tail, features, exactly, roughly):
 
 def activations_behind(layer):
     """The activations that a layer's output goes into: one or none."""
-    users = (node.operation for node in layer._outbound_nodes)
-    return [u for u in users if isinstance(u, keras.layers.Activation)]
+    return [
+        u for u in users_of(layer) if isinstance(u, keras.layers.Activation)
+    ]
 
 
 def range_without_extremes(values):

@@ -6,6 +6,8 @@ compressed again or a little brighter differ in few bits. Cuts, mirrored and
 turned copies, and pictures with hardly a structure are not seen.
 """
 
+import itertools
+
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -18,16 +20,14 @@ from keras_convmixer.data.perceptual_hash import BITS
 FARTHEST = 12
 # The same as a share of the rarer kind of bit, where nearly all are alike.
 FARTHEST_SHARE = 1 / 4
-# Near duplicates are looked for among neighbours in several orders.
-ORDERS = 16
-NEIGHBOURS = 4
+CHUNKS = FARTHEST + 2
+MAX_EQUAL = 32
 
 
 def duplicate_groups(rows):
     """Which pictures are duplicates of one another, or near duplicates.
 
-    Time and memory grow little faster than their number: only pictures that
-    are neighbours in one of `ORDERS` orders of some of the bits are compared.
+    Time and memory grow little faster than their number.
 
     Args:
         rows: `IndexedImage`s of pictures that can be read.
@@ -37,19 +37,19 @@ def duplicate_groups(rows):
         in theirs.
     """
     _, same_file = np.unique([row.digest for row in rows], return_inverse=True)
-    order = np.argsort(same_file, kind="stable")
-    same = same_file[order[1:]] == same_file[order[:-1]]
-    pairs = [np.stack([order[:-1], order[1:]])[:, same]]
     hashes = b"".join(bytes.fromhex(row.hash) for row in rows)
     hashes = np.frombuffer(hashes, "uint8").reshape(len(rows), -1)
-    pairs.append(near_pairs(hashes))
-    one, two = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(one), bool), (one, two)), 2 * (len(rows),))
-    return connected_components(graph, directed=False)[1]
+    return join(same_file, near_pairs(hashes))
 
 
 def near_pairs(hashes):
     """Pairs of hashes that differ in few bits.
+
+    Hashes that differ in at most `FARTHEST` bits are equal in at least two of
+    `CHUNKS` chunks of their bits. So for every two chunks, hashes that are
+    equal in both are compared, and no pair is missed. Only if more than
+    `MAX_EQUAL` different hashes are equal in two chunks, which takes many
+    images of hardly any structure, those far apart in the order are not.
 
     Args:
         hashes: uint8 `[N, BITS / 8]`.
@@ -58,26 +58,53 @@ def near_pairs(hashes):
         int `[2, pairs]`, places in `hashes`. Of many that are all near, enough
         to connect them.
     """
-    words = hashes.view("uint64")
+    words, places, inverse = np.unique(
+        hashes.view("uint64"), axis=0, return_index=True, return_inverse=True
+    )
     ones = np.bitwise_count(words).sum(-1, dtype="int64")
     farthest = FARTHEST_SHARE * np.minimum(ones, BITS - ones)
     farthest = np.minimum(farthest.astype(int), FARTHEST)
-    random = np.random.default_rng(0)
-    found = [np.empty((2, 0), int)]
-    for _ in range(ORDERS):
-        bits = random.permutation(BITS)[:64]
-        chosen = hashes[:, bits // 8] >> (7 - bits % 8).astype("uint8") & 1
-        chosen = np.packbits(np.ascontiguousarray(chosen), axis=-1)
-        key = chosen.view("uint64")[:, 0]
-        order = np.argsort(key)
-        for step in range(1, NEIGHBOURS + 1):
-            one, two = order[:-step], order[step:]
+    equal = np.stack([places[inverse], np.arange(len(hashes))])
+    found = [equal[:, (equal[0] != equal[1]) & (farthest[inverse] > 0)]]
+    groups = np.arange(len(words))
+    for first, second in itertools.combinations(chunks_of(hashes[places]), 2):
+        keys = first << np.uint64(32) | second
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        for step in range(1, MAX_EQUAL):
+            equal = np.flatnonzero(keys[step:] == keys[:-step])
+            if not len(equal):
+                break
+            one, two = order[equal], order[equal + step]
+            apart = groups[one] != groups[two]
+            one, two = one[apart], two[apart]
             different = np.bitwise_count(words[one] ^ words[two])
             allowed = np.minimum(farthest[one], farthest[two])
             near = different.sum(-1, dtype="int64") <= allowed
-            pair = np.stack([one, two])[:, near & (allowed > 0)]
-            found.append(pair)
+            if near.any():
+                pairs = np.stack([one[near], two[near]])
+                groups = join(groups, pairs)
+                found.append(places[pairs])
     return np.concatenate(found, axis=1)
+
+
+def chunks_of(hashes):
+    """The bits as `CHUNKS` integers: a uint64 `[N]` each.
+
+    The bits of a chunk come from all over the image, as neighbours are alike.
+    """
+    bits = np.random.default_rng(0).permutation(BITS)
+    for chunk in np.array_split(bits, CHUNKS):
+        values = hashes[:, chunk // 8] >> (7 - chunk % 8).astype("uint8") & 1
+        yield values @ (1 << np.arange(len(chunk), dtype="uint64"))
+
+
+def join(groups, pairs):
+    """Numbers of groups, from 0, after the groups of each pair became one."""
+    count = groups.max() + 1
+    edges = np.ones(pairs.shape[1], bool)
+    graph = coo_array((edges, tuple(groups[pairs])), (count, count))
+    return connected_components(graph, directed=False)[1][groups]
 
 
 def complaints(rows, groups):

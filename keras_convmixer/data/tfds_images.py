@@ -3,7 +3,6 @@
 import contextlib
 import urllib.error
 import urllib.request
-from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +14,6 @@ from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.data.pictures import MEMORY_BYTES, Pictures
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.utils.commands import silent_libraries
-from keras_convmixer.utils.timeouts import call_with_timeout
 
 SECONDS = 10  # How long the host of the files may take to answer.
 
@@ -169,7 +167,7 @@ def prepare(builder):
     name = builder.info.full_name
     try:
         for url in list(builder.url_infos)[:1]:
-            call_with_timeout(SECONDS, partial(check_reachable, url))
+            check_reachable(url)
         builder.download_and_prepare()
     # Each set has its own, that of a missing file by hand is long.
     except Exception as error:

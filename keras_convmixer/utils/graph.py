@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_convmixer.compat import calls_in_order, is_graph, operation_of
 from keras_convmixer.utils.checks import UserError
 
 
@@ -16,7 +17,7 @@ class Step:
         args, kwargs: What it is called with; steps in the place of tensors.
         tensor: Its symbolic result, in the model that it is called in.
         path: The calls of nested models around it, outermost first, as pairs
-            of the model and Keras' node of the call.
+            of the model and its `keras_convmixer.compat.Call`.
     """
 
     operation: keras.Operation
@@ -48,14 +49,14 @@ def flatten(model):
     Raises:
         UserError: If the model, or one nested in it, is no graph of layers.
     """
-    graph = graph_of(model)
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+    check_graph(model)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UserError(
             "model must have one input and one output. Received: "
-            f"{model.name!r} with {len(graph.inputs)} and {len(graph.outputs)}"
+            f"{model.name!r} with {len(model.inputs)} and {len(model.outputs)}"
         )
-    (tensor,) = graph.inputs
-    image = Step(tensor._keras_history.operation, (), {}, tensor, ())
+    (tensor,) = model.inputs
+    image = Step(operation_of(tensor), (), {}, tensor, ())
     steps = [image]
     (output,) = _append_steps(steps, model, [image], ())
     needed = {output}
@@ -83,67 +84,42 @@ def steps_in(structure):
     return [leaf for leaf in leaves if isinstance(leaf, Step)]
 
 
-def graph_of(model):
-    """Keras' graph of a model: its inputs, its outputs, its nodes."""
-    graph = getattr(model, "_functional", model)
+def check_graph(model):
+    """A UserError for a model with a `call` of its own, or one not built."""
     is_kerass = type(model).call.__module__.startswith("keras.")
-    if not is_kerass or not hasattr(graph, "_nodes_by_depth"):
+    if not is_kerass or not is_graph(model):
         raise UserError(
             "model must be built, and functional or sequential: a graph of "
             f"layers. Received: {getattr(model, 'name', model)!r}, "
             f"{type(model).__name__}"
         )
-    return graph
 
 
 def _append_steps(steps, model, inputs, path):
     """Appends the steps of a model; returns those that give its outputs."""
-    graph = graph_of(model)
-    results = dict(zip(map(id, graph.inputs), inputs, strict=True))
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            operation = node.operation
-            args, kwargs = node.arguments.fill_in(results)
-            if isinstance(operation, keras.Model):
-                sources = steps_in((args, kwargs))
-                inside = (*path, (operation, node))
-                outputs = _append_steps(steps, operation, sources, inside)
-            else:
-                outputs = [
-                    Step(operation, args, kwargs, tensor, path)
-                    for tensor in node.outputs
-                ]
-                if len(outputs) > 1:
-                    raise UserError(
-                        f"{operation.name!r} has {len(outputs)} outputs, "
-                        "which is not supported"
-                    )
-                steps += outputs
-            for tensor, output in zip(node.outputs, outputs, strict=True):
-                results[id(tensor)] = output
-    return [results[id(tensor)] for tensor in graph.outputs]
-
-
-def names_before(tensor):
-    """The names of the operations that a symbolic tensor depends on."""
-    sources = keras.utils.get_source_inputs(tensor)
-    return {op.name for op in keras.Model(sources, tensor).operations}
-
-
-def names_around(tensor):
-    """The names of all operations on the inputs that it depends on."""
-    names = set()
-    waiting = [
-        source._keras_history.operation
-        for source in keras.utils.get_source_inputs(tensor)
-    ]
-    seen = set(waiting)
-    while waiting:
-        operation = waiting.pop()
-        names.add(operation.name)
-        users = {node.operation for node in operation._outbound_nodes}
-        waiting.extend(users - seen)
-        seen |= users
-    return names
+    check_graph(model)
+    results = dict(zip(map(id, model.inputs), inputs, strict=True))
+    for call in calls_in_order(model):
+        operation = call.operation
+        args, kwargs = keras.tree.map_structure(
+            lambda argument: results.get(id(argument), argument),
+            (call.args, call.kwargs),
+        )
+        if isinstance(operation, keras.Model):
+            sources = steps_in((args, kwargs))
+            inside = (*path, (operation, call))
+            outputs = _append_steps(steps, operation, sources, inside)
+        else:
+            outputs = [
+                Step(operation, args, kwargs, tensor, path)
+                for tensor in call.outputs
+            ]
+            if len(outputs) > 1:
+                raise UserError(
+                    f"{operation.name!r} has {len(outputs)} outputs, "
+                    "which is not supported"
+                )
+            steps += outputs
+        for tensor, output in zip(call.outputs, outputs, strict=True):
+            results[id(tensor)] = output
+    return [results[id(tensor)] for tensor in model.outputs]

@@ -4,15 +4,13 @@ import os
 from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.timeouts import call_with_timeout
 
 IMAGENET_REPOSITORIES = {
     "convmixer_1536_20": "timm/convmixer_1536_20.in1k",
     "convmixer_768_32": "timm/convmixer_768_32.in1k",
     "convmixer_1024_20": "timm/convmixer_1024_20_ks9_p14.in1k",
 }
-# How long the hub may take to answer before it counts as out of reach.
-HUB_SECONDS = 10
+HUB_SECONDS = 10  # For each of connecting and answering.
 
 
 def imagenet_file(network):
@@ -29,7 +27,11 @@ def imagenet_file(network):
         ConnectionError: If the hub is out of reach. It says where to put the
             file.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import (
+        get_hf_file_metadata,
+        hf_hub_download,
+        hf_hub_url,
+    )
 
     repository = imagenet_repository(network)
     # The folder of `keras.utils.get_file`, for files that come by hand.
@@ -44,7 +46,9 @@ def imagenet_file(network):
         try:
             return Path(hf_hub_download(**file, local_files_only=True))
         except FileNotFoundError:
-            check_reachable(**file)
+            # Where nothing answers, a download tries again for minutes,
+            # whatever its `etag_timeout`; this asks once.
+            get_hf_file_metadata(hf_hub_url(**file), timeout=HUB_SECONDS)
             return Path(hf_hub_download(**file))
     # The hub's errors have no base of their own, and change with its version.
     except Exception as error:
@@ -69,17 +73,3 @@ def imagenet_repository(network):
     raise UserError(
         f"weights='imagenet' exist for {known}. Received: {network}"
     )
-
-
-def check_reachable(repo_id, filename):
-    """Asks the hub for a file once; an error within `HUB_SECONDS`.
-
-    A download asks again and again for longer than that.
-    """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    def ask():
-        url = hf_hub_url(repo_id, filename)
-        get_hf_file_metadata(url, timeout=HUB_SECONDS)
-
-    call_with_timeout(HUB_SECONDS, ask)

@@ -1,29 +1,25 @@
-"""The weights in the files that Keras writes, by layer and variable.
+"""The weights in a `.keras` file, by layer and variable.
 
 Only arrays and names are taken from a file, and no more than it can hold:
-nothing of it is built, imported or called.
+nothing of it is built, imported, called or unpacked to disk. An archive carries
+a checksum of each member, so accidental damage is refused before HDF5 parses
+anything. A file made to attack the HDF5 library itself is as dangerous as to
+Keras, which reads it in the same way.
 """
 
+import io
 import json
-import subprocess
-import sys
+import math
 import zipfile
-from importlib.util import find_spec
-from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError
 
-READER = Path(__file__).with_name("read_hdf5.py")
 # The limits of a decompression bomb: weights hardly compress, so a file may
 # expand to these times its size, and these bytes for what is not weights.
 MAX_EXPANSION = 8
 MAX_OVERHEAD = 2**24
-# Processor time that reading may take; a gigabyte takes a second.
-READER_SECONDS = 1
-READER_BYTES_A_SECOND = 2**28
-# Without a limit of processor time, on Windows: seconds of the clock, in which
-# the reader starts too, on a busy machine.
-READER_START_SECONDS = 60
+VARIABLES = ("kernel", "bias")
+NORM_VARIABLES = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 class KerasNames:
@@ -49,7 +45,7 @@ def read_keras(path, activation):
 
     Args:
         path: A `.keras` file.
-        activation: What the network's has to be.
+        activation: The activation that its network must have.
 
     Returns:
         `"layer/variable"` to array.
@@ -57,21 +53,23 @@ def read_keras(path, activation):
     Raises:
         UserError: If it can't be read, or its network has another activation.
     """
+    limit = MAX_OVERHEAD + MAX_EXPANSION * path.stat().st_size
     names = ("config.json", "model.weights.h5")
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(archive.getinfo(name).file_size for name in names)
-            if size > max_bytes(path):
+            if size > limit:
                 raise UserError(f"it would unpack to {size:,} bytes")
             config, weights = map(archive.read, names)
         found = stem_activation(json.loads(config))
-    # Zip, its compressions and JSON each have their own for a bad file.
+        tensors = read_hdf5(weights, limit)
+    # Zip, its compressions, JSON and HDF5 share no error for a bad file.
     except Exception as error:
         raise UserError(
             f"{path} is not a Keras model that can be read: {error}"
         ) from error
     check_activation(path, found, activation)
-    return read_weights(weights, path)
+    return tensors
 
 
 def check_activation(path, found, activation):
@@ -84,46 +82,49 @@ def check_activation(path, found, activation):
 
 
 def stem_activation(config):
-    """That of a network by the configuration of its model."""
+    """The activation of a network, from the configuration of its model."""
     for layer in config["config"]["layers"]:
         if layer["config"]["name"] == "stem_activation":
             return layer["config"]["activation"]
     raise UserError("it is not one that keras_convmixer.ConvMixer built")
 
 
-def read_weights_h5(path):
-    """`"layer/variable"` to array, of a file that `save_weights` wrote."""
-    return read_weights(path.read_bytes(), path)
+def read_hdf5(contents, limit):
+    """Reads the arrays of Keras' HDF5 file.
 
+    Args:
+        contents: Its bytes.
+        limit: Bytes of memory that the arrays may take.
 
-def read_weights(contents, path):
-    """Reads the contents of an HDF5 file; `path` is named in errors."""
-    from safetensors.numpy import load
+    Returns:
+        `"layer/variable"` to array.
+    """
+    import h5py
 
-    seconds = READER_SECONDS + len(contents) // READER_BYTES_A_SECOND
-    # -P: without the folder of the script, whose modules have common names.
-    command = [sys.executable, "-P", READER, seconds, max_bytes(path)]
-    limits_itself = find_spec("resource") is not None
-    try:
-        done = subprocess.run(
-            list(map(str, command)),
-            input=contents,
-            capture_output=True,
-            timeout=None if limits_itself else READER_START_SECONDS + seconds,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UserError(
-            f"{path} is not a weights file that can be read: HDF5 did not end"
-        ) from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise UserError(
-            f"{path} is not a weights file that can be read: "
-            f"{said or 'HDF5 crashed, or did not end'}"
-        )
-    return load(done.stdout)
+    tensors = {}
+    used = 0
 
+    def visit(path, group):
+        nonlocal used
+        if not (isinstance(group, h5py.Group) and "name" in group.attrs):
+            return
+        layer = group.attrs["name"]
+        names = NORM_VARIABLES if layer.endswith("_norm") else VARIABLES
+        for index, values in group.items():
+            link = group.get(index, getlink=True)
+            is_inside = isinstance(link, h5py.HardLink)
+            if not is_inside or values.external or values.is_virtual:
+                raise UserError(f"{path}/{index} leads out of it")
+            if values.dtype.hasobject:
+                raise UserError(f"{path}/{index} holds no numbers")
+            chunk = math.prod(values.chunks or ()) * values.dtype.itemsize
+            used += values.nbytes
+            if max(used, chunk) > limit:
+                raise UserError(f"it would take over {limit:,} bytes")
+            is_known = index.isdecimal() and int(index) < len(names)
+            variable = names[int(index)] if is_known else index
+            tensors[f"{layer}/{variable}"] = values[()]
 
-def max_bytes(path):
-    """Bytes of memory that the contents of a file may take."""
-    return MAX_OVERHEAD + MAX_EXPANSION * path.stat().st_size
+    with h5py.File(io.BytesIO(contents)) as file:
+        file["layers"].visititems(visit)
+    return tensors

@@ -9,7 +9,6 @@ from keras_convmixer.weights.keras_files import (
     KERAS_NAMES,
     check_activation,
     read_keras,
-    read_weights_h5,
 )
 from keras_convmixer.weights.match import match
 from keras_convmixer.weights.safetensors_files import (
@@ -20,7 +19,7 @@ from keras_convmixer.weights.shipped import pretrained_file, pretrained_names
 from keras_convmixer.weights.timm_names import TIMM_NAMES
 
 LISTED_PROBLEMS = 3
-WEIGHTS_SUFFIXES = (".keras", ".weights.h5", ".safetensors")
+WEIGHTS_SUFFIXES = (".keras", ".safetensors")
 
 
 def load_weights(model, weights, new_head=True):
@@ -36,9 +35,8 @@ def load_weights(model, weights, new_head=True):
     Args:
         model: A model that `ConvMixer` built, with or without the top, or one
             that has it inside, a `keras.Sequential` for instance.
-        weights: "imagenet", "cifar10", or the path of a `.keras`,
-            `.weights.h5` or `.safetensors` file, the last one timm's or from
-            `save_weights`.
+        weights: "imagenet", "cifar10", or the path of a `.keras`
+            or `.safetensors` file, the latter timm's or from `save_weights`.
         new_head: Whether the head may stay as it is; else it is an error.
 
     Raises:
@@ -85,8 +83,6 @@ def read_tensors(path, activation):
     """
     if path.name.endswith(".keras"):
         return read_keras(path, activation), KERAS_NAMES
-    if path.name.endswith(".weights.h5"):
-        return read_weights_h5(path), KERAS_NAMES
     tensors = read_safetensors(path)
     # A slash is between layer and variable; timm's names have none.
     ours = [name for name in tensors if "/" in name]
@@ -130,6 +126,13 @@ def find_file(weights, network):
         return imagenet_file(network)
     if weights in pretrained_names():
         return pretrained_file(weights, network)
+    if str(weights).endswith((".h5", ".hdf5")):
+        raise UserError(
+            f"weights must be a file that ends in "
+            f"{' or '.join(WEIGHTS_SUFFIXES)}. Received: {weights}. Convert "
+            "it: model.load_weights(...) of Keras, then "
+            "keras_convmixer.weights.save_weights(model, 'NAME.safetensors')"
+        )
     if not str(weights).endswith(WEIGHTS_SUFFIXES):
         names = ["imagenet", *pretrained_names()]
         raise UserError(

@@ -52,7 +52,6 @@ def stage(digits_run, tmp_path_factory):
     (stage / "model.tflite").write_bytes(b"no such thing")
     (stage / "model.keras").write_bytes(b"no such thing")
     (stage / "model.safetensors").write_bytes(b"no such thing")
-    (stage / "model.weights.h5").write_bytes(b"no such thing")
     save_file(timm_checkpoint(dim=16), stage / "other.safetensors")
     torn = timm_checkpoint()
     del torn["blocks.0.0.fn.0.weight"]
@@ -186,6 +185,7 @@ def test_convmixer(arguments, words, refused):
         ("--weights imagnet", "Did you mean 'imagenet'?"),
         ("--weights imagenet", "weights='imagenet' exist for"),
         ("--weights {stage}/missing.keras", "there is no file"),
+        ("--weights x.weights.h5", "Convert it: model.load_weights(...)"),
     ],
 )
 def test_train(arguments, words, refused):

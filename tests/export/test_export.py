@@ -15,6 +15,7 @@ from export.reference import Reference
 from export.tflite import convert
 from export.verify import verify
 from keras_convmixer import ConvMixer
+from keras_convmixer.compat import operators_of
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from tests.helpers import (
@@ -143,7 +144,7 @@ def test_images_that_files_are_compared_on_are_not_kept():
     done = run_python(
         "-c",
         "import keras, tensorflow as tf\n"
-        "from export.memory import peak_megabytes\n"
+        "from export.benchmark import peak_megabytes\n"
         "from export.reference import Reference\n"
         "from export.verify import compare\n"
         "pool = keras.layers.GlobalAveragePooling2D()\n"
@@ -247,7 +248,7 @@ def test_equal_vectors_are_written_once(converted, images):
 @pytest.mark.parametrize("format", ["float32", "dynamic"])
 def test_runs_as_one_delegate(converted, format):
     """No operator in the middle of the graph is left to slower kernels."""
-    details = interpreter(converted(format))._get_ops_details()
+    details = operators_of(interpreter(converted(format)))
     delegates = [row for row in details if row["op_name"] == "DELEGATE"]
     assert len(delegates) == 1
 

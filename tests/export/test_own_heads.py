@@ -11,8 +11,8 @@ from export.int8.qat import convert_qat
 from export.interface import output_name
 from export.read_metadata import read_labels
 from export.runtime import SavedModel
-from export.saved_model import write_saved_model
 from export.tflite import convert
+from export.writers import write_saved_model
 from keras_convmixer import ConvMixer
 from tests.helpers import interpreter, operators, outputs, randomize_norms
 

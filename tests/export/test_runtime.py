@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from export.saved_model import write_saved_model
 
 from export.classifier import Classifier
 from export.metadata import add_metadata
 from export.onnx_file import onnx_file
 from export.runtime import TFLiteFile
-from export.saved_model import write_saved_model
 from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.utils.commands import silent_libraries
@@ -129,6 +129,6 @@ def test_programs_are_imported_where_there_is_no_module_resource():
         "-c",
         "import sys\n"
         "sys.modules['resource'] = None\n"
-        "import export, export.__main__, export.memory, export.benchmark\n"
+        "import export, export.__main__, export.benchmark\n"
         "import export.classify, export.demo",
     )

@@ -230,7 +230,7 @@ def test_other_networks_have_no_blocks(function):
 STEP = """
 import contextlib, sys
 import keras, numpy as np
-from export.memory import peak_megabytes
+from export.benchmark import peak_megabytes
 from keras_convmixer import ConvMixer
 
 keras.utils.set_random_seed(0)

@@ -62,5 +62,5 @@ def test_every_module_can_be_imported(run_without):
 
 
 def test_a_weights_file_can_be_read(run_without, tmp_path):
-    done = run_without("-c", LOAD, source_file(tmp_path, ".weights.h5"))
+    done = run_without("-c", LOAD, source_file(tmp_path, ".keras"))
     assert done.stdout.strip() == "(4, 4, 3, 8)", done.stderr[-3000:]

@@ -24,7 +24,10 @@ def test_the_command_reads_the_network_off_the_tensors(tmp_path):
     assert model.input_shape == (None, 20, 20, 4)
     assert model.output_shape == (None, 2)
     direct = ConvMixer(
-        *(6, 3, 4, 5),
+        dim=6,
+        depth=3,
+        kernel_size=4,
+        patch_size=5,
         activation="relu",
         classes=2,
         input_shape=(20, 20, 4),

@@ -100,7 +100,7 @@ def write_bfloat16(tensors, path):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", OWN])
+@pytest.mark.parametrize("suffix", [".keras", OWN])
 def test_files_of_a_trained_model_load(tmp_path, suffix):
     source = small()
     randomize_norms(source)
@@ -110,7 +110,7 @@ def test_files_of_a_trained_model_load(tmp_path, suffix):
     if suffix == OWN:
         save_weights(source, path)
     else:
-        source.save(path) if suffix == ".keras" else source.save_weights(path)
+        source.save(path)
     np.testing.assert_array_equal(
         outputs(small(weights=path), images()), outputs(source, images())
     )

@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from keras_convmixer import ConvMixer
-from keras_convmixer.weights import load_weights
+from keras_convmixer.weights import load_weights, save_weights
 from tests.helpers import (
     OWN,
     WEIGHTS_FILES,
@@ -137,3 +137,22 @@ def test_a_missing_file_is_named():
 def test_networks_without_imagenet_weights_hear_which_have_them():
     with pytest.raises(ValueError, match=r"convmixer_1536_20.*Received.*8"):
         small(weights="imagenet")
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "model.h5"])
+def test_an_hdf5_file_is_refused_with_the_way_to_convert_it(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(ValueError, match=r"ends in \.keras or .*load_w") as e:
+        small(weights=path)
+    assert str(path) in str(e.value)
+    source = small()
+    source.save_weights(tmp_path / "model.weights.h5")
+    # What the message says to do.
+    model = small()
+    model.load_weights(tmp_path / "model.weights.h5")
+    save_weights(model, tmp_path / "converted.safetensors")
+    loaded = small(weights=tmp_path / "converted.safetensors")
+    for ours, theirs in zip(
+        loaded.get_weights(), source.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)

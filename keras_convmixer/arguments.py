@@ -2,13 +2,11 @@
 
 import keras
 
+from keras_convmixer.compat import operation_of, users_of
 from keras_convmixer.utils.checks import UserError, check_choice, check_positive
-from keras_convmixer.utils.graph import names_around, names_before
 
 MAX_PARAMETERS = 2**30  # 20 times those of the paper's largest network.
 MAX_DEPTH = 1000
-# A covariance has the fourth power of the kernel's side of entries.
-MAX_DRAWN_KERNEL_SIZE = 31
 
 
 def check_arguments(
@@ -37,16 +35,6 @@ def check_arguments(
     check_choice("pooling", pooling, (None, "avg", "max"))
     check_activation("activation", activation)
     check_activation("classifier_activation", classifier_activation)
-
-
-def check_drawn_kernel_size(kernel_size):
-    """An error for a kernel too large to be drawn with a covariance."""
-    check_positive(kernel_size=kernel_size)
-    if kernel_size > MAX_DRAWN_KERNEL_SIZE:
-        raise UserError(
-            f"kernel_size must be at most {MAX_DRAWN_KERNEL_SIZE} for "
-            f"depthwise_initializer='covariance'. Received: {kernel_size!r}"
-        )
 
 
 def check_activation(argument, value):
@@ -110,3 +98,25 @@ def check_names(input_tensor, include_preprocessing):
             "input_tensor comes from a layer with the name 'normalization', "
             "as one of ConvMixer's has: give it another name"
         )
+
+
+def names_before(tensor):
+    """The names of the operations that a symbolic tensor depends on."""
+    sources = keras.utils.get_source_inputs(tensor)
+    return {op.name for op in keras.Model(sources, tensor).operations}
+
+
+def names_around(tensor):
+    """The names of all operations on the inputs that it depends on."""
+    names = set()
+    waiting = [
+        operation_of(source) for source in keras.utils.get_source_inputs(tensor)
+    ]
+    seen = set(waiting)
+    while waiting:
+        operation = waiting.pop()
+        names.add(operation.name)
+        users = set(users_of(operation))
+        waiting.extend(users - seen)
+        seen |= users
+    return names

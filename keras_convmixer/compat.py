@@ -1,0 +1,99 @@
+"""Private internals of Keras and LiteRT, each behind one function.
+
+They have no public equivalent, and any release may change them. Nothing else
+in the package uses them; tests/network/test_compat.py tests each alone, so
+that after an upgrade it is the first test to look at. Importing this module
+imports neither Keras nor TensorFlow.
+"""
+
+from typing import NamedTuple
+
+
+class Call(NamedTuple):
+    """One call of a layer or an operation in a model's graph.
+
+    Attributes:
+        operation: The layer or `keras.Operation`.
+        args, kwargs: Its arguments, with symbolic tensors.
+        inputs: The symbolic tensors among the arguments, in order.
+        outputs: The symbolic tensors that it returns, in order.
+    """
+
+    operation: object
+    args: tuple
+    kwargs: dict
+    inputs: list
+    outputs: list
+
+
+def is_graph(model):
+    """Whether a model is a graph of layers: functional, or built sequential."""
+    return hasattr(_functional(model), "_nodes_by_depth")
+
+
+def calls_in_order(model):
+    """The calls in a model's graph, each after those that it depends on.
+
+    Args:
+        model: A model for which `is_graph` holds. Calls in models nested in
+            it are not included.
+
+    Returns:
+        A list of `Call`, without the model's inputs.
+    """
+    by_depth = _functional(model)._nodes_by_depth
+    return [
+        Call(
+            node.operation,
+            node.arguments.args,
+            node.arguments.kwargs,
+            node.input_tensors,
+            node.outputs,
+        )
+        for depth in sorted(by_depth, reverse=True)
+        for node in by_depth[depth]
+        if node.input_tensors
+    ]
+
+
+def _functional(model):
+    """A sequential model keeps its graph in a functional one."""
+    return getattr(model, "_functional", model)
+
+
+def operation_of(tensor):
+    """The layer or operation that returned a symbolic tensor."""
+    return tensor._keras_history.operation
+
+
+def users_of(operation):
+    """The layers and operations called with a result of an operation.
+
+    Args:
+        operation: A layer or operation. Calls in every model count.
+
+    Returns:
+        A list in the order of the calls: an operation called twice is in it
+        twice.
+    """
+    return [node.operation for node in operation._outbound_nodes]
+
+
+def call_count(operation):
+    """How often a layer or operation was called, in all models."""
+    return len(operation._inbound_nodes)
+
+
+def operators_of(interpreter):
+    """The operators that a LiteRT interpreter lists.
+
+    Args:
+        interpreter: An `ai_edge_litert.interpreter.Interpreter` with allocated
+            tensors.
+
+    Returns:
+        A list of dicts: "op_name", and the tensor numbers "inputs" and
+        "outputs". An operator that a delegate runs is listed, and so is each
+        partition of the graph that a delegate runs, as "DELEGATE".
+    """
+    return interpreter._get_ops_details()
