@@ -59,7 +59,8 @@ def draw(run, output):
         for axis in rows.flat:  # There may be fewer mistakes.
             axis.axis("off")
         for axes, (image, label) in zip(rows, shown, strict=False):
-            maps.draw_on(axes, image, f"a {data.classes[label]}")
+            title = f"a {data.classes[label]}"
+            maps.draw_on(axes, image, title, maps.labels)
     with replacing(output) as temporary:
         figure.savefig(temporary, dpi=100)
 

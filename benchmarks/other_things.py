@@ -18,8 +18,8 @@ def photographs(folder, side):
     Returns:
         uint8 `[N, side, side, 3]`, of `COUNT` at most.
     """
+    from keras_convmixer.data.crop import center_crop
     from keras_convmixer.data.decode import read_image
-    from keras_convmixer.data.preprocessing import center_crop
 
     paths = sorted(
         path

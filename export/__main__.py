@@ -11,7 +11,6 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
     share,
 )
-from keras_convmixer.utils.files import sole_use
 
 from . import DEFAULT_FORMATS, FORMATS, IO, PROOF_IMAGES, QAT_EPOCHS
 from .extras import check_onnx
@@ -66,6 +65,9 @@ def parse_arguments(arguments=None):
         help="to compare on, at most, of each class as many as of another "
         "(default: %(default)s)",
     )
+    add("--image-folder", help="where the images of the run are now")
+    add("--test-folder", help="where the images of its test part are now")
+    add("--data-dir", help="where tensorflow-datasets keeps its files now")
     args = parser.parse_args(arguments)
     for format in args.formats:
         try:
@@ -81,34 +83,37 @@ def parse_arguments(arguments=None):
     return args
 
 
+@one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
-    with one_line_errors():
-        from keras_convmixer.training.run_folder import RunFolder
+    from keras_convmixer.training.run_folder import RunFolder
 
-        run = RunFolder(args.run)
-        run.read_config()  # A mistake is answered before TensorFlow's seconds.
-        quiet_tensorflow()
-        from .run_export import export_run
+    run = RunFolder(args.run)
+    run.read_config()  # A mistake is answered before TensorFlow's seconds.
+    quiet_tensorflow("tensorflow")
+    from .run_export import export_run
 
-        with sole_use(run.path):
-            failed = export_run(
-                run,
-                formats=args.formats,
-                min_agreement=args.min_agreement,
-                max_images=args.images,
-                epochs=args.epochs or QAT_EPOCHS,
-                io=args.io,
-                precision=args.precision,
-            )
+    failed = export_run(
+        run,
+        formats=args.formats,
+        min_agreement=args.min_agreement,
+        max_images=args.images,
+        epochs=args.epochs or QAT_EPOCHS,
+        io=args.io,
+        precision=args.precision,
+        image_folder=args.image_folder,
+        test_folder=args.test_folder,
+        data_dir=args.data_dir,
+    )
     for result in failed:
         print(
-            f"error: {result.path.name} agrees with Keras on "
-            f"{result.agreement:.4f} of the images, less than "
-            f"--min-agreement {args.min_agreement}: nothing was handed over",
+            f"error: {result.path.name} {result.describe_agreement()}, less "
+            f"than --min-agreement {args.min_agreement}: "
+            "nothing was handed over",
             file=sys.stderr,
         )
-    sys.exit(1 if failed else 0)
+    if failed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """`python -m export.benchmark FILE...`: what exported files cost, and where."""
 
 import collections
-import os
 import re
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from keras_convmixer.utils.commands import (
     positive_int,
     quiet_tensorflow,
 )
+from keras_convmixer.utils.processors import num_cpus
 
 
 def parse_arguments(arguments=None):
@@ -29,33 +29,33 @@ def parse_arguments(arguments=None):
         "--threads",
         nargs="+",
         type=positive_int,
-        default=sorted({1, os.cpu_count()}),
+        default=sorted({1, num_cpus()}),
     )
     add("--seconds", type=positive_float, default=2.0, help="of each timing")
     return parser.parse_args(arguments)
 
 
+@one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
-    with one_line_errors():
-        from keras_convmixer.utils.tables import markdown_table
+    from keras_convmixer.utils.tables import markdown_table
 
-        for path in args.files:
-            if not path.is_file():
-                raise UserError(f"FILE must be a file. Received: {path}")
-        rows = [
-            in_new_process(benchmark, path, threads, args.seconds)
-            for path in args.files
-            for threads in args.threads
-        ]
-        print(markdown_table(rows))
-        reports = in_new_process(delegate_reports, args.files)
-        print(f"\n{markdown_table(reports)}")
+    for path in args.files:
+        if not path.is_file():
+            raise UserError(f"FILE must be a file. Received: {path}")
+    rows = [
+        in_new_process(benchmark, path, threads, args.seconds)
+        for path in args.files
+        for threads in args.threads
+    ]
+    print(markdown_table(rows))
+    reports = in_new_process(delegate_reports, args.files)
+    print(f"\n{markdown_table(reports)}")
 
 
 def delegate_reports(files):
     """A row for each file: what each delegate takes of it."""
-    quiet_tensorflow()
+    quiet_tensorflow("tensorflow")
     from .delegates import delegate_report
 
     return [{"file": path.name, **delegate_report(path)} for path in files]

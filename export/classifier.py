@@ -4,9 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.softmax import softmax
 
 from .extras import check_onnx
+from .labels import label_names
+from .output_kind import OutputKind
 
 SUFFIXES = (".tflite", ".onnx", ".keras")
 BATCH = 64
@@ -17,13 +21,17 @@ SAVED_MODEL = "saved_model.pb"
 class Classifier:
     """What names the classes of pictures, whatever it is stored as.
 
+    It may be called from several threads at a time; of other processes each
+    makes its own.
+
     Args:
         path: A `.tflite` or `.onnx` file or a SavedModel that `export` wrote,
             the folder of a training, or a `.keras` file.
-        labels: Names of the classes, in the order of the output; None for
-            those in the file, in the run folder, or in the `labels.txt`
-            beside.
-        threads: How many a TFLite or ONNX file runs with; None for all cores.
+        labels: Names of the classes, in the order of the output, or
+            `{name: index}`; None for those in the file, in the run folder, or
+            in the `labels.txt` beside.
+        threads: How many each call of a TFLite or ONNX file runs with; None
+            for all cores.
 
     Attributes:
         path: As given.
@@ -31,6 +39,8 @@ class Classifier:
         labels: Names of the classes, a list of `str`. One output is the
             probability of class 1: class 0 then has the name "not NAME".
         has_one_output: Whether it is so.
+        is_multi_label: Whether its outputs are labels of which an image may
+            have any number, and not classes.
         threshold: The probability below which the file is not sure, or None.
         model: The `keras.Model`, which has class maps; None of a file.
         batch: How many images it is best given at a time.
@@ -47,14 +57,20 @@ class Classifier:
 
     def __init__(self, path, labels=None, threads=None):
         self.path = check_path(path)
-        self.model = self.threshold = None
+        self.model = self.threshold = self.normalization = None
+        labels = label_names(labels)
         if self.path.suffix == ".tflite":
-            from .read_metadata import read_labels, read_threshold
+            from .read_metadata import (
+                read_labels,
+                read_normalization,
+                read_threshold,
+            )
             from .runtime import TFLiteFile
 
             self.run, self.batch = TFLiteFile(self.path, threads), 1
             labels = labels or read_labels(self.path)
             self.threshold = read_threshold(self.path)
+            self.normalization = read_normalization(self.path)
         elif self.path.suffix == ".onnx":
             check_onnx(self.path)
             from .runtime import OnnxFile
@@ -70,8 +86,11 @@ class Classifier:
             self.model, found = read_keras(self.path, labels)
             self.run, self.batch = KerasModel(self.model), BATCH
             labels = labels or found
-        self.size = side_of(self.run, self.path)
+        self.size = self.side()
         self.has_one_output = self.run.classes == 1
+        self.is_multi_label = (
+            self.run.kind is OutputKind.LABELS and not self.has_one_output
+        )
         if len(labels) != self.run.classes:
             raise UserError(
                 f"{self.path} has {self.run.classes} classes and "
@@ -79,13 +98,16 @@ class Classifier:
             )
         if self.has_one_output:
             labels = [f"not {labels[0]}", *labels]
-        self.labels = list(labels)
+        self.labels = [normalize_class(label) for label in labels]
 
     def __call__(self, images):
         """Probabilities float32 `[N, classes]` of uint8 `[N, size, size, 3]`.
 
         Those of one output are of class 0 and class 1.
         """
+        if self.normalization is not None and self.run.image_type == "float32":
+            mean, std = self.normalization
+            images = (images - mean) / std
         step = self.batch
         outputs = np.concatenate(
             [
@@ -98,19 +120,36 @@ class Classifier:
             other = 0 * outputs if are_logits else 1 - outputs
             outputs = np.concatenate([other, outputs], axis=-1)
         if are_logits:
-            from keras_convmixer.training.calibration import softmax
-
             return softmax(outputs)
         return outputs
+
+    def side(self):
+        """The side of its images, which must come from pixels."""
+        run = self.run
+        has_pixels = run.image_type == "uint8" or self.normalization is not None
+        if not has_pixels or run.output_name == "features":
+            raise UserError(
+                f"{self.path} must take pixels and give probabilities or "
+                f"logits. Found: {run.image_type} and {run.output_name}"
+            )
+        height, width = run.image_size
+        if height is None or height != width or run.channels != 3:
+            raise UserError(
+                f"{self.path} must take square images in RGB. Found: "
+                f"{(height, width, run.channels)}"
+            )
+        return height
 
 
 class KerasModel:
     """A Keras model with the interface of the files of `export.runtime`."""
 
     def __init__(self, model):
-        from .interface import input_type, output_name
+        from .interface import input_type, output_kind, output_name
 
         self.model = model
+        model.make_predict_function()  # Not by two threads at a time.
+        self.kind = output_kind(model)
         self.image_type = input_type(model)
         self.output_name = output_name(model)
         *self.image_size, self.channels = model.input_shape[1:]
@@ -134,6 +173,11 @@ def check_path(path):
             f"SavedModel or a run folder. Received: {path}"
         )
     return path
+
+
+def needs_tensorflow(path):
+    """Whether what `check_path` took is run by TensorFlow or Keras."""
+    return path.suffix not in (".tflite", ".onnx")
 
 
 def is_saved_model(path):
@@ -188,30 +232,10 @@ def labels_beside(path):
 def read_label_file(path):
     """The names of classes in a text file, one in each line."""
     try:
-        labels = Path(path).read_text("utf-8").splitlines()
+        # Some editors begin a file with a byte order mark.
+        labels = Path(path).read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UserError(f"{path} must be text in UTF-8: {error}") from None
     if not labels:
         raise UserError(f"{path} has no label")
     return labels
-
-
-def side_of(run, path):
-    """The side of the images that a file takes, which must be pixels."""
-    from .read_metadata import takes_pixels
-
-    has_pixels = run.image_type == "uint8" or (
-        path.suffix == ".tflite" and takes_pixels(path)
-    )
-    if not has_pixels or run.output_name == "features":
-        raise UserError(
-            f"{path} must take pixels and give probabilities or logits. "
-            f"Found: {run.image_type} and {run.output_name}"
-        )
-    height, width = run.image_size
-    if height is None or height != width or run.channels != 3:
-        raise UserError(
-            f"{path} must take square images in RGB. Found: "
-            f"{(height, width, run.channels)}"
-        )
-    return height

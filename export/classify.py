@@ -1,9 +1,18 @@
 """`python -m export.classify FILE IMAGE...`: what a file sees in pictures."""
 
+import itertools
 import sys
 import time
+import unicodedata
+import warnings
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from keras_convmixer.data.crop import square_crop
+from keras_convmixer.data.decode import read_image
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
     one_line_errors,
@@ -11,8 +20,14 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
     silent_libraries,
 )
+from keras_convmixer.utils.text import printable
 
-from .classifier import Classifier, check_path, has_class_maps
+from .classifier import (
+    Classifier,
+    check_path,
+    has_class_maps,
+    needs_tensorflow,
+)
 
 PICTURES = (".png", ".jpg", ".jpeg")
 
@@ -58,36 +73,79 @@ def is_picture(path):
     return path is not None and path.suffix.lower() in PICTURES
 
 
+@one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
-    with one_line_errors():
-        check_path(args.file)
-        quiet_tensorflow()
+    failed = False
+    # A photo can be odd in many ways that Pillow warns of.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if needs_tensorflow(check_path(args.file)):
+            quiet_tensorflow("tensorflow")
         classifier = Classifier(args.file, threads=args.threads)
         if args.heatmap:
-            from keras_convmixer.data.decode import read_image
-
             from .heatmap import HeatMaps
 
             heat_maps = HeatMaps(classifier.model, classifier.labels)
-            folder = args.heatmap
-            (folder.parent if is_picture(folder) else folder).mkdir(
-                parents=True, exist_ok=True
-            )
+            outputs = heatmap_paths(args.heatmap, args.images)
+        for number, path in enumerate(args.images):
+            try:
+                print(classify(path, classifier, args.top), flush=True)
+                if args.heatmap:
+                    output = outputs[number]
+                    heat_maps.draw(read_image(path), Path(path).name, output)
+                    print(f"heat map: {printable(output)}", flush=True)
+            except UserError as error:
+                failed = True
+                print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    if failed:
+        sys.exit(2)
 
-    failed = False
-    for path in args.images:
-        try:
-            print(classify(path, classifier, args.top), flush=True)
-            if args.heatmap:
-                output = args.heatmap
-                if not is_picture(output):
-                    output = output / f"{Path(path).stem}.png"
-                heat_maps.draw(read_image(path), Path(path).name, output)
-        except ValueError as error:
-            failed = True
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    sys.exit(2 if failed else 0)
+
+def heatmap_paths(output, images):
+    """A file for the heat map of each image; makes its folder.
+
+    In a folder it has the name of the image, with a number where that is taken
+    by another one.
+
+    Args:
+        output: What `--heatmap` was given, a `Path`.
+        images: Paths of the images.
+
+    Raises:
+        UserError: If the file is the image itself.
+    """
+    if is_picture(output):
+        if output.exists() and output.samefile(images[0]):
+            raise UserError(
+                f"--heatmap must not be the image itself. Received: {output}"
+            )
+        output.parent.mkdir(parents=True, exist_ok=True)
+        return [output]
+    output.mkdir(parents=True, exist_ok=True)
+    here = output.resolve()
+    taken = {
+        unified(path.name)
+        for path in map(Path, images)
+        if path.resolve().parent == here
+    }
+    paths = []
+    for image in images:
+        stem = Path(image).stem
+        names = (f"{stem}_{number}.png" for number in itertools.count(2))
+        free = (
+            name
+            for name in itertools.chain([f"{stem}.png"], names)
+            if unified(name) not in taken
+        )
+        paths.append(output / next(free))
+        taken.add(unified(paths[-1].name))
+    return paths
+
+
+def unified(name):
+    """The same for all names that a file system may take for one."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def classify(path, classifier, top):
@@ -106,17 +164,14 @@ def classify(path, classifier, top):
     Example:
         print(classify("photo.jpg", Classifier("digits_int8.tflite"), top=5))
     """
-    from keras_convmixer.data.decode import read_image
-    from keras_convmixer.data.preprocessing import center_crop
-
     with silent_libraries():
-        image = read_image(path)
-    image = center_crop(image, classifier.size).numpy()[None]
+        photo = Image.fromarray(read_image(path))
+    image = np.array(square_crop(photo, classifier.size))[None]
     classifier(image)  # The first call allocates.
     start = time.perf_counter()
     (probabilities,) = classifier(image)
     milliseconds = 1000 * (time.perf_counter() - start)
-    lines = [f"{path}  {milliseconds:.2f} ms"]
+    lines = [f"{printable(path)}  {milliseconds:.2f} ms"]
     threshold = classifier.threshold
     if threshold is not None and probabilities.max() < threshold:
         lines[0] += f"  not sure: no class reaches {threshold:.2%}"

@@ -3,6 +3,8 @@
 import tempfile
 from pathlib import Path
 
+from keras_convmixer.utils.backend import check_tensorflow
+
 
 def run_converter(
     model, operators="TFLITE_BUILTINS", float16_weights=False, **options
@@ -20,6 +22,7 @@ def run_converter(
     """
     import tensorflow as tf
 
+    check_tensorflow("an export to TFLite")
     image = model.inputs[0]
     signature = tf.TensorSpec((1, *image.shape[1:]), image.dtype, image.name)
     target = {"supported_ops": [tf.lite.OpsSet[operators]]}

@@ -15,8 +15,6 @@ from keras_convmixer.utils.commands import (
 )
 from keras_convmixer.utils.files import replacing, write_json
 
-from . import FORMATS
-
 PAGE = Path(__file__).with_name("page")
 PACKAGE = "@mediapipe/tasks-vision"
 PAGE_FILES = ("index.html", "style.css", "app.js")
@@ -39,14 +37,14 @@ def parse_arguments(arguments=None):
     return parser.parse_args(arguments)
 
 
+@one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
-    with one_line_errors():
-        quiet_tensorflow()
-        from keras_convmixer.training.run_folder import RunFolder
+    quiet_tensorflow("tensorflow")
+    from keras_convmixer.training.run_folder import RunFolder
 
-        folder = write_demo(RunFolder(args.run))
-        server = serve(folder, args.port)
+    folder = write_demo(RunFolder(args.run))
+    server = serve(folder, args.port)
     print(f"http://127.0.0.1:{server.server_port}/", flush=True)
     try:
         server.serve_forever()
@@ -66,7 +64,9 @@ def write_demo(run):
     """
     models = exported_models(run)
     if not models:
-        raise UserError(f"{run.path} is not exported: it has no .tflite file")
+        raise UserError(
+            f"{run.path} is not exported: it has no report of a .tflite file"
+        )
     package = find_package()
     with replacing(run.path / "demo") as folder:
         folder.mkdir()
@@ -103,18 +103,27 @@ def find_package():
 
 
 def exported_models(run):
-    """What the page has to know of each file, in the order of the formats."""
+    """What the page has to know of each file, in the order of the report.
+
+    A file that the report does not list is unfinished.
+    """
+    from .report import REPORT
     from .runtime import TFLiteFile
 
+    report = run.export_folder / REPORT
+    if not report.is_file():
+        return []
     models = []
-    for format in FORMATS:
-        for path in run.export_folder.glob(f"*_{format}.tflite"):
+    for row in json.loads(report.read_text(encoding="utf-8"))["files"]:
+        path = run.export_folder / row["file"]
+        # Not those that take int8, of which the page knows nothing.
+        if path.name.endswith(f"_{row['format']}.tflite"):
             models.append(
                 {
                     "file": path.name,
                     "kilobytes": round(path.stat().st_size / 1000),
                     "size": TFLiteFile(path).image_size[0],
-                    "delegate": "GPU" if format == "gpu" else "CPU",
+                    "delegate": "GPU" if row["format"] == "gpu" else "CPU",
                 }
             )
     return models

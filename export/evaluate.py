@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,19 +89,19 @@ def parse_arguments(arguments=None):
     return args
 
 
+@one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
-    with one_line_errors():
-        check_path(args.file)
-        for path in filter(None, (args.predictions, args.json)):
-            if not path.parent.is_dir():
-                raise UserError(f"there is no folder {path.parent}")
-        source = None
-        if args.dataset:
-            source = Source(args.dataset, args.data_dir)
-        labels = args.labels and read_label_file(args.labels)
-        quiet_tensorflow()
-        evaluate(args, source, labels)
+    check_path(args.file)
+    for path in filter(None, (args.predictions, args.json)):
+        if not path.parent.is_dir():
+            raise UserError(f"there is no folder {path.parent}")
+    source = None
+    if args.dataset:
+        source = Source(args.dataset, args.data_dir)
+    labels = args.labels and read_label_file(args.labels)
+    quiet_tensorflow("tensorflow")
+    evaluate(args, source, labels)
 
 
 def evaluate(args, source, labels):
@@ -145,8 +146,8 @@ def evaluate(args, source, labels):
     print(text_of(report))
     if args.json:
         write_json(args.json, report)
-    if args.plots:
-        draw(args, classifier, matching, result)
+    if args.plots and not draw(args, classifier, matching, result):
+        sys.exit(1)
 
 
 @contextlib.contextmanager
@@ -166,8 +167,13 @@ def predictions_file(path):
 
 
 def draw(args, classifier, matching, result):
-    """Writes the pictures of `--plots` and `--heatmaps`."""
+    """Writes the plots of `--plots` and `--heatmaps`.
+
+    Returns:
+        Whether all of them were written.
+    """
     from keras_convmixer.training.plots import (
+        draw_all,
         plot_confusion,
         plot_coverage,
         plot_mistakes,
@@ -177,25 +183,33 @@ def draw(args, classifier, matching, result):
     from .scoring import SHOWN_MISTAKES
 
     folder, labels, scores = args.plots, matching.labels, result.scores
-    plot_confusion(scores.confusions, labels, folder / "confusion.png")
-    plot_reliability(scores.reliability, folder / "reliability.png")
-    plot_coverage(scores.coverage, folder / "coverage.png")
     shown = result.mistakes[:SHOWN_MISTAKES]
-    plot_mistakes(shown, labels, folder / "mistakes.png")
-    if not args.heatmaps:
-        return
-    from .heatmap import HeatMaps
+    plots = {
+        folder / "confusion.png": partial(
+            plot_confusion, scores.confusions, labels
+        ),
+        folder / "reliability.png": partial(
+            plot_reliability, scores.reliability
+        ),
+        folder / "coverage.png": partial(plot_coverage, scores.coverage),
+        folder / "mistakes.png": partial(plot_mistakes, shown, labels),
+    }
+    if args.heatmaps:
+        from .heatmap import HeatMaps
 
-    maps = HeatMaps(classifier.model, labels)
-    folder = folder / "heatmaps"
-    folder.mkdir(exist_ok=True)
-    for number, mistake in enumerate(result.mistakes[: args.heatmaps], 1):
-        picture = mistake.picture
-        maps.draw(
-            picture.read(),
-            f"{labels[mistake.label]}, {Path(picture.name).name}",
-            folder / f"{number:03}.png",
-        )
+        maps = HeatMaps(classifier.model, labels)
+        for number, mistake in enumerate(result.mistakes[: args.heatmaps], 1):
+            plots[folder / "heatmaps" / f"{number:03}.png"] = partial(
+                draw_heatmap, maps, labels, mistake
+            )
+    return draw_all(plots)
+
+
+def draw_heatmap(maps, labels, mistake, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = mistake.picture
+    title = f"{labels[mistake.label]}, {Path(picture.name).name}"
+    maps.draw(picture.read(), title, path)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import keras
-import matplotlib
+from matplotlib.figure import Figure
 
 from keras_convmixer import center_crop, class_map_model
+from keras_convmixer.data.crop import visible_box
 from keras_convmixer.utils.files import replacing
+from keras_convmixer.utils.plot_text import drawable
 
 CLASSES = 3  # The most probable ones are drawn.
 SHARE = 0.65  # Of a colour in what is seen of it and the photograph.
@@ -48,7 +50,8 @@ class HeatMaps:
         square = center_crop(photograph, self.size)
         scores = self.maps(square[None])[0]
         whole = keras.ops.softmax(keras.ops.mean(scores, axis=(0, 1)))
-        return keras.ops.softmax(scores).numpy(), whole.numpy()
+        each_place = keras.ops.softmax(scores)
+        return tuple(map(keras.ops.convert_to_numpy, (each_place, whole)))
 
     def draw(self, photograph, title, output):
         """Writes a picture: the photograph, and a map for the likely classes.
@@ -64,43 +67,43 @@ class HeatMaps:
         """
         height, width = photograph.shape[:2]
         longest = max(height, width)
-        figure = matplotlib.figure.Figure(
-            figsize=(
-                INCHES * (1 + CLASSES) * width / longest,
-                INCHES * height / longest + 0.4,
-            ),
-            layout="constrained",
-        )
-        self.draw_on(figure.subplots(1, 1 + CLASSES), photograph, title)
-        with replacing(Path(output)) as temporary:
-            figure.savefig(temporary, dpi=120)
+        with drawable([title, *self.labels]) as (title, *labels):
+            figure = Figure(
+                figsize=(
+                    INCHES * (1 + CLASSES) * width / longest,
+                    INCHES * height / longest + 0.4,
+                ),
+                layout="constrained",
+            )
+            axes = figure.subplots(1, 1 + CLASSES)
+            self.draw_on(axes, photograph, title, labels)
+            with replacing(Path(output)) as temporary:
+                figure.savefig(temporary, dpi=120)
 
-    def draw_on(self, axes, photograph, title):
+    def draw_on(self, axes, photograph, title, labels):
         """The same on axes: the photograph on the first, a map on each other.
 
         Args:
             axes: Of Matplotlib, in the order of the classes' probabilities.
             photograph, title: As above.
+            labels: The names of the classes, as they are drawn.
         """
         each_place, whole = self.probabilities(photograph)
         height, width = photograph.shape[:2]
+        left, top, right, bottom = visible_box(width, height, self.size)
+        square = (left, right, bottom, top)
+        grey = photograph.mean(-1)
+        inside = grey[round(top) : round(bottom), round(left) : round(right)]
         first, *others = axes
-        first.imshow(photograph)
+        everything = (0, width, height, 0)
+        first.imshow(photograph, extent=everything)
         first.set_title(title, fontsize=9)
-        side = min(height, width)
-        left, top = (width - side) / 2, (height - side) / 2
-        inside = photograph[
-            round(top) : round(top) + side, round(left) : round(left) + side
-        ]
-        square = (left, left + side, top + side, top)
         likely = whole.argsort()[::-1]
         # Of fewer classes than axes, the last stay empty.
         for axis, index in zip(others, likely, strict=False):
-            outside = OUTSIDE * photograph.mean(-1)
-            axis.imshow(outside, cmap="gray", vmin=0, vmax=255)
-            axis.imshow(
-                inside.mean(-1), cmap="gray", vmin=0, vmax=255, extent=square
-            )
+            levels = {"cmap": "gray", "vmin": 0, "vmax": 255}
+            axis.imshow(OUTSIDE * grey, extent=everything, **levels)
+            axis.imshow(inside, extent=square, **levels)
             axis.imshow(
                 each_place[..., index],
                 cmap="inferno",
@@ -111,8 +114,6 @@ class HeatMaps:
                 vmax=1,
             )
             axis.set(xlim=(0, width), ylim=(height, 0))
-            axis.set_title(
-                f"{self.labels[index]} {whole[index]:.0%}", fontsize=9
-            )
+            axis.set_title(f"{labels[index]} {whole[index]:.0%}", fontsize=9)
         for axis in axes:
             axis.axis("off")

@@ -8,6 +8,8 @@ from keras_convmixer.inference import takes_pixels
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
 
+from .output_kind import OutputKind
+
 OUTPUT_NAMES = {
     "softmax": "probabilities",
     "sigmoid": "probabilities",
@@ -42,6 +44,28 @@ def input_type(model):
 def output_name(model):
     """ "probabilities", "logits" or "features"."""
     return OUTPUT_NAMES[output_activation(model)]
+
+
+def output_kind(model):
+    """The `OutputKind` of a model, by its last activation.
+
+    Raises:
+        UserError: If it is a softmax over a single output, which is 1 for
+            every image.
+    """
+    activation, outputs = output_activation(model), model.output_shape[-1]
+    if activation == "softmax" and outputs == 1:
+        raise UserError(
+            "model must not end in a softmax of one output, which is 1 for "
+            "every image. Use a sigmoid"
+        )
+    if len(model.output_shape) != 2:  # A feature map.
+        return OutputKind.VALUES
+    if activation == "sigmoid":
+        return OutputKind.LABELS
+    if activation in ("softmax", "linear") and outputs > 1:
+        return OutputKind.CLASSES
+    return OutputKind.VALUES
 
 
 def output_activation(model):
@@ -94,16 +118,3 @@ def check_model(model):
             "model must have a fixed height and width to be converted. "
             f"Received: {shape}"
         )
-
-
-def check_images(images, model):
-    """Representative images in the type that the model's files take."""
-    shape = model.input_shape[1:]
-    images = np.asarray([] if images is None else images)
-    if len(images) == 0 or images.shape[1:] != tuple(shape):
-        raise UserError(
-            "representative_images must be real images of shape "
-            f"{('N', *shape)} for an int8 file. Received: "
-            f"{images.shape if len(images) else None}"
-        )
-    return images.astype(input_type(model))

@@ -49,7 +49,7 @@ def add_metadata(
     description,
     labels,
     threshold=None,
-    takes_pixels=True,
+    normalization=(0, 1),
 ):
     """Adds the description of an image classifier to a TFLite file.
 
@@ -62,7 +62,9 @@ def add_metadata(
             "0", "1" and so on. A file that gives features has none.
         threshold: The score below which MediaPipe Tasks gives no category;
             None to give all.
-        takes_pixels: Whether its images are pixels, 0 to 255, of any type.
+        normalization: `(mean, std)`: its images are (pixel - mean) / std, of
+            pixels from 0 to 255, which MediaPipe Tasks then computes; None
+            where that is unknown, and MediaPipe refuses the file.
 
     Returns:
         The contents of the new file. A zip archive at its end holds the
@@ -92,7 +94,7 @@ def add_metadata(
         Model.SUBGRAPHS: [
             {
                 Subgraph.INPUTS: [
-                    describe_image(tensors[image[1]], takes_pixels)
+                    describe_image(tensors[image[1]], normalization)
                 ],
                 Subgraph.OUTPUTS: [output_table],
             }
@@ -162,8 +164,8 @@ def check_labels(labels, outputs, output_name):
     return list(labels)
 
 
-def describe_image(tensor, takes_pixels):
-    """The table of the input."""
+def describe_image(tensor, normalization):
+    """The table of the input; `normalization` as for `add_metadata`."""
     colors = COLOR_SPACES.get(int(tensor.shape[-1]), ColorSpace.UNKNOWN)
     table = {
         Tensor.NAME: "image",
@@ -172,26 +174,31 @@ def describe_image(tensor, takes_pixels):
             Union.VALUE: {Image.COLOR_SPACE: np.int8(colors)},
         },
     }
-    if not takes_pixels:
+    if normalization is None:
         return table | {
             Tensor.DESCRIPTION: f"{COLORS[colors]}, normalised as in training."
         }
+    mean, std = np.float32(normalization)
     # Of int8 the value that is stored for a pixel is 128 less.
     offset, less = (-128, " minus 128") if tensor.type == INT8 else (0, "")
+    lowest, highest = (np.float32([0, 255]) - mean) / std + offset
+    scaled = less if std == 1 else f", scaled to {lowest:g} to {highest:g}"
     return table | {
-        Tensor.DESCRIPTION: f"{COLORS[colors]}, pixels from 0 to 255{less}.",
+        Tensor.DESCRIPTION: (
+            f"{COLORS[colors]}, pixels from 0 to 255{scaled}."
+        ),
         Tensor.PROCESS_UNITS: [
             {
                 Union.TYPE: np.uint8(ProcessUnitType.NORMALIZATION),
                 Union.VALUE: {
-                    Normalization.MEAN: np.float32([0]),
-                    Normalization.STD: np.float32([1]),
+                    Normalization.MEAN: np.float32([mean]),
+                    Normalization.STD: np.float32([std]),
                 },
             }
         ],
         Tensor.STATS: {
-            Stats.MAX: np.float32([255 + offset]),
-            Stats.MIN: np.float32([offset]),
+            Stats.MAX: np.float32([highest]),
+            Stats.MIN: np.float32([lowest]),
         },
     }
 

@@ -103,6 +103,15 @@ class Table(flatbuffers.table.Table):
         offset = self.Offset(4 + 2 * field)
         return self.Get(flags, self.Pos + offset) if offset else 0
 
+    def numbers(self, field):
+        """The float32 numbers of a vector; empty where it is not there."""
+        offset = self.Offset(4 + 2 * field)
+        size = self.VectorLen(offset) if offset else 0
+        start = self.Vector(offset) if size else 0
+        data = self.Bytes[start : start + 4 * size]
+        # A length beyond the end, in a damaged file, is that of none.
+        return np.frombuffer(data if len(data) == 4 * size else b"", "<f4")
+
     def table(self, field):
         """A table that there is."""
         position = self.Pos + self.Offset(4 + 2 * field)

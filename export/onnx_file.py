@@ -14,12 +14,13 @@ from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
 
-from .interface import check_model, input_type, output_name
+from .interface import check_model, input_type, output_kind, output_name
 from .metadata import check_labels
 
 OPSET = 20  # The first with GELU.
 IR_VERSION = 9  # That of this opset.
-LABELS = "labels"  # Of the metadata: names of the classes, one in each line.
+# Of the metadata: names of the classes, one in each line, and the `OutputKind`.
+LABELS, KIND = "labels", "kind"
 TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
 ACTIVATIONS = {
     "gelu": "Gelu",
@@ -65,7 +66,10 @@ def onnx_file(model, labels=None, description=""):
         results[step] = graph.layer(step, sources)
     contents = graph.end(results[last], output, model.output_shape[-1])
     contents.doc_string = description
-    helper.set_model_props(contents, {LABELS: "\n".join(labels)})
+    helper.set_model_props(
+        contents,
+        {LABELS: "\n".join(labels), KIND: output_kind(model).value},
+    )
     onnx.checker.check_model(contents, full_check=True)
     return contents.SerializeToString()
 

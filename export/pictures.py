@@ -2,7 +2,6 @@
 
 import collections
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
@@ -11,14 +10,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from keras_convmixer.data.crop import square_crop
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.folders import (
-    folder_names,
-    image_files,
-    part_places,
+    class_folders,
+    find_parts,
+    skip_notes,
 )
+from keras_convmixer.data.image_files import image_files
 from keras_convmixer.data.index import TEST, TRAIN
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.processors import num_cpus
 
 BATCH = 64
 
@@ -75,11 +77,12 @@ class Pictures:
 
         def square(picture):
             try:
-                return picture, middle(picture.read(), size)
+                image = Image.fromarray(picture.read())
+                return picture, np.array(square_crop(image, size))
             except UserError as error:
                 return picture, error
 
-        with ThreadPool(os.cpu_count()) as threads:
+        with ThreadPool(num_cpus()) as threads:
             waiting = collections.deque()
             pictures = self.each()
             while batch := list(itertools.islice(pictures, BATCH)):
@@ -90,20 +93,12 @@ class Pictures:
                 yield waiting.popleft().get()
 
 
-def middle(pixels, size):
-    """The middle square of a picture, uint8 `[size, size, 3]`."""
-    from keras_convmixer.data.pictures import middle_square
-
-    return np.array(middle_square(Image.fromarray(pixels), size))
-
-
 def folder_pictures(root):
-    """The pictures of ROOT/CLASS/*.jpg and the like, or of ROOT alone.
+    """The images of ROOT/CLASS/ and the folders below, or of ROOT alone.
 
     Where there are folders, each is a class; where there are none, the classes
     are unknown. Of a folder with the parts of a training it is those of the
-    test part. Names that begin with a dot, and files that don't end as images
-    do, are passed over.
+    test part. What is skipped is printed.
 
     Args:
         root: The folder.
@@ -112,34 +107,40 @@ def folder_pictures(root):
         `Pictures`.
 
     Raises:
-        UserError: If there is no picture, or no test part.
+        UserError: If there is no image, or no test part.
     """
     given = root = Path(root)
-    places = part_places(root)
-    if places[TRAIN]:
+    places, ignored = find_parts(root)
+    has_parts = places != {TRAIN: ""}
+    if has_parts:
         if TEST not in places:
+            first = next(iter(places.values()))
             raise UserError(
                 f"image_folder {root} has parts, but no test: give one of "
-                f"them, as {root / places[TRAIN]}"
+                f"them, as {root / first}"
             )
         root = root / places[TEST]
-    classes = folder_names(root)
+    # Without folders of classes, those of the folder itself.
+    folders = class_folders(root) or {None: ""}
 
-    def each():
-        for name in classes or [None]:
-            folder = root / (name or "")
-            for file, _ in image_files(folder):
-                path = folder / file
+    def each(skipped):
+        for name, folder in folders.items():
+            for file, _ in image_files(root / folder, skipped):
+                path = root / folder / file
                 yield Picture(str(path.relative_to(root)), name, path)
 
-    count = sum(1 for _ in each())
+    skipped = collections.Counter()
+    count = sum(1 for _ in each(skipped))
+    classes = [name for name in folders if name is not None]
+    for note in skip_notes(skipped, ignored, [root] if classes else []):
+        print(note)
     if not count:
         raise UserError(
             f"image_folder {given} must hold pictures, or a folder of them "
             f"for each class. Found: {classes}"
         )
     name = root.resolve().relative_to(given.resolve().parent).as_posix()
-    return Pictures(name, classes, count, each)
+    return Pictures(name, classes, count, lambda: each(collections.Counter()))
 
 
 def dataset_pictures(source, split):
@@ -184,6 +185,7 @@ def rows_of_split(source, split):
         `(rows, count, classes)`: a `tf.data.Dataset`, an int, a list.
     """
     from keras_convmixer.data.tfds_images import (
+        class_names,
         encoded_rows,
         image_builder,
         prepare,
@@ -202,4 +204,4 @@ def rows_of_split(source, split):
             f"{split!r}. {error}"
         ) from None
     rows = encoded_rows(builder, split)
-    return rows, count, list(builder.info.features["label"].names)
+    return rows, count, class_names(builder)

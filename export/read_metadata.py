@@ -8,6 +8,7 @@ from keras_convmixer.utils.checks import UserError
 from .metadata import LABELS, METADATA
 from .metadata_schema import (
     Model,
+    Normalization,
     ProcessUnitType,
     Subgraph,
     Table,
@@ -48,14 +49,29 @@ def read_threshold(path):
     return None
 
 
-def takes_pixels(path):
-    """Whether a TFLite file says that its images are pixels, 0 to 255.
+def read_normalization(path):
+    """How a TFLite file says that its images come from pixels, 0 to 255.
+
+    Returns:
+        `(mean, std)`: they are (pixel - mean) / std, float32, one number or
+        one a channel; None if it does not say.
 
     Raises:
         UserError: If its metadata can't be read.
     """
-    kinds = [kind for kind, _ in process_units(path, Subgraph.INPUTS)]
-    return ProcessUnitType.NORMALIZATION in kinds
+    for kind, options in process_units(path, Subgraph.INPUTS):
+        if kind == ProcessUnitType.NORMALIZATION:
+            mean, std = (
+                options.numbers(field)
+                for field in (Normalization.MEAN, Normalization.STD)
+            )
+            if not (len(mean) == len(std) > 0 and std.all()):
+                raise UserError(
+                    f"{path} has damaged metadata: its images are normalised "
+                    f"with a mean of {mean} and a deviation of {std}"
+                )
+            return mean, std
+    return None
 
 
 def process_units(path, side):

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .interface import output_name
+from .interface import output_kind, output_name
+from .output_kind import OutputKind, r_squared
+from .precision import full_float32
 
 BATCH = 64
 
@@ -18,16 +20,20 @@ class Reference:
         batches: Gives the images, in the same order each time that it is
             called: an iterator over `[batch, H, W, channels]`.
         outputs: float32 `[N, classes]`.
-        labels: int `[N]`, or None where they are unknown.
-        kind: "probabilities", "logits" or "features".
+        labels: As `OutputKind.is_right` takes them, or None where they are
+            unknown.
+        kind: The `OutputKind` of the model.
+        output_name: "probabilities", "logits" or "features".
     """
 
     batches: Callable[[], Iterator[np.ndarray]]
     outputs: np.ndarray
     labels: np.ndarray | None
-    kind: str
+    kind: OutputKind
+    output_name: str
 
     @classmethod
+    @full_float32()
     def of_dataset(cls, model, dataset):
         """Of a `tf.data.Dataset` of batches of (images, int labels).
 
@@ -45,12 +51,14 @@ class Reference:
             batches=batches,
             outputs=np.concatenate(outputs),
             labels=np.concatenate(labels),
-            kind=output_name(model),
+            kind=output_kind(model),
+            output_name=output_name(model),
         )
 
     @classmethod
+    @full_float32()
     def of_arrays(cls, model, images, labels=None):
-        """Of images `[N, H, W, channels]` and int labels `[N]` or None."""
+        """Of images `[N, H, W, channels]` and their labels or None."""
 
         def batches():
             for first in range(0, len(images), BATCH):
@@ -60,7 +68,8 @@ class Reference:
             batches=batches,
             outputs=model.predict(images, BATCH, verbose=0),
             labels=labels,
-            kind=output_name(model),
+            kind=output_kind(model),
+            output_name=output_name(model),
         )
 
     def __len__(self):
@@ -72,6 +81,7 @@ class Reference:
             for image in batch:
                 yield image[None]
 
+    @full_float32()
     def outputs_of(self, model):
         """What another Keras model gives for the same images."""
         return np.concatenate(
@@ -80,28 +90,32 @@ class Reference:
 
     def top1(self, outputs):
         """Share of the images that are classified rightly, or None."""
-        if self.labels is None or self.kind == "features":
+        if self.labels is None:
             return None
-        return float(np.mean(self.first_class(outputs) == self.labels))
+        return float(self.kind.is_right(outputs, self.labels).mean())
 
     def agreement(self, outputs, expected=None):
-        """Share of the images whose first class is the expected one.
+        """Share of the images in which the same is named as by Keras.
 
         Args:
-            outputs: float32 `[N, classes]`.
+            outputs: float32 `[N, outputs]`.
             expected: The same of another model; None for the Keras model's.
 
         Returns:
-            None for features, which name no class.
+            None for what names nothing.
         """
-        if self.kind == "features":
-            return None
         expected = self.outputs if expected is None else expected
-        same = self.first_class(outputs) == self.first_class(expected)
-        return float(np.mean(same))
+        agrees = self.kind.agrees(outputs, expected)
+        return None if agrees is None else float(agrees.mean())
 
-    def first_class(self, outputs):
-        """The most probable class of each row; of a single one, 0 or 1."""
-        if outputs.shape[-1] == 1:
-            return outputs[:, 0] > (0.5 if self.kind == "probabilities" else 0)
-        return outputs.argmax(-1)
+    def r_squared(self, outputs):
+        """R² of the outputs, relative to Keras.
+
+        None where it is known that they are there to name classes or labels.
+        Several outputs without an activation may be logits or the values of
+        a regression, unless there are labels.
+        """
+        may_be_values = self.kind is OutputKind.VALUES or (
+            self.output_name == "logits" and self.labels is None
+        )
+        return r_squared(outputs, self.outputs) if may_be_values else None

@@ -9,7 +9,7 @@ from keras_convmixer.utils.tables import markdown_table
 
 from . import FORMATS, IO
 from .threshold import Threshold
-from .verify import Result
+from .verify import Result, interval
 
 REPORT = "report.json"
 
@@ -24,6 +24,7 @@ def table(keras_top1, results):
                 bytes=result.bytes,
                 top1=result.top1,
                 agreement=result.agreement,
+                interval=result.agreement_interval,
                 max_abs_diff=result.max_abs_diff,
                 single=result.latency_ms["1"],
                 all=result.latency_ms["all"],
@@ -37,6 +38,7 @@ def table_row(
     top1,
     bytes=None,
     agreement=None,
+    interval=None,
     max_abs_diff=None,
     single=None,
     all=None,
@@ -49,6 +51,8 @@ def table_row(
         "KB": number(bytes, ",.0f", 1000),
         "top-1 %": number(top1, ".2f", 0.01),
         "agreement %": number(agreement, ".2f", 0.01),
+        "95 % interval": interval
+        and " to ".join(number(end, ".2f", 0.01) for end in interval),
         "largest difference": number(max_abs_diff, ".1e"),
         "ms, 1 thread": number(single, ".2f"),
         "ms, all threads": number(all, ".2f"),
@@ -84,9 +88,17 @@ def as_row(result):
     return {"file": row.pop("path").name, **row}
 
 
-def from_row(row, folder):
-    """The `Result` of a row of the report that is in a folder."""
-    row = dict(row)
+def from_row(row, folder, num_images):
+    """The `Result` of a row of the report that is in a folder.
+
+    Reports of 0.1.0 have no intervals.
+    """
+    row = {
+        "images": num_images,
+        "agreement_interval": interval(row["agreement"], num_images),
+        "r_squared": None,
+        **row,
+    }
     if row.get("threshold"):
         row["threshold"] = Threshold(**row["threshold"])
     return Result(path=folder / row.pop("file"), **row)
@@ -107,7 +119,7 @@ def with_earlier(results, folder, num_images):
     path = folder / REPORT
     report = json.loads(path.read_text()) if path.is_file() else {}
     rows = report["files"] if report.get("images") == num_images else []
-    earlier = [from_row(row, folder) for row in rows]
+    earlier = [from_row(row, folder, num_images) for row in rows]
     earlier = [result for result in earlier if result.path.exists()]
     by_file = {result.path.name: result for result in [*earlier, *results]}
     return sorted(
@@ -179,8 +191,9 @@ ConvMixer-{recipe.dim}/{recipe.depth} with kernel {recipe.kernel_size}, patch \
 Each file was run with LiteRT (the SavedModel with TensorFlow, an ONNX file \
 with ONNX Runtime) on \
 {images_in_words(data, num_images)} and compared with the Keras model. \
-Agreement is the share of images for which both name the same first class; \
-the largest difference is that of a probability.
+Agreement is the share of images for which both name the same first class, \
+with the interval that a sample of this size allows; the largest difference is \
+that of a probability.
 
 {proof}
 """,

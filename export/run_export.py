@@ -2,7 +2,9 @@
 
 import shutil
 
-from keras_convmixer.utils.files import put, temporary_folder
+from keras_convmixer.training.run_folder import RunFolder
+from keras_convmixer.utils.backend import check_tensorflow
+from keras_convmixer.utils.files import move, sole_use, temporary_folder
 
 from . import DEFAULT_FORMATS, PROOF_IMAGES, QAT_EPOCHS
 from .reference import Reference
@@ -14,7 +16,7 @@ from .report import (
     write_report,
 )
 from .threshold import answers_on, find_threshold
-from .verify import size, verify
+from .verify import verify
 from .writers import WRITERS, Training, write_described
 
 
@@ -26,16 +28,18 @@ def export_run(
     epochs=QAT_EPOCHS,
     io="uint8",
     precision=None,
+    **places,
 ):
     """Writes a run's `export` folder if all files agree with the Keras model.
 
-    Files of earlier exports that aren't written again are kept. At any moment
-    the folder is that of the last export or the new one, with its report.
+    Files of earlier exports that aren't written again are kept. Whenever the
+    process is killed, the files that `report.json` lists are complete and are
+    those that were verified; a file that it does not list is unfinished.
 
     Args:
-        run: The `RunFolder` of a training.
+        run: The folder of a training: a path or a `RunFolder`.
         formats: Some of `export.FORMATS`.
-        min_agreement: Least agreement that a file may have.
+        min_agreement: As for `export_tflite`.
         max_images: Images to compare them on at most; where there are more
             of the test part, or the held-out ones if there is none, as many
             of each class as of another are chosen, always the same ones.
@@ -43,41 +47,69 @@ def export_run(
         io: As for `export.tflite.convert`.
         precision: Of the answers of each TFLite file, whose metadata gets the
             threshold that this needs; None for no threshold.
+        places: Where the images are now, if they were moved, as for
+            `RunFolder.data`.
 
     Returns:
         The `Result`s of the files that fell short; then nothing was written.
+
+    Raises:
+        UserError: If another process uses the folder, or it is not that of a
+            training.
     """
-    model, recipe, data = run.read()
+    check_tensorflow("export_run")
+    run = RunFolder(run)
+    run.read_config()
+    with sole_use(run.path):
+        return export_files(
+            run,
+            formats=formats,
+            min_agreement=min_agreement,
+            max_images=max_images,
+            epochs=epochs,
+            io=io,
+            precision=precision,
+            places=places,
+        )
+
+
+def export_files(
+    run, formats, min_agreement, max_images, epochs, io, precision, places
+):
+    """Does what `export_run` says, in a folder that is locked."""
+    model, recipe, data = run.read(**places)
     training = Training(model, recipe, data, epochs=epochs, io=io)
     images = proof_images(data, max_images).batch(recipe.batch_size)
     reference = Reference.of_dataset(model, images)
     keras_top1 = reference.top1(reference.outputs)
 
-    with temporary_folder(run.export_folder) as folder:
+    with temporary_folder(run.path) as folder:
         results = []
         for format in formats:
             print(format, flush=True)
             path = folder / file_name(run.name, format, io)
             aware = WRITERS[format](path, format, training)
-            result = verify(path, format, reference, aware)
-            result.io = io
-            result.qat_epochs = epochs if format == "int8_qat" else None
+            threshold = None
             if precision is not None and path.suffix == ".tflite":
-                answers = [result.answers]
+                parts = [proof_images(data, max_images)]
                 if data.test is not None:
                     held_out = evenly(data, data.held_out_pictures, max_images)
-                    answers.insert(0, answers_on(path, held_out))
-                result.threshold = find_threshold(precision, *answers)
+                    parts.insert(0, held_out)
+                answers = [answers_on(path, part) for part in parts]
+                threshold = find_threshold(precision, *answers)
                 write_described(
                     path,
                     path.read_bytes(),
                     format,
                     training,
-                    threshold=result.threshold.value or None,
+                    threshold=threshold.value or None,
                 )
-                result.bytes = size(path)
+            # After the last change of the file.
+            result = verify(path, format, reference, aware)
+            result.io, result.threshold = io, threshold
+            result.qat_epochs = epochs if format == "int8_qat" else None
             results.append(result)
-        failed = [r for r in results if r.agreement < min_agreement]
+        failed = [r for r in results if r.falls_short(min_agreement)]
         if not failed:
             results = with_earlier(results, run.export_folder, len(reference))
         proof = table(keras_top1, results)
@@ -88,7 +120,6 @@ def export_run(
         if failed:
             return failed
 
-        write_report(folder, keras_top1, results, data, len(reference))
         write_model_card(
             folder,
             run=run,
@@ -98,8 +129,19 @@ def export_run(
             num_images=len(reference),
         )
         shutil.copy(run.labels_path, folder)
-        copy_missing(run.export_folder, folder)
-        put(folder, run.export_folder)
+        run.export_folder.mkdir(exist_ok=True)
+
+        def report(results):
+            write_report(
+                run.export_folder, keras_top1, results, data, len(reference)
+            )
+
+        # First without the files that are replaced, last with all of them.
+        report([result for result in results if result.path.parent != folder])
+        for path in folder.iterdir():
+            move(path, run.export_folder / path.name)
+        report(results)
+    name_unlisted(run.export_folder, results)
     return []
 
 
@@ -123,13 +165,14 @@ def file_name(name, format, io):
     return f"{name}_{format}{'_io_int8' * (io == 'int8')}.tflite"
 
 
-def copy_missing(source, folder):
-    """Copies what a folder does not hold from another one, if there is one."""
-    for path in source.iterdir() if source.is_dir() else ():
-        copy = folder / path.name
-        if copy.exists():
-            continue
-        if path.is_dir():
-            shutil.copytree(path, copy)
-        else:
-            shutil.copy2(path, copy)
+def name_unlisted(folder, results):
+    """Prints which files of earlier exports the report does not list."""
+    listed = {result.path.name for result in results}
+    unlisted = sorted(
+        path.name
+        for path in folder.iterdir()
+        if (path.suffix in (".tflite", ".onnx") or path.name == "saved_model")
+        and path.name not in listed
+    )
+    if unlisted:
+        print(f"not in the report, export them again: {', '.join(unlisted)}")

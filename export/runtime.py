@@ -1,6 +1,11 @@
-"""Exported files as functions, whatever their numbers inside."""
+"""Exported files as functions, whatever their numbers inside.
 
-import os
+All of them may be called from several threads at a time.
+"""
+
+import collections
+import contextlib
+import threading
 import time
 
 import numpy as np
@@ -8,6 +13,10 @@ import numpy as np
 from keras_convmixer.compat import operators_of
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
+from keras_convmixer.utils.processors import num_cpus
+
+from .load_saved_model import load_saved_model
+from .output_kind import OutputKind
 
 INTERFACES = (
     [np.uint8, np.float32],
@@ -16,12 +25,24 @@ INTERFACES = (
 )
 
 
+# They compute nothing, after the last activation of a TFLite file and of a
+# SavedModel.
+CONVERSIONS = ("DEQUANTIZE", "QUANTIZE", "CAST", "RESHAPE")
+COPIES = ("Identity", "Cast", "Reshape")
+
+
 class TFLiteFile:
     """A TFLite file as a function of one image.
 
+    An interpreter runs one image at a time, so there is one for each call at
+    the same moment, made when first needed and kept, as many as there are
+    cores; further calls wait. They share the file's pages in memory. One that
+    is used in several processes is made in each of them.
+
     Args:
         path: The file.
-        threads: How many it runs with; None for all cores.
+        threads: How many each call runs with; None for all cores. A server
+            that calls from several threads is fastest with 1.
 
     Attributes:
         image_type: What it is called with: "uint8" pixels, also of a file
@@ -29,10 +50,11 @@ class TFLiteFile:
         image_size: `(height, width)` of its images in pixels.
         channels: Of its images.
         output_name: "probabilities", "logits" or "features".
+        kind: The `OutputKind` of its output.
         classes: Their number.
 
     Raises:
-        ValueError: If it is not a file that `export` writes.
+        UserError: If it is not a file that `export` writes.
 
     Example:
         file = TFLiteFile("digits_int8.tflite")
@@ -40,19 +62,18 @@ class TFLiteFile:
     """
 
     def __init__(self, path, threads=None):
-        from ai_edge_litert.interpreter import Interpreter
-
+        self.path, self.threads = path, threads or num_cpus()
+        self.idle = collections.deque()
+        self.free = threading.Semaphore(num_cpus())
         try:
             with silent_libraries():
-                self.interpreter = Interpreter(
-                    str(path), num_threads=threads or os.cpu_count()
-                )
-                self.interpreter.allocate_tensors()
-                self.runner = self.interpreter.get_signature_runner()
+                interpreter = self.load()
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} can't be run: {error}") from None
-        image = self.runner.get_input_details().get("image")
-        outputs = self.runner.get_output_details()
+        self.idle.append(interpreter)
+        runner = interpreter.get_signature_runner()
+        image = runner.get_input_details().get("image")
+        outputs = runner.get_output_details()
         found = [d["dtype"] for d in (image, *outputs.values()) if d]
         is_known = image and len(image["shape"]) == 4 and found in INTERFACES
         if not is_known:
@@ -66,6 +87,30 @@ class TFLiteFile:
         _, *self.image_size, self.channels = image["shape"].tolist()
         self.image_size = tuple(self.image_size)
         self.classes = int(self.output["shape"][-1])
+        is_sigmoid = last_operator(interpreter, self.output) == "LOGISTIC"
+        self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
+
+    def load(self):
+        """An interpreter of the file, ready to run."""
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(str(self.path), num_threads=self.threads)
+        interpreter.allocate_tensors()
+        interpreter.get_signature_runner()
+        return interpreter
+
+    @contextlib.contextmanager
+    def interpreter(self):
+        """An interpreter that nobody else uses meanwhile."""
+        with self.free:
+            try:
+                interpreter = self.idle.pop()
+            except IndexError:
+                interpreter = self.load()
+            try:
+                yield interpreter
+            finally:
+                self.idle.append(interpreter)
 
     def __call__(self, image):
         """Outputs float32 `[1, classes]` of `[1, H, W, channels]`.
@@ -76,7 +121,9 @@ class TFLiteFile:
             image = np.int8(np.int16(image) - 128)
         elif self.image_type == "float32":
             image = np.float32(image)
-        values = self.runner(image=image)[self.output_name]
+        with self.interpreter() as interpreter:
+            run = interpreter.get_signature_runner()
+            values = run(image=image)[self.output_name]
         if self.is_integer:
             scale, zero_point = self.output["quantization"]
             values = scale * (np.float32(values) - zero_point)
@@ -87,7 +134,31 @@ class TFLiteFile:
 
         Operators that a delegate runs are named as well.
         """
-        return [row["op_name"] for row in operators_of(self.interpreter)]
+        with self.interpreter() as interpreter:
+            return [row["op_name"] for row in operators_of(interpreter)]
+
+
+def last_operator(interpreter, output):
+    """The operator that computes an output, but for conversions of it."""
+    makers = {
+        tensor: operator
+        for operator in operators_of(interpreter)
+        if operator["op_name"] != "DELEGATE"
+        for tensor in operator["outputs"]
+    }
+    operator = makers[output["index"]]
+    while operator["op_name"] in CONVERSIONS:
+        operator = makers[operator["inputs"][0]]
+    return operator["op_name"]
+
+
+def kind_of_file(output_name, classes, is_sigmoid):
+    """The `OutputKind` of a file, whose output has the name of its model's."""
+    if is_sigmoid and output_name == "probabilities":
+        return OutputKind.LABELS
+    if output_name == "features" or classes == 1:
+        return OutputKind.VALUES
+    return OutputKind.CLASSES
 
 
 class SavedModel:
@@ -97,14 +168,12 @@ class SavedModel:
         path: Its folder.
 
     Attributes:
-        image_type, image_size, channels, output_name, classes: As above.
+        image_type, image_size, channels, output_name, kind, classes: As above.
     """
 
     def __init__(self, path):
-        import tensorflow as tf
-
         try:
-            self.model = tf.saved_model.load(str(path))
+            self.model = load_saved_model(path)
             self.serve = self.model.signatures["serving_default"]
             _, inputs = self.serve.structured_input_signature
             (image,) = inputs.values()
@@ -119,12 +188,30 @@ class SavedModel:
         self.image_type = image.dtype.name
         self.image_size = tuple(self.image_size)
         self.classes = output.shape[-1]
+        is_sigmoid = last_operation(self.serve) == "Sigmoid"
+        self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
 
     def __call__(self, images):
         """Outputs float32 `[N, classes]` of `[N, H, W, channels]`."""
         import tensorflow as tf
 
         return self.serve(image=tf.constant(images))[self.output_name].numpy()
+
+
+def last_operation(serve):
+    """The operation that computes a SavedModel's output, but for copies."""
+    graph = serve.graph.as_graph_def()
+    functions = {f.signature.name: f for f in graph.library.function}
+    nodes = {node.name: node for node in graph.node}
+    node = nodes[serve.outputs[0].op.name]
+    while node.op in COPIES or "f" in node.attr:
+        name = node.input[0]
+        if "f" in node.attr:  # A call.
+            function = functions[node.attr["f"].func.name]
+            nodes = {node.name: node for node in function.node_def}
+            (name,) = function.ret.values()
+        node = nodes[name.split(":")[0]]
+    return node.op
 
 
 class OnnxFile:
@@ -135,7 +222,7 @@ class OnnxFile:
         threads: How many it runs with; None for all cores.
 
     Attributes:
-        image_type, image_size, channels, output_name, classes: As above.
+        image_type, image_size, channels, output_name, kind, classes: As above.
         labels: Names of the classes; empty where it has none.
     """
 
@@ -143,7 +230,7 @@ class OnnxFile:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count()
+        options.intra_op_num_threads = threads or num_cpus()
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(
@@ -164,6 +251,8 @@ class OnnxFile:
         self.classes = output.shape[-1]
         properties = self.session.get_modelmeta().custom_metadata_map
         self.labels = properties.get("labels", "").splitlines()
+        is_sigmoid = properties.get("kind") == OutputKind.LABELS.value
+        self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
 
     def __call__(self, images):
         """Outputs float32 `[N, classes]` of `[N, H, W, channels]`."""

@@ -85,9 +85,16 @@ def match_classes(classifier, pictures):
 
     Raises:
         UserError: If there are classes and none is known, or the classifier
-            has two of one name.
+            has two of one name, or gives independent labels.
     """
     labels, names = list(classifier.labels), pictures.classes
+    if names and classifier.is_multi_label:
+        raise UserError(
+            f"{classifier.path} gives any number of {len(labels)} labels to an "
+            f"image, so {pictures.name}, with one class for each image, can't "
+            "score it. Give a folder of images alone, which are classified; "
+            "export_tflite scores it on labels of 0 or 1"
+        )
     if classifier.has_one_output and len(names) == 2 and labels[1] in names:
         (labels[0],) = set(names) - {labels[1]}
     counts = Counter(labels)
@@ -127,7 +134,7 @@ def score(
         UserError: If no picture is left.
     """
     result = Evaluation(Scores(len(matching.labels)))
-    writer = predictions and csv.writer(predictions, lineterminator="\n")
+    writer = predictions and csv.writer(predictions, lineterminator="\r\n")
     if writer:
         columns = [
             f"{column}_{rank}"

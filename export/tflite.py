@@ -4,17 +4,14 @@ from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError, check_choice
 
 from . import IO, TFLITE_FORMATS
+from .arguments import read_representative_images
 from .converter import run_converter
 from .int8 import fitted_ranges, int8_file, quantize_dynamic
-from .interface import (
-    check_images,
-    check_model,
-    device_model,
-    input_type,
-    output_name,
-)
+from .interface import check_model, device_model, input_type, output_name
+from .precision import full_float32
 
 
+@full_float32()
 def convert(model, format, representative_images=None, io="uint8"):
     """Converts a trained ConvMixer to a TFLite file.
 
@@ -32,13 +29,13 @@ def convert(model, format, representative_images=None, io="uint8"):
         format: "float32"; "float16", weights of half the size; "dynamic",
             pointwise convolutions in int8 with ranges found while running, all
             else in float32; "int8", all integer up to the last feature map,
-            float32 after it; "int8_fast", the same for XNNPACK on CPUs, faster and
-            several times as large (see "integers_tiled" of `reparameterize`);
-            "gpu", for GPU delegates: float16 weights, whole kernels and a GELU
-            that is finite there.
+            float32 after it; "int8_fast", the same for XNNPACK on CPUs, faster
+            and several times as large (see "integers_tiled" of
+            `reparameterize`); "gpu", for GPU delegates: float16 weights, whole
+            kernels and a GELU that is finite there.
         representative_images: For both of int8: images as the model takes
-            them, `[N, height, width, channels]`, from which the ranges of the
-            activations are taken.
+            them, from which the ranges of the activations are taken; in any
+            form that `export.arguments.read_representative_images` knows.
         io: "uint8", as above; "int8", for "int8" only: integers from the
             input, which is pixel - 128, to the output, whose scale and zero
             point are in the file.
@@ -61,7 +58,7 @@ def convert(model, format, representative_images=None, io="uint8"):
         raise UserError(f"io 'int8' needs the format int8. Received: {format}")
     if format in ("int8", "int8_fast"):
         is_fast = format == "int8_fast"
-        images = check_images(representative_images, model)
+        images = read_representative_images(representative_images, model)
         arrangement = "integers_tiled" if is_fast else "integers"
         inference = reparameterize(model, arrangement)
         layer_ranges = fitted_ranges(inference, images)

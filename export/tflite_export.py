@@ -6,25 +6,29 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from keras_convmixer.utils.backend import check_tensorflow
 from keras_convmixer.utils.checks import UserError, check_choice
 from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.files import replacing
 
 from . import IO, TFLITE_FORMATS
-from .interface import check_model, input_type, output_name
+from .arguments import read_representative_images, read_verification
+from .input_range import find_normalization
+from .interface import check_model, output_kind, output_name
+from .labels import label_names
 from .metadata import add_metadata, check_labels
+from .output_kind import has_one_answer
+from .precision import full_float32
 from .reference import Reference
 from .tflite import convert
-from .threshold import find_threshold
+from .threshold import answers_on, find_threshold
 from .verify import verify
 
 
 class AgreementError(RuntimeError):
-    """A file names other classes than the Keras model on too many images.
+    """A file differs from the Keras model on too many images.
 
-    No argument is wrong: the model does not bear the format.
+    No argument is wrong: the model loses too much accuracy in this format.
 
     Attributes:
         result: The `Result` of the file that was not handed over.
@@ -32,13 +36,13 @@ class AgreementError(RuntimeError):
 
     def __init__(self, result, min_agreement):
         super().__init__(
-            f"{result.path.name} agrees with the Keras model on "
-            f"{result.agreement:.4f} of the images, less than "
+            f"{result.path.name} {result.describe_agreement()}, less than "
             f"min_agreement={min_agreement}: no file was written"
         )
         self.result = result
 
 
+@full_float32()
 def export_tflite(
     model,
     path,
@@ -49,6 +53,7 @@ def export_tflite(
     min_agreement=0.98,
     io="uint8",
     precision=None,
+    input_range=None,
     verbose=False,
 ):
     """Writes a trained model as a TFLite file that was run and compared.
@@ -66,30 +71,51 @@ def export_tflite(
         path: Where to, `str` or `Path`, ending in ".tflite".
         format: "float32", "float16", "dynamic", "int8", "int8_fast" or "gpu",
             as for `export.tflite.convert`.
-        labels: Names of the classes, one for each output; None for "0", "1",
-            and so on.
+        labels: Names of the classes in the order of the outputs, or
+            `{name: index}`, as Keras' `class_indices`; None for "0", "1", and
+            so on. Two classes may have the same name.
         representative_images: For both of int8: some hundred training images
             `[N, height, width, channels]`, whose activations set the ranges.
+            Or a `tf.data.Dataset`, a `keras.utils.PyDataset`, an iterator or
+            a generator function, as TensorFlow Lite's converter takes it, of
+            images or batches with or without labels: the first 500 images
+            are used.
         verification: `(images, labels)`: images `[N, height, width, channels]`
-            that the model was not trained on, and their classes, int `[N]`
-            or one-hot `[N, classes]`, or None where they are unknown. None
-            for the representative images, without labels.
-        min_agreement: Least share of the images for which file and model must
-            name the same first class, 0 to 1. Not for features.
+            that the model was not trained on, and their classes, integers
+            `[N]` from 0 or one-hot `[N, classes]`; for a sigmoid 0 or 1,
+            `[N, outputs]`; None where they are unknown. Or a data set, as
+            above, of which the first 10,000 images are used. None for the
+            representative images, without labels.
+        min_agreement: The share of the images in which file and model must
+            agree, 0 to 1: they name the same first class or, with a sigmoid,
+            the same labels above 0.5. The images are a sample: the file is
+            refused if even the upper end of the 95 % interval of its share is
+            lower. Few images show little: of 20, 17 are refused for 0.98, and
+            18 are not. Where nothing is named, as by features or a single
+            output without activation, it is the least R² of the values; of
+            several outputs without activation it is both, unless there are
+            labels, since they may be logits or a regression.
         io: "uint8", as above; "int8", for "int8" only: integers in and out.
         precision: Share of its answers that shall be right, more than 0 and
             at most 1: the file gets a threshold for it, chosen on the images
             of `verification`, below which MediaPipe Tasks names no class.
             None for no threshold.
+        input_range: For a model without its own normalisation: what pixels
+            from 0 to 255 have been scaled to, as `(0, 1)`, for MediaPipe
+            Tasks and `Classifier` to do the same. None to take it from the
+            images, if it is (0, 1), (-1, 1) or (0, 255) beyond doubt; else
+            there is a warning, and MediaPipe refuses the file.
         verbose: Whether to show progress and what the converter prints.
 
     Images may be uint8 or float; for a model that normalises pixels itself
     their values are 0 to 255, and are rounded.
 
     Returns:
-        A `Result`: `path`, `bytes`, `top1`, `agreement`, `max_abs_diff`,
-        `latency_ms`, `threshold` (its value, and which precision and coverage
-        it has on images that did not choose it) and others.
+        A `Result` of the file as it is on the disk: `path`, `bytes`, `images`
+        (their number), `top1`, `agreement`, `agreement_interval`, `r_squared`,
+        `max_abs_diff`, `latency_ms`, `threshold` (its value, and which
+        precision and coverage it has on images that did not choose it) and
+        others.
 
     Raises:
         UserError: A `ValueError`, if an argument is not as above.
@@ -105,6 +131,7 @@ def export_tflite(
         )
         print(f"{result.bytes} bytes, top-1 {result.top1:.2%}")
     """
+    check_tensorflow("export_tflite")
     path = check_path(path)
     check_choice("format", format, TFLITE_FORMATS)
     check_choice("io", io, IO)
@@ -113,59 +140,45 @@ def export_tflite(
             f"min_agreement must be from 0 to 1. Received: {min_agreement!r}"
         )
     check_model(model)
-    labels = check_labels(labels, model.output_shape[-1], output_name(model))
+    output_kind(model)  # Or it can't be compared.
+    labels = check_labels(
+        label_names(labels), model.output_shape[-1], output_name(model)
+    )
     if representative_images is not None:
-        representative_images = as_input(
-            "representative_images", representative_images, model
+        representative_images = read_representative_images(
+            representative_images, model
         )
-    images, classes = check_verification(
+    images, classes = read_verification(
         verification, representative_images, model
     )
     if precision is not None:
-        check_precision(precision, classes, output_name(model))
+        check_precision(precision, classes, model)
     describe = partial(
         add_metadata,
         name=path.stem,
         description=f"{model.name}, {format}",
         labels=labels,
-        takes_pixels=input_type(model) == "uint8",
+        normalization=find_normalization(model, input_range, images),
     )
     with contextlib.nullcontext() if verbose else quiet():
         contents = describe(convert(model, format, representative_images, io))
         reference = Reference.of_arrays(model, images, classes)
+        threshold = None
         with replacing(path) as temporary:
             temporary.write_bytes(contents)
-            result = verify(temporary, format, reference)
-            result.path, result.io = path, io
-            falls_short = (
-                result.agreement is not None
-                and result.agreement < min_agreement
-            )
-            if falls_short:
-                raise AgreementError(result, min_agreement)
             if precision is not None:
-                result.threshold = find_threshold(precision, result.answers)
-                value = result.threshold.value or None
-                contents = describe(contents, threshold=value)
-                temporary.write_bytes(contents)
-                result.bytes = len(contents)
+                pairs = list(zip(images, classes.ravel(), strict=True))
+                threshold = find_threshold(
+                    precision, answers_on(temporary, pairs)
+                )
+                temporary.write_bytes(
+                    describe(contents, threshold=threshold.value or None)
+                )
+            result = verify(temporary, format, reference)
+            result.path, result.io, result.threshold = path, io, threshold
+            if result.falls_short(min_agreement):
+                raise AgreementError(result, min_agreement)
     return result
-
-
-def check_precision(precision, classes, output):
-    """That there is something to choose a threshold by."""
-    if not 0 < precision <= 1:
-        raise UserError(
-            "precision must be more than 0 and at most 1. Received: "
-            f"{precision!r}"
-        )
-    if classes is None:
-        raise UserError("precision needs verification images with their labels")
-    if output != "probabilities":
-        raise UserError(
-            f"precision needs a model that gives probabilities. This one gives "
-            f"{output}"
-        )
 
 
 def check_path(path):
@@ -180,61 +193,22 @@ def check_path(path):
     return path
 
 
-def as_input(argument, images, model):
-    """Images in the type that the model's files take.
-
-    Raises:
-        UserError: If their shape or their values are not those of the model.
-    """
-    images, shape = np.asarray(images), model.input_shape[1:]
-    if len(images) == 0 or images.shape[1:] != tuple(shape):
+def check_precision(precision, classes, model):
+    """That there is something to choose a threshold by."""
+    if not 0 < precision <= 1:
         raise UserError(
-            f"{argument} must be images of shape {('N', *shape)}. Received: "
-            f"{images.shape}"
+            "precision must be more than 0 and at most 1. Received: "
+            f"{precision!r}"
         )
-    dtype = input_type(model)
-    if dtype == "uint8" and images.dtype != np.uint8:
-        least, largest = images.min(), images.max()
-        # Pixels from 0 to 1, as other networks take them, would be black.
-        if not (least >= 0 and 1 < largest <= 255):
-            raise UserError(
-                f"{argument} must be pixels from 0 to 255, since the model "
-                f"normalises them itself. Received: {least} to {largest}"
-            )
-        images = np.rint(images)
-    return images.astype(dtype)
-
-
-def check_verification(verification, representative_images, model):
-    """Images to compare on, and their classes, int `[N]` or None."""
-    if verification is None:
-        if representative_images is None:
-            raise UserError(
-                "verification must be (images, labels), or (images, None): "
-                "no file is handed over that was not run. Received: None, and "
-                "no representative_images either"
-            )
-        return representative_images, None
-    if not isinstance(verification, (tuple, list)) or len(verification) != 2:
+    if classes is None:
+        raise UserError("precision needs verification images with their labels")
+    kind, output = output_kind(model), output_name(model)
+    outputs = model.output_shape[-1]
+    if not has_one_answer(kind, output, outputs):
         raise UserError(
-            "verification must be (images, labels), or (images, None). "
-            f"Received: {type(verification).__name__}"
+            "precision needs a model that gives probabilities of which one is "
+            f"the answer. This one gives {outputs} {output}, {kind.value}"
         )
-    images, labels = verification
-    images = as_input("the images of verification", images, model)
-    if labels is None:
-        return images, None
-    labels = np.asarray(labels)
-    if labels.shape == (len(images), 1):  # As Keras' own data sets have them.
-        labels = labels[:, 0]
-    elif labels.shape == (len(images), model.output_shape[-1]):
-        labels = labels.argmax(-1)
-    if labels.shape != (len(images),):
-        raise UserError(
-            "the labels of verification must be one class for each of the "
-            f"{len(images)} images. Received: shape {labels.shape}"
-        )
-    return images, labels
 
 
 @contextlib.contextmanager

@@ -1,10 +1,10 @@
 """The probability below which a file had better say that it is not sure."""
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import keras
 import numpy as np
+from scipy.stats import binomtest
 
 from .runtime import TFLiteFile
 
@@ -76,7 +76,7 @@ class Answers:
     def of(cls, probabilities, labels):
         """Of float `[N, classes]` and int `[N]`."""
         if probabilities.shape[-1] == 1:
-            return cls(probabilities[:, 0], labels == 1)
+            return cls(probabilities[:, 0], labels.ravel() == 1)
         return cls(probabilities.max(-1), probabilities.argmax(-1) == labels)
 
 
@@ -85,15 +85,16 @@ def answers_on(path, images):
 
     Args:
         path: The file, which gives probabilities.
-        images: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int label).
+        images: Pairs of an image `[H, W, 3]` and its int label, a
+            `tf.data.Dataset` or a list.
     """
     run, probabilities, labels = TFLiteFile(path), [], []
     progress = keras.utils.Progbar(
-        int(images.cardinality()), unit_name="image for the threshold"
+        len(images), unit_name="image for the threshold"
     )
-    for image, label in images.as_numpy_iterator():
-        probabilities.append(run(image[None])[0])
-        labels.append(label)
+    for image, label in images:
+        probabilities.append(run(np.asarray(image)[None])[0])
+        labels.append(int(label))
         progress.add(1)
     return Answers.of(np.stack(probabilities), np.array(labels))
 
@@ -198,9 +199,5 @@ def wilson_interval(right, count):
     """
     if not count:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + INTERVAL) / 2)
-    share = right / count
-    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    spread = share * (1 - share) / count + (z / (2 * count)) ** 2
-    half = z * spread**0.5 / (1 + z**2 / count)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    ends = binomtest(int(right), int(count)).proportion_ci(INTERVAL, "wilson")
+    return float(ends.low), float(ends.high)

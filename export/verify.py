@@ -6,11 +6,15 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.stats import binomtest
 
+from .output_kind import has_one_answer
+from .precision import full_float32
 from .runtime import OnnxFile, SavedModel, TFLiteFile, timings
 from .threshold import Answers, Threshold
 
 TIMED_SECONDS = 0.2
+CONFIDENCE = 0.95
 
 
 @dataclass
@@ -21,10 +25,17 @@ class Result:
         path: Where it is.
         format: One of `export.FORMATS`.
         bytes: Its size, of a folder the sum.
-        top1: Share of the images that it classifies rightly; None without
-            labels.
-        agreement: Share for which its first class is Keras' first class; None
-            for features.
+        images: How many images it was run on.
+        top1: Share of the images that it classifies rightly, of a multi-label
+            model those with all labels right; None without labels.
+        agreement: Share of the images in which it names what Keras names: the
+            same first class or, with a sigmoid, the same labels above 0.5;
+            None for what names nothing, such as features.
+        agreement_interval: The 95 % interval of that share (Clopper and
+            Pearson's, `[low, high]`), as these images are a sample; or None.
+        r_squared: For what names nothing, and for logits without labels,
+            which may be a regression: R² of its values, relative to Keras,
+            from 0 to 1; else None.
         max_abs_diff: Largest difference of a probability, or of what else
             the model gives.
         latency_ms: Median milliseconds for one image, by number of threads:
@@ -41,8 +52,11 @@ class Result:
     path: Path
     format: str
     bytes: int
+    images: int
     top1: float | None
     agreement: float | None
+    agreement_interval: list | None
+    r_squared: float | None
     max_abs_diff: float
     latency_ms: dict
     io: str = "uint8"
@@ -51,7 +65,36 @@ class Result:
     threshold: Threshold | None = None
     answers: Answers | None = None
 
+    def falls_short(self, min_agreement):
+        """Whether the images show that it differs from Keras too much.
 
+        Agreement falls short if even the upper end of its interval does; R²
+        has no interval.
+        """
+        ends = self.agreement_interval
+        return (ends is not None and ends[1] < min_agreement) or (
+            self.r_squared is not None and self.r_squared < min_agreement
+        )
+
+    def describe_agreement(self):
+        """As in "agrees with Keras on 39 of 40 images (0.9750, ...)"."""
+        words = []
+        if self.agreement is not None:
+            agreeing = round(self.agreement * self.images)
+            low, high = self.agreement_interval
+            words.append(
+                f"agrees with Keras on {agreeing:,} of {self.images:,} images "
+                f"({self.agreement:.4f}, 95 % interval {low:.4f} to {high:.4f})"
+            )
+        if self.r_squared is not None:
+            words.append(
+                f"has an R² of {self.r_squared:.4f} relative to Keras on "
+                f"{self.images:,} images"
+            )
+        return " and ".join(words)
+
+
+@full_float32()
 def verify(path, format, reference, aware=None):
     """Runs a file or a SavedModel and compares it with Keras.
 
@@ -90,32 +133,48 @@ def compare(path, format, run, reference, run_single=None, aware=None):
         A `Result`.
     """
     path = Path(path)
-    progress = keras.utils.Progbar(len(reference), unit_name="image")
     outputs = np.empty_like(reference.outputs)
+    progress = keras.utils.Progbar(len(reference), unit_name="image")
     for index, image in enumerate(reference.images()):
         outputs[index] = run(image)[0]
         progress.add(1)
 
     image = next(reference.images())
+    agreement = reference.agreement(outputs)
     result = Result(
         path=path,
         format=format,
         bytes=size(path),
+        images=len(reference),
         top1=reference.top1(outputs),
-        agreement=reference.agreement(outputs),
+        agreement=agreement,
+        agreement_interval=interval(agreement, len(reference)),
+        r_squared=reference.r_squared(outputs),
         max_abs_diff=float(np.abs(outputs - reference.outputs).max()),
         latency_ms={
             "1": run_single and latency(run_single, image),
             "all": latency(run, image),
         },
     )
-    if reference.labels is not None and reference.kind == "probabilities":
+    is_answered = has_one_answer(
+        reference.kind, reference.output_name, outputs.shape[-1]
+    )
+    if reference.labels is not None and is_answered:
         result.answers = Answers.of(outputs, reference.labels)
     if aware is not None:
         result.aware_agreement = reference.agreement(
             outputs, reference.outputs_of(aware)
         )
     return result
+
+
+def interval(agreement, images):
+    """The interval of a share of so many images, `[low, high]`, or None."""
+    if agreement is None:
+        return None
+    agreeing = round(agreement * images)
+    ends = binomtest(agreeing, images).proportion_ci(CONFIDENCE, "exact")
+    return [float(ends.low), float(ends.high)]
 
 
 def latency(run, image):

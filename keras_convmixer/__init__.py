@@ -21,7 +21,11 @@ if TYPE_CHECKING:  # For editors and type checkers.
         preprocess_input as preprocess_input,
     )
     from keras_convmixer.convmixer import ConvMixer as ConvMixer
-    from keras_convmixer.data.preprocessing import center_crop as center_crop
+    from keras_convmixer.data.crop import center_crop as center_crop
+    from keras_convmixer.data.decode import read_image as read_image
+    from keras_convmixer.data.folder_datasets import (
+        image_folder as image_folder,
+    )
     from keras_convmixer.features import (
         class_map_model as class_map_model,
         feature_model as feature_model,
@@ -44,13 +48,15 @@ _MODULE_OF = {
     "ConvMixer_512_12": "applications",
     "ConvMixer_256_8": "applications",
     "calibrate": "training.calibration",
-    "center_crop": "data.preprocessing",
+    "center_crop": "data.crop",
     "class_map_model": "features",
     "decode_predictions": "applications",
     "feature_model": "features",
     "freeze": "features",
+    "image_folder": "data.folder_datasets",
     "list_variants": "variants",
     "preprocess_input": "applications",
+    "read_image": "data.decode",
     "reparameterize": "inference",
 }
 __all__ = list(_MODULE_OF)

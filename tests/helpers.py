@@ -7,12 +7,15 @@ from contextlib import redirect_stdout
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from safetensors.numpy import save_file
 
 from export import FORMATS
 from keras_convmixer import ConvMixer
 from keras_convmixer.compat import operators_of
+from keras_convmixer.data.image_data import ImageData
+from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.utils.graph import leaf_layers
 from keras_convmixer.weights import save_weights
 from tests.processes import ROOT
@@ -38,6 +41,22 @@ def shared(*parts):
     if not path.exists():
         pytest.skip(f"needs {'/'.join(parts)}, which is not on this machine")
     return path
+
+
+def unbalanced(counts):
+    """Random images, so many of each class."""
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    pixels = random.integers(0, 256, (len(labels), 8, 8, 3)).astype("uint8")
+    files = [tf.io.encode_png(image) for image in pixels]
+    images = Pictures(
+        rows=tf.data.Dataset.from_tensor_slices((files, labels)),
+        read=lambda contents: (contents, tf.constant(1)),
+        decode=lambda row, contents: tf.io.decode_png(contents, 3),
+        buffer=len(labels),
+    )
+    names = [f"class {i}" for i in range(len(counts))]
+    return ImageData("random", names, 8, images, images, "all", index=[])
 
 
 def randomize_norms(model, seed=0, extreme=False):

@@ -8,12 +8,15 @@ import keras
 from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError
 
+from ..arguments import read_representative_images
 from ..interface import (
-    check_images,
     check_model,
     output_activation,
+    output_kind,
     output_name,
 )
+from ..output_kind import OutputKind
+from ..precision import full_float32
 from .post_training import fitted_ranges, int8_file
 
 # Without their norms' statistics, barely trained networks bear no more.
@@ -24,6 +27,7 @@ LOSSES = {
 }
 
 
+@full_float32()
 def convert_qat(
     model, representative_images, batches, steps, held_out, epochs, io="uint8"
 ):
@@ -65,7 +69,7 @@ def convert_qat(
             "model must give probabilities to be trained for int8. Received: "
             f"one that gives {output_name(model)}"
         )
-    images = check_images(representative_images, model)
+    images = read_representative_images(representative_images, model)
     inference = reparameterize(model, "integers")
     layer_ranges = fitted_ranges(inference, images)
     aware = quantization_aware(inference, layer_ranges)
@@ -84,6 +88,7 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
             expected = teacher(images, training=False)
             yield images, keras.ops.cast(expected, "float32")
 
+    has_labels = output_kind(teacher) is OutputKind.LABELS
     warmup = epochs * steps // 10
     rate = tf_keras.optimizers.schedules.CosineDecay(
         0.0,
@@ -94,7 +99,7 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
     aware.compile(
         tf_keras.optimizers.Adam(rate),
         LOSSES[output_activation(teacher)],
-        metrics=[agreement],
+        metrics=[labels_agree if has_labels else agreement],
     )
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder, "best")
@@ -122,9 +127,13 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
 
 
 def agreement(expected, found):
-    """Whether the first class is the same; of one class, if it is there."""
-    if expected.shape[-1] == 1:
-        return keras.ops.equal(expected > 0.5, found > 0.5)
+    """Whether the first class is the same."""
     return keras.ops.equal(
         keras.ops.argmax(expected, -1), keras.ops.argmax(found, -1)
     )
+
+
+def labels_agree(expected, found):
+    """Whether the same labels are above 0.5."""
+    is_same = keras.ops.equal(expected > 0.5, found > 0.5)
+    return keras.ops.all(is_same, -1)

@@ -14,7 +14,7 @@ const percent = new Intl.NumberFormat("en", {
 let files = [];
 let vision;
 let classifier;
-let picture;
+let photo;
 
 async function start() {
   files = await (await fetch("files.json")).json();
@@ -53,7 +53,7 @@ async function offer() {
   await choose();
 }
 
-/** Loads the chosen file and, if there is a picture, classifies it. */
+/** Loads the chosen file and, if there is a photo, classifies it. */
 async function choose() {
   say("loading", "Loading\u2026");
   const delegate = page("delegate").value;
@@ -67,43 +67,61 @@ async function choose() {
   classify();
 }
 
-/** Keeps a picture, the middle square of an image or a video. */
+/** Keeps an image, or what a video shows, and shows what is seen of it. */
 function keep(source, width, height) {
-  const side = Math.min(width, height);
-  const left = (width - side) / 2;
-  const top = (height - side) / 2;
-  picture = document.createElement("canvas");
-  picture.width = picture.height = side;
-  picture
-    .getContext("2d")
-    .drawImage(source, left, top, side, side, 0, 0, side, side);
+  photo = document.createElement("canvas");
+  photo.width = width;
+  photo.height = height;
+  photo.getContext("2d").drawImage(source, 0, 0);
 
   const view = page("view");
   const context = view.getContext("2d");
-  context.imageSmoothingEnabled = side > view.width;
-  context.drawImage(picture, 0, 0, view.width, view.height);
+  context.imageSmoothingEnabled = Math.min(width, height) > view.width;
+  const box = middleSquare(width, height, view.width);
+  context.drawImage(photo, ...box, 0, 0, view.width, view.height);
   show("view");
   classify();
 }
 
-/** The picture in the size of the model, halved as long as it can be. */
+/**
+ * Left, top, width and height of what a model of that size sees of a photo, as
+ * `keras_convmixer/data/crop.py` has it.
+ */
+function middleSquare(width, height, size) {
+  const short = Math.min(width, height);
+  const [x, y] = [width, height].map((side) => {
+    const resized = Math.floor((side * size) / short);
+    const scale = side / resized;
+    return [roundHalfToEven((resized - size) / 2) * scale, size * scale];
+  });
+  return [x[0], y[0], x[1], y[1]];
+}
+
+function roundHalfToEven(value) {
+  const below = Math.floor(value);
+  return value - below === 0.5 ? below + (below % 2) : Math.round(value);
+}
+
+/** The photo's square in the size of the model, halved as long as it can be. */
 function resized(size) {
-  let source = picture;
-  while (source.width !== size) {
-    const half = Math.ceil(source.width / 2);
-    const side = Math.max(size, half);
+  let source = photo;
+  let box = middleSquare(photo.width, photo.height, size);
+  let side = Math.min(photo.width, photo.height);
+  do {
+    side = side < size ? size : Math.max(size, Math.ceil(side / 2));
     const smaller = document.createElement("canvas");
-    smaller.width = smaller.height = source.width < size ? size : side;
+    smaller.width = smaller.height = side;
     const context = smaller.getContext("2d");
     context.imageSmoothingQuality = "high";
-    context.drawImage(source, 0, 0, smaller.width, smaller.height);
+    context.drawImage(source, ...box, 0, 0, side, side);
     source = smaller;
-  }
+    box = [0, 0, side, side];
+  } while (side !== size);
   return source;
 }
 
 function classify() {
-  if (!picture || !classifier) return;
+  if (!photo || !classifier) return;
   const { size, delegate } = files.find(({ file }) => file === page("model").value);
   const image = resized(size);
   const times = [];

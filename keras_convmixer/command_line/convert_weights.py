@@ -12,6 +12,7 @@ from keras_convmixer.utils.commands import (
 from keras_convmixer.utils.files import replacing
 
 
+@one_line_errors()
 def main(arguments=None):
     parser = Parser(
         description="Converts a timm ConvMixer checkpoint to a Keras model, "
@@ -23,8 +24,7 @@ def main(arguments=None):
     add("--activation", default="gelu", help="not in the file (default: gelu)")
     add("--image-size", type=positive_int, help="pixels (default: any)")
     args = parser.parse_args(arguments)
-    with one_line_errors():
-        convert(args)
+    convert(args)
 
 
 def convert(args):

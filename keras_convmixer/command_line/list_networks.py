@@ -5,11 +5,11 @@ from keras_convmixer.utils.tables import markdown_table
 from keras_convmixer.variants import list_variants
 
 
+@one_line_errors()
 def main(arguments=None):
     Parser(
         description="Prints the named networks: trainable parameters, billions "
         "of multiply-adds for one image, published accuracy on ImageNet in "
         "per cent, and what weights= takes for them."
     ).parse_args(arguments)
-    with one_line_errors():
-        print(markdown_table(list_variants()))
+    print(markdown_table(list_variants()))

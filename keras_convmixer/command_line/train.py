@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import sys
 from argparse import BooleanOptionalAction
 from pathlib import Path
 
@@ -14,20 +15,31 @@ from keras_convmixer.training.plan import (
 )
 from keras_convmixer.training.recipes import Recipe, recipe_for
 from keras_convmixer.training.run_folder import RunFolder, check_empty
-from keras_convmixer.training.workers import worker_addresses
+from keras_convmixer.training.workers import (
+    is_chief,
+    is_lost_machine,
+    worker_addresses,
+)
 from keras_convmixer.utils.backend import (
     check_training_backend,
     configured_backend,
 )
 from keras_convmixer.utils.checks import UserError, allowed_of
 from keras_convmixer.utils.commands import (
+    STOPPED,
     Parser,
+    command,
     number,
     one_line_errors,
     quiet_tensorflow,
 )
 from keras_convmixer.variants import DEPTHWISE_INITIALIZERS, parse_variant
 from keras_convmixer.weights import find_file
+
+# Where the images are now: options that a run folder can be given anew.
+PLACES = ("image_folder", "test_folder", "data_dir")
+RESUME = ("--replicas", "--image-folder", "--test-folder", "--data-dir")
+LOST = 1  # Exit status of a machine that others have left.
 
 
 def parse_arguments(arguments=None):
@@ -116,11 +128,18 @@ def parse_arguments(arguments=None):
     )
     add("--tensorboard", action="store_true", help="logs in RUN/tensorboard")
     add("--run", type=Path, help="folder to write (default: runs/NAME)")
-    add("--resume", type=Path, metavar="RUN", help="go on after a stop")
+    add(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on after a stop, with --replicas, --image-folder, "
+        "--test-folder or --data-dir if the machine or the place of the "
+        "images is another one",
+    )
     args = parser.parse_args(arguments)
-    given = {k for k, v in vars(args).items() if v != parser.get_default(k)}
-    if args.resume and given != {"resume"}:
-        parser.error("--resume takes no other option: the run has them all")
+    if args.resume:
+        check_resume_options(parser, args.resume, parser.options(arguments))
+        return args
     if args.freeze is not None and not args.weights:
         parser.error("--freeze needs --weights")
     if not args.image_folder and not args.dataset:
@@ -128,25 +147,80 @@ def parse_arguments(arguments=None):
     return args
 
 
+def check_resume_options(parser, run, options):
+    """Refuses what a training that goes on has from its run folder.
+
+    Args:
+        parser: The parser of the options.
+        run: The run folder.
+        options: The flags that were written.
+    """
+    others = [flag for flag in options if flag not in ("--resume", *RESUME)]
+    if "--epochs" in others:
+        parser.error(
+            "--resume can't change --epochs, which the schedule of the "
+            "learning rate depends on. To train further, start a new run from "
+            "the weights of this one: "
+            + command("train", "--weights", RunFolder(run).model_path)
+        )
+    if others:
+        parser.error(
+            f"--resume takes {', '.join(RESUME)} only: the run has all other "
+            f"options. Received: {', '.join(others)}"
+        )
+
+
+@one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
     # TensorFlow takes seconds to import: a mistake is answered before.
-    with one_line_errors():
-        check_training_backend(configured_backend())
-        if args.resume:
-            run = RunFolder(args.resume)
-            run.read_plan()
+    check_training_backend(configured_backend())
+    if args.resume:
+        run = RunFolder(args.resume)
+        run.read_plan()
+        quiet_tensorflow()
+        from keras_convmixer.training.train import resume
+
+        places = {name: getattr(args, name) for name in PLACES}
+        with resumable(run, args.replicas):
+            resume(run, args.replicas, **places)
+    else:
+        with option_named(args):
+            plan = new_plan(args)
             quiet_tensorflow()
-            from keras_convmixer.training.train import resume
+            from keras_convmixer.training.train import begin, finish
 
-            resume(run)
-        else:
-            with option_named(args):
-                plan = new_plan(args)
-                quiet_tensorflow()
-                from keras_convmixer.training.train import train
+            training, run = begin(plan, args.run)
+        with option_named(args), resumable(run):
+            finish(training, run)
+    if is_chief():
+        print(f"next: {command('export', run.path)}")
 
-                train(plan, args.run)
+
+@contextlib.contextmanager
+def resumable(run, replicas=None):
+    """Prints how to go on with a training that is stopped.
+
+    Args:
+        run: Its `RunFolder`.
+        replicas: Of `--resume`, where the run folder has another number.
+    """
+    options = ["--resume", run.path]
+    if replicas is not None:
+        options += ["--replicas", replicas]
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"stopped; to go on: {command('train', *options)}")
+        sys.exit(STOPPED)
+    except Exception as error:
+        if not (worker_addresses() and is_lost_machine(error)):
+            raise
+        print(
+            f"lost a machine ({type(error).__name__}); to go on, start all "
+            f"of them again: {command('train', *options)}"
+        )
+        sys.exit(LOST)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,9 @@ from keras import layers
 from PIL import Image
 
 from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
-from keras_convmixer.data.pictures import middle_square, upright, whole
+from keras_convmixer.data.crop import square_crop
+from keras_convmixer.data.decode import apply_orientation
+from keras_convmixer.data.pictures import whole
 from keras_convmixer.data.rand_augment import rand_augment, resampling
 from keras_convmixer.data.seeds import SeededLayer, fold_in
 
@@ -75,10 +77,10 @@ class Augmentation:
         recipe, size = self.recipe, self.recipe.image_size
         image = Image.fromarray(pixels)
         if recipe.crop == 1:
-            image = middle_square(upright(image, orientation), size)
+            image = square_crop(apply_orientation(image, orientation), size)
         else:
             image = image.resize((size, size), resampling(random))
-            image = upright(image, orientation)
+            image = apply_orientation(image, orientation)
         if recipe.flip and random.random() < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if recipe.shift:

@@ -9,15 +9,12 @@ turned copies, and pictures with hardly a structure are not seen.
 import itertools
 
 import numpy as np
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, named
+from keras_convmixer.data.perceptual_hash import BITS
 
-COLUMNS, ROWS = 16, 16
-BITS = COLUMNS * ROWS
-SMALL = (64, 64)  # Pixels from which the hash is made.
 # Bits in which near duplicates differ at most. Of 6.6 million pairs of
 # photographs of everyday things and of hand signs none differs in less than 13.
 FARTHEST = 12
@@ -25,18 +22,6 @@ FARTHEST = 12
 FARTHEST_SHARE = 1 / 4
 CHUNKS = FARTHEST + 2
 MAX_EQUAL = 32
-
-
-def perceptual_hash(image):
-    """64 hexadecimal digits of a `PIL.Image`.
-
-    Args:
-        image: Grey or RGB, as people see it, of the size `SMALL`.
-    """
-    size = (COLUMNS + 1, ROWS)
-    levels = image.convert("L").resize(size, Image.Resampling.BILINEAR)
-    levels = np.asarray(levels, "int16")
-    return np.packbits(levels[:, 1:] > levels[:, :-1]).tobytes().hex()
 
 
 def duplicate_groups(rows):

@@ -1,111 +1,196 @@
-"""Which images a folder holds, of which classes and parts; none is opened."""
+"""Which images a folder holds, of which classes and parts."""
 
+import itertools
 import os
+from collections import Counter
 from pathlib import Path
 
-from keras_convmixer.data.decode import SUFFIXES
-from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, IndexedImage
+from keras_convmixer.data.class_names import check_class_name, normalize_class
+from keras_convmixer.data.image_files import (
+    has_image_suffix,
+    holds_images,
+    image_files,
+    is_folder,
+    is_passed_over,
+)
+from keras_convmixer.data.index import (
+    HELD_OUT,
+    TEST,
+    TRAIN,
+    IndexedImage,
+    named,
+)
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.text import printable
 
-# The parts that folders of these names are.
-FOLDERS = {
-    "train": TRAIN,
-    "val": HELD_OUT,
-    "validation": HELD_OUT,
-    "test": TEST,
+PARTS = (TRAIN, HELD_OUT, TEST)
+# The parts that folders of these names are, in any case: the names that Hugging
+# Face's datasets know, and our own of the held-out part.
+PART_NAMES = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev", HELD_OUT), HELD_OUT),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), TEST),
 }
 
 
 def list_images(source):
     """The images of a folder; the names of its folders are the classes.
 
-    If they are "train" and other names of parts alone, each holds the folders
-    of the classes. Names that begin with a dot, and files that don't end as
-    images do, are passed over.
+    The images of a class are at any depth below its folder. If the folder has
+    parts, as `find_parts` knows them, each holds the folders of the classes.
 
     Args:
         source: A `Source` with an image folder.
 
     Returns:
-        `(classes, rows)`: the names of the classes, which are those to train
-        on, and an `IndexedImage` for each image, of which nothing is known but
-        its size in bytes. Where no folder says what is held out, "train" is
-        the part of all that is not tested.
+        `(classes, rows, notes)`: the names of the classes, which are those to
+        train on; an `IndexedImage` for each image, of which nothing is known
+        but its size in bytes; and lines that say what is skipped. Where no
+        folder says what is held out, "train" is the part of all that is not
+        tested.
 
     Raises:
         UserError: If there are not two classes or more, or a part has others.
     """
     root = Path(source.image_folder)
-    places = part_places(root, source.test_folder)
-    classes = folder_names(root / places[TRAIN])
+    places, ignored = find_parts(root)
+    if TRAIN not in places:
+        raise UserError(
+            f"image_folder {root} must have a folder train. Found: "
+            f"{', '.join(place[:-1] for place in places.values())}"
+        )
+    if source.test_folder is not None:
+        places[TEST] = test_place(root, places, source.test_folder)
+    classes = list(class_folders(root / places[TRAIN]))
     if len(classes) < 2:
         raise UserError(
             f"image_folder {root / places[TRAIN]} must have a folder of images "
             f"for each of two classes or more. Found: {classes}"
         )
-    for name in classes:
-        if not name.isprintable():
-            raise UserError(f"{name!r} can't be the name of a class")
-    rows = []
+    rows, skipped = [], Counter()
     for part, place in places.items():
-        check_names(root / place, classes)
+        folders = class_folders(root / place)
+        check_classes(root / place, folders, classes)
         images = [
-            IndexedImage(f"{place}{name}/{file}", name, part, bytes=size)
-            for name in classes
-            for file, size in image_files(root / place / name)
+            IndexedImage(f"{place}{folder}/{file}", name, part, bytes=size)
+            for name, folder in folders.items()
+            for file, size in image_files(root / place / folder, skipped)
         ]
         if not images:
             raise UserError(f"{root / place} must hold images. Found: none")
         rows += images
-    return classes, rows
+    around = {root, *(root / place for place in places.values())}
+    return classes, rows, skip_notes(skipped, ignored, around)
 
 
-def check_names(folder, classes):
+def find_parts(root):
+    """Where the classes of each part are: "" or "train/", for instance.
+
+    Args:
+        root: The image folder.
+
+    Returns:
+        `(places, ignored)`: the places, by the part; only "" for the part to
+        train on where the folder has no parts; and the folders that are
+        ignored, since they are beside parts and are none.
+
+    Raises:
+        UserError: If a part has two folders, or what is meant can't be known.
+    """
+    parts, others = {part: [] for part in PARTS}, []
+    for name in folder_names(root, "image_folder"):
+        part = PART_NAMES.get(name.casefold())
+        (others if part is None else parts[part]).append(name)
+    parts = {part: names for part, names in parts.items() if names}
+    if not holds_parts(root, parts, others):
+        return {TRAIN: ""}, []
+    for names in parts.values():
+        if len(names) > 1:
+            raise UserError(f"{root} must have {' or '.join(names)}, not both")
+    return {part: f"{name}/" for part, (name,) in parts.items()}, others
+
+
+def holds_parts(root, parts, others):
+    """Whether folders with the names of parts are parts, and not classes.
+
+    Args:
+        root: The image folder.
+        parts: Names of the folders that may be parts, by the part.
+        others: Names of the folders beside them.
+
+    Raises:
+        UserError: If that can't be known.
+    """
+    if not parts:
+        return False
+    if TRAIN in parts and not others:
+        return True
+    # A part holds folders, a class that has its name holds images.
+    decisive = parts.get(TRAIN) or itertools.chain(*parts.values())
+    if not all(folder_names(root / name) for name in decisive):
+        return False
+    with_images = [name for name in others if holds_images(root / name)]
+    if with_images and len(parts) == 1:
+        if TRAIN not in parts:
+            return False
+        (name,) = parts[TRAIN][:1]
+        raise UserError(
+            f"{root / name} may be the part to train on, or a class beside "
+            f"{named(with_images)}. If it is the part, move the others "
+            "elsewhere; if it is a class, rename it"
+        )
+    return True
+
+
+def test_place(root, places, test_folder):
+    """Where a test part is that is elsewhere, from the image folder."""
+    if TEST in places:
+        raise UserError(
+            f"{root} has a test part, so there can't be another. "
+            f"Received: {test_folder}",
+            argument="test_folder",
+        )
+    folder_names(Path(test_folder), "test_folder")
+    folder, other = Path(test_folder).resolve(), root.resolve()
+    if folder.is_relative_to(other) or other.is_relative_to(folder):
+        raise UserError(
+            "test_folder must not be in image_folder, nor the other way "
+            f"round. Received: {test_folder} and {root}",
+            argument="test_folder",
+        )
+    return f"{Path(os.path.relpath(folder, other)).as_posix()}/"
+
+
+def class_folders(folder):
+    """The folders of the classes in a folder.
+
+    Returns:
+        Names of folders by the class, which is the name in its composed
+        Unicode form; in the order of the classes.
+
+    Raises:
+        UserError: If a name can't be that of a class, or two are the same.
+    """
+    folders = {}
+    for name in folder_names(folder):
+        check_class_name(name)
+        composed = normalize_class(name)
+        if folders.setdefault(composed, name) != name:
+            raise UserError(
+                f"{folder} has two folders of class {composed!r}, whose names "
+                "differ in their Unicode form only: move the images into one"
+            )
+    return dict(sorted(folders.items()))
+
+
+def check_classes(folder, folders, classes):
     """A UserError if a part has a folder that is no class."""
-    unknown = sorted(set(folder_names(folder)) - set(classes))
+    unknown = sorted(set(folders) - set(classes))
     if unknown:
         raise UserError(
             f"{folder} must have folders of the classes to train on only. "
             f"Unknown: {', '.join(unknown)}"
         )
-
-
-def part_places(root, test_folder=None):
-    """Where the classes of each part are: "", "train/" or "../test/".
-
-    Args:
-        root: The image folder.
-        test_folder: That of the test part, if it is elsewhere.
-
-    Returns:
-        Paths from the image folder, by the part.
-    """
-    names = folder_names(root, "image_folder")
-    places = {TRAIN: ""}
-    if "train" in names and set(names) <= set(FOLDERS):
-        if {"val", "validation"} <= set(names):
-            raise UserError(f"{root} must have val or validation, not both")
-        places = {
-            part: f"{name}/" for name, part in FOLDERS.items() if name in names
-        }
-    if test_folder is not None:
-        if TEST in places:
-            raise UserError(
-                f"{root} has a test part, so there can't be another. "
-                f"Received: {test_folder}",
-                argument="test_folder",
-            )
-        folder_names(Path(test_folder), "test_folder")
-        folder, other = Path(test_folder).resolve(), root.resolve()
-        if folder.is_relative_to(other) or other.is_relative_to(folder):
-            raise UserError(
-                "test_folder must not be in image_folder, nor the other way "
-                f"round. Received: {test_folder} and {root}",
-                argument="test_folder",
-            )
-        path = os.path.relpath(folder, other)
-        places[TEST] = f"{Path(path).as_posix()}/"
-    return places
 
 
 def folder_names(folder, argument=None):
@@ -119,29 +204,43 @@ def folder_names(folder, argument=None):
             f"{argument} must be a folder. Received: {folder}",
             argument=argument,
         )
-    return sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_dir() and not entry.name.startswith(".")
-    )
-
-
-def image_files(folder):
-    """Names and bytes of the images in a folder, in order; or none."""
-    if not folder.is_dir():
-        return []
     with os.scandir(folder) as entries:
         return sorted(
-            (entry.name, size_of(entry))
+            entry.name
             for entry in entries
-            if entry.name.lower().endswith(SUFFIXES)
-            and not entry.name.startswith(".")
+            if not is_passed_over(entry.name) and is_folder(entry)
         )
 
 
-def size_of(entry):
-    """A file's bytes; 0 of what is no file."""
-    try:
-        return entry.stat().st_size if entry.is_file() else 0
-    except OSError:  # A link to nowhere, or to itself.
-        return 0
+def skip_notes(skipped, ignored, folders):
+    """Lines that say what of an image folder is not used.
+
+    Args:
+        skipped: How many files are skipped, by their suffix.
+        ignored: Names of folders beside parts.
+        folders: Those that hold parts or classes, and should hold no images.
+    """
+    notes = []
+    if ignored:
+        names = [printable(name) for name in ignored]
+        notes.append(f"ignored folders that are no part: {named(names)}")
+    loose = sorted(
+        printable(file)
+        for folder in folders
+        for file in os.listdir(folder)
+        if has_image_suffix(file)
+        and not is_passed_over(file)
+        and (folder / file).is_file()
+    )
+    if loose:
+        notes.append(
+            f"skipped {len(loose):,} images that are in no class's folder: "
+            f"{named(loose)}"
+        )
+    if skipped:
+        kinds = [f"{n:,} {suffix}" for suffix, n in skipped.most_common()]
+        notes.append(
+            f"skipped {skipped.total():,} files that are not images: "
+            f"{named(kinds)}"
+        )
+    return notes

@@ -121,6 +121,8 @@ class ImageData:
 def split_indices(labels, seed, share=HELD_OUT_SHARE):
     """Indices to train on and to hold out, each class in its proportion.
 
+    Of a class whose proportion is less than one image, one is held out.
+
     Args:
         labels: int `[N]`.
         seed: Chooses those that are held out.
@@ -137,12 +139,20 @@ def split_indices(labels, seed, share=HELD_OUT_SHARE):
             f"{classes} classes out, and {share:.0%} are held out. "
             f"Received: {len(labels)} images"
         )
-    return train_test_split(
+    labels = np.asarray(labels)
+    train, held_out = train_test_split(
         np.arange(len(labels)),
         test_size=share,
         random_state=seed,
         stratify=labels,
     )
+    random = np.random.default_rng(seed)
+    missing = np.setdiff1d(labels, labels[held_out])
+    chosen = [random.choice(np.flatnonzero(labels == one)) for one in missing]
+    if chosen:
+        held_out = np.concatenate([held_out, chosen])
+        train = train[~np.isin(train, chosen)]
+    return train, held_out
 
 
 def images_in_memory(image_size):

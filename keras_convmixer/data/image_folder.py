@@ -1,4 +1,4 @@
-"""A folder of photographs as pictures to train on."""
+"""A folder of photos as images to train on."""
 
 import hashlib
 import os
@@ -36,8 +36,10 @@ def load_image_folder(source, image_size, index=None):
             files are not those of the index.
     """
     root = Path(source.image_folder)
-    classes, rows = list_images(source)
+    classes, rows, notes = list_images(source)
     if index is None:
+        for note in notes:
+            print(note)
         index = make_index(root, classes, rows, source)
     elif changed := changes(index, rows):
         raise UserError(

@@ -10,6 +10,7 @@ import io
 import os
 from dataclasses import dataclass
 
+from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import write_bytes
 
@@ -28,7 +29,7 @@ class IndexedImage:
     Attributes:
         file: Path from the image folder: "CLASS/NAME.jpg",
             "train/CLASS/NAME.jpg", or of a test folder elsewhere
-            "../FOLDER/CLASS/NAME.jpg".
+            "../FOLDER/CLASS/NAME.jpg"; there may be folders below the class.
         name: Name of the class.
         part: "train", "held_out", "test" or "unreadable".
         width, height: Of the picture as it is stored, in pixels.
@@ -52,7 +53,8 @@ class IndexedImage:
 def write_index(path, index):
     """Writes a list of `IndexedImage` as a CSV file."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    # Ends of lines by which both kinds of them are quoted in names of files.
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     writer.writerows(dataclasses.astuple(row) for row in index)
     # Names of files are bytes: not all of them are UTF-8.
@@ -79,9 +81,10 @@ def read_index(path):
         try:
             file, name, part, *numbers, digest, hash = row
             numbers = map(int, numbers)
+            name = normalize_class(name)
             image = IndexedImage(file, name, part, *numbers, digest, hash)
-            folder = os.path.basename(os.path.dirname(file))
-            whole = part in PARTS and folder == name
+            folders = normalize_class(os.path.dirname(file)).split("/")
+            whole = part in PARTS and name in folders
         except (TypeError, ValueError):
             whole = False
         if not whole:

@@ -1,6 +1,5 @@
 """Makes the index of an image folder: reads all files, chooses the parts."""
 
-import os
 import sys
 import warnings
 from collections import Counter
@@ -20,6 +19,7 @@ from keras_convmixer.data.image_data import (
 from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, UNREADABLE, named
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import own_lines
+from keras_convmixer.utils.processors import num_cpus
 
 NAMED = 10  # Broken images that are named; of more, their number is given.
 
@@ -140,7 +140,7 @@ def describe_all(root, rows, broken_images):
 
     readable, broken, complaints = [], [], []
     # An image can be odd in many ways that Pillow warns of.
-    with warnings.catch_warnings(), ThreadPool(os.cpu_count()) as threads:
+    with warnings.catch_warnings(), ThreadPool(num_cpus()) as threads:
         warnings.simplefilter("ignore")
         bar = keras.utils.Progbar(len(rows), unit_name="image")
         with own_lines():

@@ -11,16 +11,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-# EXIF's orientations, by what makes the picture upright.
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+from keras_convmixer.data.crop import square_crop
+from keras_convmixer.data.decode import apply_orientation
+
 # Decoded squares are kept in memory up to this many bytes.
 MEMORY_BYTES = 2**29
 
@@ -113,8 +106,8 @@ class Pictures:
         """
 
         def middle(pixels, orientation):
-            image = upright(Image.fromarray(pixels), orientation)
-            return np.array(middle_square(image, size))
+            image = apply_orientation(Image.fromarray(pixels), orientation)
+            return np.array(square_crop(image, size))
 
         def square(row, label):
             pixels, orientation = self.part(row, whole)
@@ -174,28 +167,3 @@ def plain_jpeg(contents):
 def whole(height, width):
     """The rectangle that is all of a picture."""
     return 0, 0, height, width
-
-
-def upright(image, orientation):
-    """A `PIL.Image` as people see it, of one with that EXIF orientation."""
-    turn = UPRIGHT.get(int(orientation))
-    return image if turn is None else image.transpose(turn)
-
-
-def middle_square(image, size):
-    """What `center_crop` gives, by Pillow: several times as fast.
-
-    Args:
-        image: A `PIL.Image` in RGB.
-        size: Height and width of the result in pixels.
-
-    Returns:
-        A `PIL.Image`.
-    """
-    if image.size == (size, size):
-        return image
-    short = min(image.size)
-    sides = [side * size // short for side in image.size]
-    image = image.resize(sides, Image.Resampling.BICUBIC)
-    left, top = (round((side - size) / 2) for side in sides)
-    return image.crop((left, top, left + size, top + size))

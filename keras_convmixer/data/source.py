@@ -18,7 +18,7 @@ class Source:
         dataset: "digits", or any tensorflow-datasets name.
         data_dir: Where tensorflow-datasets keeps its files.
         image_folder: A folder with a folder of images for each class, or one
-            of such folders: "train", "validation" or "val", "test".
+            of such folders: "train", and "val", "test" or both.
         test_folder: The test part of an image folder, if it is elsewhere: a
             folder with a folder of images for each class.
         seed: Chooses the held-out images of an image folder.

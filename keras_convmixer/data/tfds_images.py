@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from keras_convmixer.data.class_names import normalize_class
+from keras_convmixer.data.decode import read_image, read_orientation
 from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.data.pictures import MEMORY_BYTES, Pictures
 from keras_convmixer.utils.checks import UserError, did_you_mean
@@ -38,6 +40,12 @@ def load_tfds(source, image_size):
     if not builder.is_prepared():
         prepare(builder)
     splits = builder.info.splits
+    if "train" not in splits:
+        raise UserError(
+            f"dataset {source.dataset} has no split 'train' to train on. It "
+            f"has: {', '.join(sorted(splits))}. Train on another data set, and "
+            "give this one to `evaluate`, with --dataset and --split"
+        )
     labelled = [
         name
         for name in ("validation", "test")
@@ -52,10 +60,8 @@ def load_tfds(source, image_size):
     def part(split):
         return Pictures(
             rows=encoded_rows(builder, split),
-            read=lambda contents: (contents, tf.constant(1)),
-            decode=lambda row, contents: tf.io.decode_image(
-                contents, 3, expand_animations=False
-            ),
+            read=lambda contents: (contents, jpeg_orientation(contents)),
+            decode=lambda row, contents: decode(contents),
             buffer=MEMORY_BYTES // record,
         )
 
@@ -64,7 +70,7 @@ def load_tfds(source, image_size):
 
     return ImageData(
         name=source.dataset,
-        classes=list(builder.info.features["label"].names),
+        classes=class_names(builder),
         image_size=image_size,
         train_pictures=part("train" if held_out else "train[:80%]"),
         held_out_pictures=part(held_out or "train[80%:]"),
@@ -72,6 +78,40 @@ def load_tfds(source, image_size):
         test_pictures=part(test) if test else None,
         test_split=words(test) if test else None,
     )
+
+
+def jpeg_orientation(contents):
+    """The EXIF orientation of a JPEG file, int32; 1 of other files."""
+    return tf.cond(
+        tf.io.is_jpeg(contents),
+        lambda: tf.ensure_shape(
+            tf.numpy_function(
+                lambda contents: np.int32(read_orientation(contents)),
+                [contents],
+                tf.int32,
+                stateful=False,
+            ),
+            (),
+        ),
+        lambda: tf.constant(1),
+    )
+
+
+def decode(contents):
+    """uint8 `[height, width, 3]` of any image, by the decoder of folders."""
+    pixels = tf.numpy_function(
+        lambda contents: read_image("an image", contents),
+        [contents],
+        tf.uint8,
+        stateful=False,
+    )
+    return tf.ensure_shape(pixels, (None, None, 3))
+
+
+def class_names(builder):
+    """The names of a data set's classes."""
+    names = builder.info.features["label"].names
+    return [normalize_class(name) for name in names]
 
 
 def encoded_rows(builder, split):
@@ -147,5 +187,5 @@ def check_reachable(url):
 
 def has_labels(builder, split):
     """False for test sets that are published without labels, all -1."""
-    row = next(iter(builder.as_dataset(split=split).take(1)))
-    return int(row["label"]) >= 0
+    ((_, label),) = encoded_rows(builder, split).take(1)
+    return int(label) >= 0

@@ -11,10 +11,23 @@ class AveragedWeights(keras.callbacks.Callback):
     what saves the model, and before what keeps the training's state.
     """
 
+    def on_train_begin(self, logs=None):
+        optimizer = self.model.optimizer
+        # Under float16 a `LossScaleOptimizer` wraps it.
+        self.optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        self.steps = self.steps_done()
+
     def on_train_batch_end(self, batch, logs=None):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
-        self.model.optimizer.average_statistics()
+        steps = self.steps_done()
+        # No step: its gradient overflowed, or is being accumulated.
+        if steps != self.steps:
+            self.steps = steps
+            self.optimizer.average_statistics()
+
+    def steps_done(self):
+        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
 
     def on_test_begin(self, logs=None):
         self.trained = self.model.get_weights()

@@ -10,6 +10,8 @@ import numpy as np
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
+from keras_convmixer.utils.labels import class_indices, zeros_and_ones
+from keras_convmixer.utils.softmax import softmax
 
 BATCH_SIZE = 32
 LEAST = float(np.finfo(np.float32).tiny)  # Whose logarithm there is.
@@ -34,8 +36,9 @@ def calibrate(model, images, labels):
             softmax or a sigmoid behind it, as `ConvMixer` builds it.
         images: Some hundred that it was not trained on, as it takes them:
             `[N, height, width, channels]`.
-        labels: Their classes, int `[N]`; for a sigmoid 0 or 1, `[N]` for one
-            output and `[N, outputs]` for several.
+        labels: Their classes, integers `[N]` or one-hot `[N, classes]`; for a
+            sigmoid 0 or 1, `[N]` for one output and `[N, outputs]` for
+            several.
 
     Returns:
         The temperature, a float: above 1 where the model was too sure.
@@ -87,8 +90,8 @@ def fit_temperature(probabilities, labels):
     >>> fit_temperature(sure, [0] * 8 + [1] * 2) > 2
     True
     """
-    logits, labels = logarithms(probabilities), np.asarray(labels)
-    check_labels(labels, logits.shape)
+    logits = logarithms(probabilities)
+    labels = class_indices(labels, *logits.shape)
     own = logits[np.arange(len(labels)), labels]
 
     def slope(inverse):
@@ -178,34 +181,9 @@ def as_choices(probabilities, labels):
     Returns:
         `(probabilities, labels)`: float `[N * outputs, 2]` and int.
     """
-    labels = np.asarray(labels)
-    shapes = [probabilities.shape]
-    if probabilities.shape[-1] == 1:
-        shapes.append(probabilities.shape[:1])
-    if labels.shape not in shapes:
-        raise UserError(
-            "labels must be 0 or 1 for each output of the sigmoid, of shape "
-            f"{' or '.join(map(str, shapes))}. Received: {labels.shape}"
-        )
+    labels = zeros_and_ones(labels, *probabilities.shape)
     of_one = np.float64(probabilities).ravel().clip(1 - MOST_SURE, MOST_SURE)
     return np.stack([1 - of_one, of_one], axis=-1), labels.ravel()
-
-
-def check_labels(labels, shape):
-    """A UserError unless there is one class for each row."""
-    count, classes = shape
-    is_int = np.issubdtype(labels.dtype, np.integer)
-    fits = is_int and labels.shape == (count,) and count > 0
-    if not fits or labels.min() < 0 or labels.max() >= classes:
-        raise UserError(
-            f"labels must be {count:,} integers from 0 to {classes - 1}, one "
-            f"for each image. Received: {labels.dtype}, shape {labels.shape}"
-        )
-
-
-def softmax(logits):
-    exponents = np.exp(logits - logits.max(-1, keepdims=True))
-    return exponents / exponents.sum(-1, keepdims=True)
 
 
 def logarithms(probabilities):

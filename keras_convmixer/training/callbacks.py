@@ -7,6 +7,7 @@ import h5py
 import keras
 
 from keras_convmixer.training.averages import AveragedWeights
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import replacing
 
 
@@ -20,7 +21,7 @@ def callbacks_of(run, plan, plain, epoch, writes_files):
         epoch: The epochs that are behind it.
         writes_files: Whether this machine does.
     """
-    callbacks = [keras.callbacks.TerminateOnNaN(raise_error=True)]
+    callbacks = [StopOnNaN()]
     if writes_files:
         best = run.keep_history(epoch)
         callbacks += [
@@ -32,6 +33,31 @@ def callbacks_of(run, plan, plain, epoch, writes_files):
     if plan.tensorboard and writes_files:
         callbacks.append(keras.callbacks.TensorBoard(run.tensorboard_folder))
     return callbacks
+
+
+VARIABLES = "variables"  # Group of a backup.
+
+
+class NaNLossError(UserError, RuntimeError):
+    """The loss is NaN or infinite.
+
+    Args:
+        where: What the loss is of.
+    """
+
+    def __init__(self, where):
+        super().__init__(
+            f"{where} is NaN or infinite. Try a lower learning_rate. What the "
+            "run folder holds is from before.",
+        )
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends the training after a batch whose loss is NaN or infinite."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise NaNLossError(f"Batch {batch + 1}: the loss")
 
 
 class SaveModel(keras.callbacks.Callback):
@@ -56,7 +82,7 @@ class SaveModel(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["val_loss"]):
-            raise RuntimeError(f"Epoch {epoch + 1}: the held-out loss is NaN.")
+            raise NaNLossError(f"Epoch {epoch + 1}: the held-out loss")
         if self.keep == "last" or logs["val_accuracy"] > self.best:
             self.best = logs["val_accuracy"]
             self.plain.set_weights(self.model.get_weights())
@@ -68,8 +94,10 @@ class Backup(keras.callbacks.Callback):
     """Keeps all of the training's state at the end of every epoch.
 
     Unlike `keras.callbacks.BackupAndRestore` it is one file, whole at any
-    moment. It has to be the last callback, so that what the others wrote of
-    an epoch is there when its backup is.
+    moment. Variables are stored by their position: the layers that train them
+    depend on the devices, and a training may go on on others. It has to be the
+    last callback, so that what the others wrote of an epoch is there when its
+    backup is.
 
     Args:
         path: File, ending in `.weights.h5`.
@@ -88,20 +116,36 @@ class Backup(keras.callbacks.Callback):
         if not self.path.is_file():
             return 0
         model.optimizer.build(model.trainable_variables)
-        model.load_weights(self.path)
         with h5py.File(self.path) as file:
-            return int(file.attrs["epochs"])
+            epochs = int(file.attrs["epochs"])
+            is_by_position = VARIABLES in file
+            if is_by_position:
+                for index, variable in enumerate(state_of(model)):
+                    variable.assign(file[VARIABLES][str(index)][()])
+        if not is_by_position:  # Version 0.1.0 wrote it.
+            model.load_weights(self.path)
+        return epochs
 
     def on_epoch_end(self, epoch, logs=None):
-        with replacing(self.path) as temporary:
-            self.model.save_weights(temporary)
-            with h5py.File(temporary, "a") as file:
-                file.attrs["epochs"] = epoch + 1
+        with (
+            replacing(self.path) as temporary,
+            h5py.File(temporary, "w") as file,
+        ):
+            for index, variable in enumerate(state_of(self.model)):
+                value = keras.ops.convert_to_numpy(variable)
+                file[f"{VARIABLES}/{index}"] = value
+            file.attrs["epochs"] = epoch + 1
+
+
+def state_of(model):
+    """The variables that the next steps of a training depend on."""
+    return [*model.weights, *model.optimizer.variables]
 
 
 def plain_copy(model):
-    """The same network as it is saved, in float32."""
+    """The network as it is saved: in float32, with probabilities."""
     config = model.get_config()
     for layer in config["layers"]:
         layer["config"]["dtype"] = "float32"
+    config["layers"][-1]["config"]["activation"] = "softmax"
     return keras.Model.from_config(config)

@@ -1,10 +1,15 @@
 """Compiles a model with the paper's optimiser and schedule."""
 
+import contextlib
 import itertools
 
 import keras
 
-from keras_convmixer.training.optimizers import AdamW, AveragingAdamW
+from keras_convmixer.training.optimizers import (
+    AdamW,
+    AveragingAdamW,
+    LossScaleOptimizer,
+)
 
 # The paper's learning rate: share of the training, share of the peak.
 SCHEDULE = ((0, 0), (2 / 5, 1), (4 / 5, 1 / 20), (1, 0))
@@ -17,7 +22,9 @@ def compile_for_training(model, recipe, total_steps):
     variables together, as in PyTorch.
 
     Args:
-        model: A model that `ConvMixer` built.
+        model: A model that `ConvMixer` built. If it gives logits, the loss is
+            computed on them; on probabilities the gradient of a confident
+            mistake can be 0.
         recipe: A `Recipe`.
         total_steps: Batches of the whole training.
     """
@@ -40,14 +47,28 @@ def compile_for_training(model, recipe, total_steps):
         **options,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if model.dtype_policy.name == "mixed_float16":
+        optimizer = LossScaleOptimizer(optimizer)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(
-            label_smoothing=recipe.label_smoothing
+            from_logits=model.layers[-1].activation is keras.activations.linear,
+            label_smoothing=recipe.label_smoothing,
         ),
         # Weighted, since held-out batches can be filled up.
         weighted_metrics=["accuracy"],
     )
+
+
+@contextlib.contextmanager
+def dtype_policy(name):
+    """Keras' dtype policy within it, for the layers that are built there."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

@@ -5,13 +5,18 @@ needs a process that has not used it yet.
 """
 
 import contextlib
+import os
 from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
 from keras_convmixer.data.batches import Shard
-from keras_convmixer.training.workers import patch_fit, worker_addresses
+from keras_convmixer.training.workers import (
+    cluster,
+    patch_fit,
+    worker_addresses,
+)
 from keras_convmixer.utils.backend import check_training_backend
 from keras_convmixer.utils.checks import UserError
 
@@ -94,6 +99,9 @@ def distribute(replicas, batch_size, accumulation=1):
 
 
 def strategy(replicas, batch_size, accumulation):
+    if cluster() is None:
+        # TensorFlow reads it again, and an empty one it can't.
+        os.environ.pop("TF_CONFIG", None)
     workers = len(worker_addresses()) or 1
     gpus = tf.config.list_physical_devices("GPU")
     count = checked_count(replicas, len(gpus), batch_size, workers)

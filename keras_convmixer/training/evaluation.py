@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 
 import keras
 import numpy as np
@@ -16,7 +17,9 @@ from keras_convmixer.training.calibration_report import (
     calibration_of,
     words_of_calibration,
 )
+from keras_convmixer.training.compile import dtype_policy
 from keras_convmixer.training.plots import (
+    draw_all,
     plot_augmented,
     plot_confusion,
     plot_history,
@@ -113,8 +116,9 @@ def evaluate(run, data, batches):
         data: The `ImageData` that it was trained on.
         batches: The training batches, to be looked at.
     """
-    keras.config.set_dtype_policy("float32")  # As the model was saved.
-    model, plan = run.uncalibrated_model(), run.read_config().plan
+    with dtype_policy("float32"):  # As the model was saved.
+        model = run.uncalibrated_model()
+    plan = run.read_config().plan
     found = held_out = predict(model, data.held_out, "held-out image")
     metrics = {
         "top1": held_out.top1,
@@ -139,14 +143,6 @@ def evaluate(run, data, batches):
         metrics["calibration"] = calibration_of(found, held_out, temperature)
         if found is held_out:
             found = found.calibrated(temperature)
-    plots = run.plots_folder
-    plot_history(run.history_path, plots / "history.png")
-    plot_confusion(found.confusions, data.classes, plots / "confusion.png")
-    plot_mistakes(found.mistakes, data.classes, plots / "mistakes.png")
-    plot_augmented(batches, plots / "augmented.png")
-    plot_patches(model, plots / "patches.png")
-    plot_kernels(model, plots / "kernels.png")
-    # Last, since a training that has it is finished.
     write_json(run.metrics_path, metrics)
     print(
         f"held-out top-1 {held_out.top1:.4f} on {len(held_out.labels):,} "
@@ -159,6 +155,22 @@ def evaluate(run, data, batches):
         )
     if plan.calibrate:
         print(words_of_calibration(metrics["calibration"]))
+    # After the results, which a plot that fails must not cost.
+    plots, classes = run.plots_folder, data.classes
+    draw_all(
+        {
+            plots / "history.png": partial(plot_history, run.history_path),
+            plots / "confusion.png": partial(
+                plot_confusion, found.confusions, classes
+            ),
+            plots / "mistakes.png": partial(
+                plot_mistakes, found.mistakes, classes
+            ),
+            plots / "augmented.png": partial(plot_augmented, batches),
+            plots / "patches.png": partial(plot_patches, model),
+            plots / "kernels.png": partial(plot_kernels, model),
+        }
+    )
 
 
 def predict(model, images, unit_name="image", shown_mistakes=SHOWN_MISTAKES):

@@ -1,9 +1,27 @@
-"""AdamW as PyTorch has it, and with an average of what it trains."""
+"""AdamW as in PyTorch, with averaged weights, and loss scaling for float16."""
 
 import itertools
 
 import keras
+import tensorflow as tf
 from keras import ops
+
+
+class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Skips a step on all replicas if the gradients of one have overflowed.
+
+    Keras checks those of the first replica only. The infinite gradients of
+    another one would make all weights NaN.
+    """
+
+    def check_finite(self, grads):
+        # The squared norm, which clipping needs to be finite as well.
+        squares = sum(ops.sum(ops.square(g)) for g in grads if g is not None)
+        if keras.backend.backend() == "tensorflow":
+            squares = tf.distribute.get_replica_context().all_reduce(
+                tf.distribute.ReduceOp.SUM, squares
+            )
+        return ops.isfinite(squares)
 
 
 class AdamW(keras.optimizers.AdamW):
@@ -27,9 +45,10 @@ class AdamW(keras.optimizers.AdamW):
 class AveragingAdamW(AdamW):
     """Keeps an average of the weights, and of the norms' statistics.
 
-    The average is over a tenth of the steps behind it at most, as timm's and
-    TensorFlow's own. Keras' is not: the random weights of the beginning weigh
-    most in it for as many steps as it is meant to be over.
+    After n steps the average covers about the last tenth of them at most, as in
+    timm and TensorFlow 1. With Keras' constant momentum the random initial
+    weights would dominate it for as many steps as it covers. It counts
+    optimizer steps, each of which is several batches with accumulation.
 
     Args:
         norms: The `keras.layers.BatchNormalization` of the model, whose
@@ -47,19 +66,30 @@ class AveragingAdamW(AdamW):
         self.averaged_statistics = self.add_variable(
             shape=ops.shape(self.statistics()), name="averaged_statistics"
         )
+        # Until the first step, which float16 may skip, not zeros.
+        self.averaged_statistics.assign(self.statistics())
+        for average, variable in zip(
+            self._model_variables_moving_average, variables, strict=True
+        ):
+            average.assign(ops.copy(variable))  # JAX must not share memory.
 
     @property
     def ema_momentum(self):
-        """The share of the average that the next step keeps."""
-        return self.share_kept(self.iterations)
+        """The share of the average that this batch keeps, for Keras."""
+        batches = self.gradient_accumulation_steps or 1
+        completes_step = (self._iterations + 1) % batches == 0
+        return ops.where(
+            completes_step, self.momentum_after(self.iterations), 1.0
+        )
 
     @ema_momentum.setter
     def ema_momentum(self, value):
-        self.most_kept = value
+        self.max_momentum = value
 
-    def share_kept(self, steps):
+    def momentum_after(self, steps):
+        """The share of the average that the step after so many keeps."""
         steps = ops.cast(steps, "float32")
-        return ops.minimum(self.most_kept, steps / (9 + steps))
+        return ops.minimum(self.max_momentum, steps / (9 + steps))
 
     def statistics(self):
         """Those of all norms, one after the other: float32 `(N,)`."""
@@ -75,10 +105,11 @@ class AveragingAdamW(AdamW):
         ]
 
     def average_statistics(self):
-        """Takes the statistics that a step left into their average."""
-        kept = self.share_kept(self.iterations - 1)
+        """Updates the average of the statistics; call it after each step."""
+        momentum = self.momentum_after(self.iterations - 1)
         self.averaged_statistics.assign(
-            kept * self.averaged_statistics + (1 - kept) * self.statistics()
+            momentum * self.averaged_statistics
+            + (1 - momentum) * self.statistics()
         )
 
     def finalize_variable_values(self, var_list):

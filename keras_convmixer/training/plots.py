@@ -2,15 +2,37 @@
 
 import csv
 import io
+import sys
 from collections import Counter
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from keras_convmixer.utils.files import replacing, write_text
+from keras_convmixer.utils.files import replacing, write_bytes
+from keras_convmixer.utils.plot_text import drawable
 
 MOST_CLASSES = 50  # Of a confusion matrix that can be looked at.
+
+
+def draw_all(plots):
+    """Writes plots; one that fails costs one line, and not the others.
+
+    Args:
+        plots: Functions by path; each is called with its path.
+
+    Returns:
+        Whether all of them were written.
+    """
+    failures = 0
+    for path, draw in plots.items():
+        try:
+            draw(path)
+        except Exception as error:
+            failures += 1
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            print(f"{path} could not be drawn: {reason}", file=sys.stderr)
+    return not failures
 
 
 def plot_history(history_csv, path):
@@ -18,8 +40,9 @@ def plot_history(history_csv, path):
     with open(history_csv, newline="") as file:
         rows = list(csv.DictReader(file))
     epochs = [int(row["epoch"]) + 1 for row in rows]
-    figure, all_axes = plt.subplots(1, 2, figsize=(9, 3.5))
-    for axes, name in zip(all_axes, ("loss", "accuracy"), strict=True):
+    figure = Figure(figsize=(9, 3.5))
+    both_axes = figure.subplots(1, 2)
+    for axes, name in zip(both_axes, ("loss", "accuracy"), strict=True):
         for column, label in ((name, "training"), (f"val_{name}", "held out")):
             values = [float(row[column]) for row in rows]
             axes.plot(epochs, values, marker=".", label=label)
@@ -50,11 +73,15 @@ def plot_confusion(counts, classes, path):
     for pair, count in counts.items():
         matrix[pair] = count
     size = 2.5 + 0.45 * len(classes)
-    figure, axes = plt.subplots(figsize=(size, size))
-    ConfusionMatrixDisplay(matrix, display_labels=classes).plot(
-        xticks_rotation="vertical", colorbar=False, cmap="Blues", ax=axes
-    )
-    save(figure, path)
+    figure = Figure(figsize=(size, size))
+    with drawable(classes) as classes:
+        ConfusionMatrixDisplay(matrix, display_labels=classes).plot(
+            xticks_rotation="vertical",
+            colorbar=False,
+            cmap="Blues",
+            ax=figure.subplots(),
+        )
+        save(figure, path)
 
 
 def write_confusion(counts, classes, path):
@@ -65,22 +92,24 @@ def write_confusion(counts, classes, path):
     for (label, prediction), count in sorted(counts.items()):
         writer.writerow((classes[label], classes[prediction], count))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text.getvalue())
+    # Names of folders are bytes: not all of them are UTF-8.
+    write_bytes(path, text.getvalue().encode(errors="surrogateescape"))
 
 
 def plot_most_confused(counts, classes, path, most=30):
     """The pairs of classes that were taken for each other most often."""
     wrong = Counter({pair: n for pair, n in counts.items() if len({*pair}) > 1})
-    names = [
-        f"{classes[label]}, not {classes[prediction]}"
-        for (label, prediction), _ in wrong.most_common(most)
-    ]
-    figure, axes = plt.subplots(figsize=(7, 1.5 + 0.25 * len(names)))
-    axes.barh(names, [count for _, count in wrong.most_common(most)])
-    axes.invert_yaxis()
-    axes.set_title(f"{len(names)} most frequent of {len(wrong)} confusions")
-    axes.set_xlabel("images")
-    save(figure, path)
+    worst = wrong.most_common(most)
+    figure = Figure(figsize=(7, 1.5 + 0.25 * len(worst)))
+    with drawable(classes) as classes:
+        axes = figure.subplots()
+        names = [f"{classes[a]}, not {classes[b]}" for (a, b), _ in worst]
+        axes.barh(range(len(worst)), [count for _, count in worst])
+        axes.set_yticks(range(len(worst)), names)
+        axes.invert_yaxis()
+        axes.set_title(f"{len(worst)} most frequent of {len(wrong)} confusions")
+        axes.set_xlabel("images")
+        save(figure, path)
 
 
 def plot_mistakes(mistakes, classes, path):
@@ -94,20 +123,21 @@ def plot_mistakes(mistakes, classes, path):
     if not mistakes:
         return
     rows, columns = grid_shape(len(mistakes), most_columns=6)
-    figure, all_axes = plt.subplots(
-        *(rows, columns),
-        figsize=(2 * columns, 2.3 * rows + 0.4),
-        squeeze=False,
-        subplot_kw={"frame_on": False, "xticks": [], "yticks": []},
-    )
-    for mistake, axes in zip(mistakes, all_axes.flat, strict=False):
-        axes.imshow(mistake.image)
-        axes.set_title(
-            f"{classes[mistake.label]}, not\n{classes[mistake.prediction]} "
-            f"({mistake.confidence:.0%})",
-            fontsize=9,
+    figure = Figure(figsize=(2 * columns, 2.3 * rows + 0.4))
+    with drawable(classes) as classes:
+        all_axes = figure.subplots(
+            *(rows, columns),
+            squeeze=False,
+            subplot_kw={"frame_on": False, "xticks": [], "yticks": []},
         )
-    save(figure, path)
+        for mistake, axes in zip(mistakes, all_axes.flat, strict=False):
+            axes.imshow(mistake.image)
+            axes.set_title(
+                f"{classes[mistake.label]}, not\n{classes[mistake.prediction]} "
+                f"({mistake.confidence:.0%})",
+                fontsize=9,
+            )
+        save(figure, path)
 
 
 def plot_reliability(reliability, path):
@@ -121,9 +151,8 @@ def plot_reliability(reliability, path):
     is_used = counts > 0
     middles = (edges[:-1] + edges[1:]) / 2
     width = edges[1] - edges[0]
-    figure, (above, below) = plt.subplots(
-        *(2, 1), figsize=(4.5, 5.5), sharex=True, height_ratios=(3, 1)
-    )
+    figure = Figure(figsize=(4.5, 5.5))
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.bar(
         middles[is_used],
         reliability.right[is_used] / counts[is_used],
@@ -154,7 +183,8 @@ def plot_coverage(coverage, path):
         path: The file to write.
     """
     shares, precision = coverage.curve()
-    figure, axes = plt.subplots(figsize=(4.5, 3.5))
+    figure = Figure(figsize=(4.5, 3.5))
+    axes = figure.subplots()
     axes.plot(shares, precision)
     axes.set(
         xlabel="share of the images, the surest first",
@@ -206,7 +236,8 @@ def plot_augmented(batches, path, count=96):
 def plot_tiles(tiles, columns, title, path, **colours):
     """Small pictures `[N, H, W]` or `[N, H, W, 3]` in rows of `columns`."""
     rows, columns = grid_shape(len(tiles), most_columns=columns)
-    figure, axes = plt.subplots(figsize=(0.6 * columns, 0.6 * rows + 0.4))
+    figure = Figure(figsize=(0.6 * columns, 0.6 * rows + 0.4))
+    axes = figure.subplots()
     # In one system of axes: one for each picture would take seconds.
     for index, tile in enumerate(tiles):
         top, left = divmod(index, columns)
@@ -229,4 +260,3 @@ def save(figure, path):
     figure.tight_layout()
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
-    plt.close(figure)

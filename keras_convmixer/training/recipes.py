@@ -90,7 +90,7 @@ class Recipe:
         """The arguments of `ConvMixer` that its weights depend on."""
         return {name: getattr(self, name) for name in NETWORK}
 
-    def build(self, classes, weights=None):
+    def build(self, classes, weights=None, classifier_activation="softmax"):
         """The recipe's network for that number of classes."""
         from keras_convmixer.convmixer import ConvMixer
 
@@ -100,6 +100,7 @@ class Recipe:
             weights=weights,
             input_shape=(self.image_size, self.image_size, 3),
             classes=classes,
+            classifier_activation=classifier_activation,
         )
 
     def replace(self, **changes):

@@ -4,18 +4,15 @@ import contextlib
 import csv
 import dataclasses
 import json
-import platform
 import shutil
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from keras_convmixer.data.index import read_index, write_index
-from keras_convmixer.data.source import Source
-from keras_convmixer.training.plan import Plan
-from keras_convmixer.training.recipes import Recipe
+from keras_convmixer.training.config import Config, package_versions
+from keras_convmixer.training.moved_images import moved, with_test_folder
 from keras_convmixer.training.workers import is_chief
-from keras_convmixer.utils.checks import UserError, dataclass_from_json
+from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.commands import command
 from keras_convmixer.utils.files import (
     replacing,
     sole_use,
@@ -25,27 +22,6 @@ from keras_convmixer.utils.files import (
     write_text,
 )
 from keras_convmixer.weights import load_weights
-
-PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "numpy")
-
-
-@dataclass(frozen=True)
-class Config:
-    """What `config.json` holds.
-
-    Attributes:
-        plan: The `Plan` of the training.
-        classes: Names of the classes.
-        held_out: Which images are held out, in words.
-        test: Which images are the test part, in words, or None.
-        versions: Those of the packages, by name.
-    """
-
-    plan: Plan
-    classes: list
-    held_out: str
-    test: str | None
-    versions: dict
 
 
 class RunFolder:
@@ -57,7 +33,7 @@ class RunFolder:
     the end, `uncalibrated.keras` until the training is finished.
 
     Args:
-        path: The folder.
+        path: The folder, as a string, a path or a `RunFolder`.
     """
 
     def __init__(self, path):
@@ -75,6 +51,9 @@ class RunFolder:
         self.export_folder = self.path / "export"
         self.config_path = self.path / "config.json"
 
+    def __fspath__(self):
+        return str(self.path)
+
     @classmethod
     def new(cls, path, plan, data, replicas):
         """A folder with all that is needed to repeat a training.
@@ -83,35 +62,34 @@ class RunFolder:
             path: Where to; None for `runs/NAME`, `runs/NAME_2`, ...
             plan: A `Plan`.
             data: Its `ImageData`.
-            replicas: Their number, where the plan leaves it open.
+            replicas: Their number on this machine, for the record.
 
         Raises:
             UserError: If something is at `path` already.
         """
-        path = path or free_path(data.name)
+        path = Path(path or free_path(data.name))
         check_empty(path)
-        plan = dataclasses.replace(
-            plan, source=plan.source.absolute(), replicas=replicas
-        )
-        versions = {name: version(name) for name in PACKAGES}
-        versions = {"python": platform.python_version(), **versions}
+        plan = dataclasses.replace(plan, source=plan.source.absolute())
         config = Config(
             plan=plan,
             classes=data.classes,
             held_out=data.held_out_split,
             test=data.test_split,
-            versions=versions,
+            versions=package_versions(),
+            machine={"replicas": replicas},
         )
-        values = dataclasses.asdict(config)
-        with temporary_folder(path) as folder:
-            run = cls(folder)
-            write_json(run.config_path, values.pop("plan") | values)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(path.parent) as folder:
+            run = cls(folder / path.name)
+            run.path.mkdir()
+            run.write_config(config)
             labels = "".join(f"{name}\n" for name in data.classes)
             write_text(run.labels_path, labels)
             if data.index is not None:
                 write_index(run.index_path, data.index)
             try:
-                folder.rename(path)
+                run.path.rename(path)
             except OSError:
                 check_empty(path)  # Another process was faster.
                 raise
@@ -121,8 +99,8 @@ class RunFolder:
         """The `Config` of the training.
 
         Raises:
-            UserError: If the folder is not that of a training, or that of
-                another version.
+            UserError: If the folder is not that of a training, or a newer
+                version wrote it.
         """
         if not self.config_path.is_file():
             raise UserError(
@@ -130,18 +108,16 @@ class RunFolder:
                 f"{self.config_path.name}"
             )
         try:
-            values = json.loads(self.config_path.read_text())
-            for name, kind in (("recipe", Recipe), ("source", Source)):
-                part = values.get(name)
-                values[name] = dataclass_from_json(kind, part, f"its {name}")
-            names = {field.name for field in dataclasses.fields(Plan)}
-            plan = {name: values.pop(name) for name in names & set(values)}
-            values["plan"] = dataclass_from_json(Plan, plan, "it")
-            return dataclass_from_json(Config, values, "it")
-        except (ValueError, AttributeError) as error:
+            values = json.loads(self.config_path.read_text(encoding="utf-8"))
+            return Config.from_json(values)
+        except ValueError as error:
             raise UserError(
                 f"{self.config_path} can't be read: {error}"
             ) from None
+
+    def write_config(self, config):
+        """Writes `config.json`."""
+        write_json(self.config_path, config.as_json())
 
     @contextlib.contextmanager
     def in_use(self):
@@ -150,7 +126,10 @@ class RunFolder:
         Raises:
             UserError: If another process has it.
         """
-        with sole_use(self.path) if is_chief() else contextlib.nullcontext():
+        if not is_chief():
+            yield
+            return
+        with sole_use(self.path, self.plots_folder):
             yield
 
     def read_plan(self):
@@ -162,9 +141,12 @@ class RunFolder:
             UserError: If the folder is not that of a training, or the
                 training came to its end.
         """
-        if self.metrics_path.is_file():
+        # The plots, after which the backup goes, are drawn after metrics.json.
+        if self.metrics_path.is_file() and not self.backup_path.is_file():
             raise UserError(
-                f"{self.path} is finished: it has a {self.metrics_path.name}"
+                f"{self.path} is finished: it has a {self.metrics_path.name}. "
+                "To train further, start a new run from its weights: "
+                f"{command('train', '--weights', self.model_path)}"
             )
         plan = self.read_config().plan
         if self.backup_path.is_file():
@@ -230,15 +212,21 @@ class RunFolder:
         """What `metrics.json` has of it: a dict, or None."""
         if not self.metrics_path.is_file():
             return None
-        return json.loads(self.metrics_path.read_text()).get("calibration")
+        metrics = json.loads(self.metrics_path.read_text(encoding="utf-8"))
+        return metrics.get("calibration")
 
     def remove_backups(self):
         """Removes what only a training that goes on needs."""
-        self.uncalibrated_path.unlink(missing_ok=True)
+        # First the backup: without it the training is finished, and none
+        # calibrates a calibrated model.
         self.backup_path.unlink()
+        self.uncalibrated_path.unlink(missing_ok=True)
 
-    def read(self):
+    def read(self, **places):
         """What was trained, on what.
+
+        Args:
+            places: As for `data`.
 
         Returns:
             `(model, recipe, data)`: the `keras.Model` that was kept, its
@@ -249,28 +237,51 @@ class RunFolder:
                 are no longer those.
         """
         plan = self.read_config().plan
-        return self.trained_model(), plan.recipe, self.data()
+        return self.trained_model(), plan.recipe, self.data(**places)
 
-    def data(self):
+    def data(self, **places):
         """The `ImageData` of the training.
+
+        Args:
+            places: Where its images are now, if they were moved: the
+                `image_folder`, `test_folder` or `data_dir` of a `Source`.
+                The folder keeps a note of it.
 
         Raises:
             UserError: If the images are no longer those.
         """
         config = self.read_config()
-        source = config.plan.source
+        plan = config.plan
+        places = {name: place for name, place in places.items() if place}
+        source = moved(plan.source, places, self.path)
         has_index = self.index_path.is_file()
-        index = read_index(self.index_path) if has_index else None
-        data = source.load(config.plan.recipe.image_size, index)
-        before = config.held_out, config.test, config.classes
-        now = data.held_out_split, data.test_split, data.classes
-        for was, found in zip(before, now, strict=True):
-            if was != found:
+        index = recorded = read_index(self.index_path) if has_index else None
+        if source.test_folder:
+            index = with_test_folder(recorded, source)
+        data = source.load(plan.recipe.image_size, index)
+        parts = {
+            "held_out": data.held_out_split,
+            # The index has the paths from one folder to the other.
+            "test": data.test_split if index == recorded else config.test,
+            "classes": data.classes,
+        }
+        for name, found in parts.items():
+            if (was := getattr(config, name)) != found:
                 raise UserError(
                     f"{data.name} has changed since {self.path} was trained, "
                     f"so what was held out is unknown. Then: {was}. Now: "
                     f"{found}"
                 )
+        if places and is_chief():
+            if index != recorded:
+                write_index(self.index_path, index)
+            self.write_config(
+                dataclasses.replace(
+                    config,
+                    plan=dataclasses.replace(plan, source=source),
+                    test=data.test_split,
+                )
+            )
         return data
 
 
@@ -285,6 +296,7 @@ def free_path(name):
 
 def check_empty(path):
     """A UserError if something is at `path` already."""
+    path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(
             f"the run folder must be a new or empty folder. Received: {path}",

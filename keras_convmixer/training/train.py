@@ -1,7 +1,7 @@
 """A training: data -> network -> `model.fit` -> run folder."""
 
+import dataclasses
 import re
-import sys
 from dataclasses import dataclass
 
 import keras
@@ -22,18 +22,20 @@ from keras_convmixer.training.callbacks import (
     callbacks_of,
     plain_copy,
 )
-from keras_convmixer.training.compile import compile_for_training
+from keras_convmixer.training.compile import (
+    compile_for_training,
+    dtype_policy,
+)
 from keras_convmixer.training.devices import Devices, distribute
 from keras_convmixer.training.evaluation import evaluate
 from keras_convmixer.training.plan import Plan
 from keras_convmixer.training.run_folder import RunFolder
 from keras_convmixer.training.workers import is_chief
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.commands import STOPPED, command, own_lines
+from keras_convmixer.utils.commands import own_lines
 
 # What TensorFlow makes of an image that can't be decoded.
 BROKEN_IMAGE = re.compile("[^\n]*(can't be read as an image|JPEG data)[^\n]*")
-LOST = 1  # Exit status of a machine that others have left.
 
 
 def train(plan, path=None):
@@ -43,8 +45,22 @@ def train(plan, path=None):
         plan: A `Plan`.
         path: The folder, new or empty; None for one in `runs/`.
 
+    Returns:
+        Its `RunFolder`.
+
     Raises:
         UserError: If the plan can't be carried out; no folder is left.
+    """
+    training, run = begin(plan, path)
+    finish(training, run)
+    return run
+
+
+def begin(plan, path=None):
+    """All of `train` that comes before the first step.
+
+    Returns:
+        `(training, run)`: a `Training` and its new `RunFolder`.
     """
     training = prepare(plan, lambda: plan.source.load(plan.recipe.image_size))
     if is_chief():
@@ -52,21 +68,39 @@ def train(plan, path=None):
         run = RunFolder.new(path, plan, training.data, replicas)
     else:
         run = RunFolder(path)
+    return training, run
+
+
+def finish(training, run):
+    """All of `train` that comes after `begin`."""
     with run.in_use():
-        carry_out(training, run)
+        fit_and_evaluate(training, run)
 
 
-def resume(run):
+def resume(run, replicas=None, **places):
     """Goes on with a training that stopped; ends as if it had not.
 
     Args:
-        run: A `RunFolder`.
+        run: The run folder: a path or a `RunFolder`.
+        replicas: Their number on this machine; None for that of the plan.
+        places: Where the images are now, if they were moved, as for
+            `RunFolder.data`.
+
+    Returns:
+        Its `RunFolder`.
 
     Raises:
-        UserError: If another process uses the folder, or it is finished.
+        UserError: If another process uses the folder, it is finished, or its
+            images are not there.
     """
+    run = RunFolder(run)
     with run.in_use():
-        carry_out(prepare(run.read_plan(), run.data), run)
+        plan = run.read_plan()
+        if replicas is not None:
+            plan = dataclasses.replace(plan, replicas=replicas)
+        training = prepare(plan, lambda: run.data(**places))
+        fit_and_evaluate(training, run)
+    return run
 
 
 @dataclass
@@ -119,22 +153,28 @@ def prepare(plan, load):
     Returns:
         A `Training`.
     """
-    if keras.config.image_data_format() != "channels_last":
-        raise UserError(
-            "Keras' image_data_format must be 'channels_last' to train. "
-            f"Received: {keras.config.image_data_format()!r}"
-        )
+    for name, needed in (
+        ("image_data_format", "channels_last"),
+        ("floatx", "float32"),
+    ):
+        if (value := getattr(keras.config, name)()) != needed:
+            raise UserError(
+                f"Keras' {name} must be {needed!r} to train. Received: "
+                f"{value!r}"
+            )
     recipe = plan.recipe
     # It must be settled before anything uses the devices.
     devices = distribute(plan.replicas, recipe.batch_size, recipe.accumulation)
     keras.utils.set_random_seed(plan.seed)
-    if plan.mixed_precision:
-        policy = f"mixed_{plan.mixed_precision}"
-        keras.mixed_precision.set_dtype_policy(policy)
+    precision = plan.mixed_precision
+    policy = f"mixed_{precision}" if precision else "float32"
     data = load()
     steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
-    with devices.scope():
-        model = recipe.build(len(data.classes), plan.weights)
+    with devices.scope(), dtype_policy(policy):
+        # Of logits the loss has exact gradients, with any backend.
+        model = recipe.build(
+            len(data.classes), plan.weights, classifier_activation=None
+        )
         if plan.freeze is not None:
             freeze(model, plan.freeze)
         plain = plain_copy(model)
@@ -144,7 +184,7 @@ def prepare(plan, load):
     return Training(plan, devices, data, steps, model, plain)
 
 
-def carry_out(training, run):
+def fit_and_evaluate(training, run):
     """Trains to the end; evaluates on the machine that writes files.
 
     Args:
@@ -152,26 +192,17 @@ def carry_out(training, run):
         run: Its `RunFolder`.
     """
     try:
-        fit(training, run)
-        if is_chief():
-            evaluate(run, training.data, training.batches())
-            run.remove_backups()
-            print(f"next: {command('export')} {run.path}")
-    except KeyboardInterrupt:
-        print(f"stopped; to go on: {command('train')} --resume {run.path}")
-        sys.exit(STOPPED)
+        with dtype_policy("float32"):  # Of what is not the trained model.
+            fit(training, run)
+            if is_chief():
+                evaluate(run, training.data, training.batches())
+                run.remove_backups()
     except tf.errors.OpError as error:
         if broken := BROKEN_IMAGE.search(error.message):
             raise UserError(
                 f"an image turned out to be broken: {broken[0]}"
-            ) from None
-        if not training.devices.workers:
-            raise
-        print(
-            f"lost a machine ({type(error).__name__}); to go on, start all "
-            f"of them again: {command('train')} --resume {run.path}"
-        )
-        sys.exit(LOST)
+            ) from error
+        raise
 
 
 def fit(training, run):
@@ -184,22 +215,14 @@ def fit(training, run):
     if is_chief():
         callbacks.append(backup)
         print_plan(training, run)
-    try:
-        with own_lines():
-            model.fit(
-                devices.data(lambda shard: training.batches(epoch, shard)),
-                validation_data=devices.data(training.held_out_batches),
-                initial_epoch=epoch,
-                epochs=plan.recipe.epochs,
-                steps_per_epoch=training.steps,
-                shuffle=False,  # The data set shuffles itself.
-                callbacks=callbacks,
-                verbose="auto" if is_chief() else 0,
-            )
-    except RuntimeError as error:
-        if "NaN" not in str(error):
-            raise
-        raise UserError(
-            f"{error} Try a lower learning_rate. What the run folder holds is "
-            "from before."
-        ) from None
+    with own_lines():
+        model.fit(
+            devices.data(lambda shard: training.batches(epoch, shard)),
+            validation_data=devices.data(training.held_out_batches),
+            initial_epoch=epoch,
+            epochs=plan.recipe.epochs,
+            steps_per_epoch=training.steps,
+            shuffle=False,  # The data set shuffles itself.
+            callbacks=callbacks,
+            verbose="auto" if is_chief() else 0,
+        )

@@ -15,35 +15,55 @@ import os
 from keras_convmixer.utils.checks import UserError
 
 
-def worker_addresses():
-    """Those of all workers; empty outside of a cluster.
+def cluster():
+    """The cluster that TF_CONFIG describes, a dict; None without one.
+
+    A variable that is set but empty, or holds an empty JSON value, counts as
+    not set.
 
     Raises:
-        ValueError: If TF_CONFIG is not as above.
+        UserError: If TF_CONFIG is not as above.
     """
-    given = os.environ.get("TF_CONFIG")
-    if not given:
-        return []
+    received = os.environ.get("TF_CONFIG", "").strip()
     try:
-        config = json.loads(given)
+        config = json.loads(received or "null")
+        if config in (None, {}, [], ""):
+            return None
         ((kind, addresses),) = config["cluster"].items()
         task = config["task"]
         if kind == task["type"] == "worker" and task["index"] in range(
             len(addresses)
         ):
-            return addresses
+            return config
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     raise UserError(
         'TF_CONFIG must be {"cluster": {"worker": [ADDRESS, ...]}, "task": '
-        f'{{"type": "worker", "index": NUMBER}}}}. Received: {given}'
+        f'{{"type": "worker", "index": NUMBER}}}}. Received: {received}'
     )
+
+
+def worker_addresses():
+    """The addresses of all workers; none outside of a cluster."""
+    config = cluster()
+    return config["cluster"]["worker"] if config else []
 
 
 def is_chief():
     """Whether this machine is the one that writes files."""
-    given = os.environ.get("TF_CONFIG")
-    return not worker_addresses() or json.loads(given)["task"]["index"] == 0
+    config = cluster()
+    return config is None or config["task"]["index"] == 0
+
+
+def is_lost_machine(error):
+    """Whether an error is what TensorFlow raises when a worker is gone."""
+    from tensorflow.errors import (
+        AbortedError,
+        CancelledError,
+        UnavailableError,
+    )
+
+    return isinstance(error, AbortedError | CancelledError | UnavailableError)
 
 
 def patch_fit(model, strategy):

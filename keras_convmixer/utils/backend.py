@@ -1,8 +1,9 @@
-"""Keras' backend, looked at without importing one of them."""
+"""Keras' configuration, looked at without importing a backend."""
 
 import importlib.util
 import json
 import os
+import sys
 from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError, check_choice
@@ -38,13 +39,70 @@ def check_importable_backend():
         )
 
 
+def use_tensorflow():
+    """Has Keras run on TensorFlow, whatever its configuration says.
+
+    Raises:
+        UserError: If Keras already runs on another backend.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    if "keras" in sys.modules:
+        check_tensorflow("an export")
+
+
+def check_tensorflow(what):
+    """A UserError if Keras runs on another backend; `what` needs TensorFlow."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(
+            f"{what} needs Keras on TensorFlow (KERAS_BACKEND=tensorflow). "
+            f"Received: {keras.backend.backend()}"
+        )
+
+
+def check_configuration():
+    """A UserError for a `keras.json` with which Keras or we can't work."""
+    path, config = config_path(), configuration()
+    epsilon = config.get("epsilon", 1e-7)
+    if not isinstance(epsilon, float):
+        raise UserError(
+            f"epsilon in {path} must be a float. Received: {epsilon!r}"
+        )
+    for name, allowed in (
+        ("floatx", ("float32",)),
+        ("image_data_format", ("channels_last", "channels_first")),
+    ):
+        value = config.get(name, allowed[0])
+        check_choice(f"{name} in {path}", value, allowed)
+
+
 def configured_backend():
     """The backend that Keras will take when it is imported."""
     if name := os.environ.get("KERAS_BACKEND"):
         return name
-    folder = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return configuration().get("backend", BACKENDS[0])
+
+
+def config_path():
+    """Where Keras looks for its `keras.json`; it works without a home."""
+    if folder := os.environ.get("KERAS_HOME"):
+        return Path(folder, "keras.json").expanduser()
+    home = os.path.expanduser("~")
+    home = home if os.access(home, os.W_OK) else "/tmp"
+    return Path(home, ".keras", "keras.json")
+
+
+def configuration():
+    """The contents of `keras.json`, a dict.
+
+    Raises:
+        UserError: If they are something else.
+    """
     try:
-        config = json.loads(Path(folder, "keras.json").read_text())
-        return config.get("backend", BACKENDS[0])
-    except (OSError, ValueError, AttributeError):
-        return BACKENDS[0]
+        config = json.loads(config_path().read_text())
+    except (OSError, ValueError):  # As Keras, which then has its defaults.
+        return {}
+    if not isinstance(config, dict):
+        raise UserError(f"{config_path()} must be a dict. Received: {config!r}")
+    return config

@@ -124,6 +124,8 @@ def check_positive(**arguments):
 def dataclass_from_json(kind, values, where):
     """A dataclass from the values of a JSON file, names and types checked.
 
+    A field that is missing takes its default: it is newer than the file.
+
     Args:
         kind: The dataclass; its annotations are types.
         values: A dict.
@@ -137,17 +139,26 @@ def dataclass_from_json(kind, values, where):
         Point(x=1.5)
 
     Raises:
-        UserError: If a value is missing, unknown or of another type.
+        UserError: If a value without a default is missing, or one is unknown
+            or of another type.
     """
     if not isinstance(values, dict):
         raise UserError(f"{where} must be a dict. Found: {values!r}")
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    missing = [name for name in fields if name not in values]
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in values
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise UserError(f"{where} lacks {', '.join(missing)}")
     unknown = [name for name in values if name not in fields]
-    if missing or unknown:
+    if unknown:
         raise UserError(
-            f"{where} was written by another version. Missing: {missing}. "
-            f"Unknown: {unknown}"
+            f"{where} was written by a newer version of keras_convmixer. "
+            f"Unknown: {', '.join(unknown)}"
         )
     for name, value in values.items():
         allowed = fields[name].type

@@ -3,16 +3,25 @@
 import argparse
 import contextlib
 import errno
+import functools
 import itertools
 import multiprocessing
 import os
 import re
+import shlex
 import signal
 import sys
+import threading
+import traceback
 from concurrent.futures import ProcessPoolExecutor
 from contextvars import ContextVar
 
-from keras_convmixer.utils.backend import check_importable_backend
+from keras_convmixer.utils.backend import (
+    check_configuration,
+    check_importable_backend,
+    configured_backend,
+    use_tensorflow,
+)
 from keras_convmixer.utils.checks import (
     POSITIVE_INTEGER,
     POSITIVE_NUMBER,
@@ -21,11 +30,17 @@ from keras_convmixer.utils.checks import (
     did_you_mean,
     integers,
 )
+from keras_convmixer.utils.process_state import printable_output, stop_signals
+from keras_convmixer.utils.processors import (
+    has_nvidia_driver,
+    unused_gpu_warning,
+)
 
 STOPPED = 128 + signal.SIGINT  # As a shell says it.
 IN_A_CHECKOUT = {"train": "python train.py", "export": "python -m export"}
 
 _called_as = ContextVar("called_as", default=None)
+_silence, _silent, _standard_error = threading.Lock(), 0, None
 
 
 @contextlib.contextmanager
@@ -42,30 +57,50 @@ def called_as(name):
         _called_as.reset(token)
 
 
-def command(name):
-    """How the user of this program calls another one, for messages.
+def command(name, *arguments):
+    """How the user of this program calls another one, for a shell.
+
+    Args:
+        name: The program.
+        arguments: Its arguments; a path is never taken for an option.
 
     Example:
 
     >>> with called_as("convmixer train"):
-    ...     command("export")
-    'convmixer export'
-    >>> command("export")
-    'python -m export'
+    ...     command("export", Path("my run"))
+    "convmixer export 'my run'"
+    >>> command("export", Path("-run"))
+    'python -m export ./-run'
     """
     caller = _called_as.get()
-    if caller is None:
-        return IN_A_CHECKOUT[name]
-    return f"{caller.rpartition(' ')[0]} {name}"
+    program = IN_A_CHECKOUT[name]
+    if caller is not None:
+        program = f"{caller.rpartition(' ')[0]} {name}"
+    words = [
+        f"./{word}"
+        if isinstance(word, os.PathLike) and str(word).startswith("-")
+        else str(word)
+        for word in arguments
+    ]
+    return " ".join([program, *map(shlex.quote, words)])
 
 
-def quiet_tensorflow():
+def quiet_tensorflow(backend=None):
     """Imports TensorFlow without its start-up messages.
 
+    One of them is printed in our words: that it can't use the GPU.
+
+    Args:
+        backend: "tensorflow" to have Keras run on it whatever its
+            configuration says.
+
     Raises:
-        UserError: If Keras' backend can't be imported.
+        UserError: If Keras can't be imported as it is configured.
     """
+    if backend == "tensorflow":
+        use_tensorflow()
     check_importable_backend()
+    check_configuration()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MPLBACKEND", "agg")
     with silent_libraries():
@@ -73,20 +108,40 @@ def quiet_tensorflow():
         from absl import logging
 
         logging.set_verbosity(logging.ERROR)
-        tf.config.list_physical_devices()
+        gpus = tf.config.list_physical_devices("GPU")
+    if configured_backend() == "tensorflow":
+        warn_of_unused_gpu(len(gpus))
+
+
+@functools.cache  # Once in a process.
+def warn_of_unused_gpu(num_gpus):
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    warning = unused_gpu_warning(has_nvidia_driver(), num_gpus, visible)
+    if warning:
+        print(warning, file=sys.stderr)
 
 
 @contextlib.contextmanager
 def silent_libraries():
-    """Closes standard error to C++ libraries that heed no log level."""
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    """Closes standard error to C++ libraries that heed no log level.
+
+    Of several threads the first closes it, and the last opens it again.
+    """
+    global _silent, _standard_error
+    with _silence:
+        if not _silent:
+            _standard_error = os.dup(2)
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        _silent += 1
+    try:
+        yield
+    finally:
+        with _silence:
+            _silent -= 1
+            if not _silent:
+                os.dup2(_standard_error, 2)
+                os.close(_standard_error)
 
 
 @contextlib.contextmanager
@@ -96,39 +151,36 @@ def one_line_errors():
     A bad argument or file (`UserError`, `OSError`) ends with exit status 2,
     Ctrl-C and SIGTERM with that of Ctrl-C, and a reader that wants no more,
     such as `head`, without a word. All else is a bug and keeps its traceback.
+    With CONVMIXER_TRACEBACK in the environment one line has its traceback too.
+    What is printed is escaped where the output can't show it.
     """
-    stopped = []
-
-    def stop(number, frame):
-        stopped.append(number)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes it once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except (UserError, OSError, MemoryError) as error:
-        fail(str(error) or "out of memory")
-    except KeyboardInterrupt:
-        end_stopped()
-    except Exception as error:
-        # Libraries in C++ raise errors of their own in place of an interrupt.
-        if stopped:
+    with stop_signals() as stopped, printable_output():
+        try:
+            yield
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python flushes it once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except (UserError, OSError, MemoryError) as error:
+            fail(str(error) or "out of memory")
+        except KeyboardInterrupt:
             end_stopped()
-        # Of images and labels that TensorFlow reads while a model runs.
-        tensorflow = sys.modules.get("tensorflow")
-        if not (tensorflow and isinstance(error, tensorflow.errors.OpError)):
-            raise
-        cause = user_error_in(error.message)
-        if cause is None:
-            raise
-        fail(cause)
+        except Exception as error:
+            # Libraries in C++ raise errors of their own in place of an
+            # interrupt.
+            if stopped:
+                end_stopped()
+            # Of images and labels that TensorFlow reads while a model runs.
+            tensorflow = sys.modules.get("tensorflow")
+            if not (
+                tensorflow and isinstance(error, tensorflow.errors.OpError)
+            ):
+                raise
+            cause = user_error_in(error.message)
+            if cause is None:
+                raise
+            fail(cause)
 
 
 def end_stopped():
@@ -150,6 +202,8 @@ def own_lines():
 
 
 def fail(message):
+    if os.environ.get("CONVMIXER_TRACEBACK"):
+        traceback.print_exc()
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)
 
@@ -208,6 +262,15 @@ class Parser(argparse.ArgumentParser):
             hint = did_you_mean(unknown[0], flags)
             self.error(f"unknown argument {unknown[0]!r}.{hint}")
         return known
+
+    def options(self, arguments=None):
+        """The flags among the arguments, as they were written."""
+        arguments = sys.argv[1:] if arguments is None else arguments
+        words = [word.partition("=")[0] for word in arguments]
+        flags = {
+            flag for action in self._actions for flag in action.option_strings
+        }
+        return [word for word in words if word in flags]
 
     def error(self, message):
         self.exit(2, f"error: {' '.join(str(message).split())}\n")

@@ -1,74 +1,86 @@
-"""Files that are whole or not there at all."""
+"""Files that are complete or not there at all."""
 
 import contextlib
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.exchange import exchange
+
+TEMPORARY = ".keras_convmixer-"  # The beginning of a temporary folder's name.
+RANDOM = 8  # Characters that `tempfile.mkdtemp` appends.
+LOCK = ".keras_convmixer.lock"
 
 
 @contextlib.contextmanager
 def replacing(path):
-    """A temporary path beside `path` that takes its place at the end.
+    """A temporary path that is renamed to `path` at the end.
 
-    The path can become a file or a folder. After an error, or when the
-    process is killed, what was at `path` is as it was.
+    It can become a file or a folder. After an error, or when the process is
+    killed, what was at `path` is as it was.
 
     Args:
-        path: The file to write; its name's end is kept, as writers look at it.
+        path: The file to write. The temporary path has the same name, in a
+            temporary folder beside it.
 
     Example:
         >>> with replacing("runs/digits/model.keras") as temporary:
         ...     model.save(temporary)
     """
     path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with temporary_folder(path.parent) as folder:
+        temporary = folder / path.name
         yield temporary
-        put(temporary, path)
-    finally:
-        remove(temporary)
+        move(temporary, path)
 
 
 @contextlib.contextmanager
-def temporary_folder(path):
-    """A new folder beside `path`, gone at the end."""
-    path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-    finally:
-        remove(temporary)
+def temporary_folder(parent):
+    """A new folder in `parent`, removed at the end.
 
-
-def put(new, path):
-    """Moves a file or folder to `path`, which is whole meanwhile.
-
-    Only where `exchange` can't work as one step, a folder that is replaced is
-    away for a moment; `sole_use` puts it back if a kill fell into it.
+    Its name is random: processes that have the same number, in containers
+    that share a disk, have different folders.
     """
-    if path.is_dir():
-        exchange(new, path)
-        remove(new)
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def move(new, path):
+    """Renames a file or folder to `path`, in place of what is there.
+
+    A file is replaced in one step. A folder that is replaced is away for a
+    moment.
+
+    Args:
+        new: A path in a `temporary_folder` on the same disk.
+        path: Where to.
+    """
+    new, path = Path(new), Path(path)
+    if path.is_dir() and not path.is_symlink():
+        with temporary_folder(new.parent) as replaced:
+            path.rename(replaced / path.name)
+            new.rename(path)
     else:
         new.replace(path)
 
 
 @contextlib.contextmanager
-def sole_use(folder):
-    """Has a folder to oneself; removes what a killed process left in it.
+def sole_use(folder, *parts):
+    """Locks a folder; removes the temporary files of killed processes in it.
 
     The lock is that of a file in the folder, so it stays with a folder that is
     renamed. The system takes it back when the process ends, however it ends.
 
     Args:
-        folder: A folder in which nothing that is to stay begins with a dot.
+        folder: A folder.
+        parts: Folders in it that may have temporary files as well.
 
     Raises:
         UserError: If another process has it.
@@ -77,21 +89,22 @@ def sole_use(folder):
         >>> with sole_use("runs/digits"):
         ...     write_json("runs/digits/report.json", {"top1": 0.9})
     """
-    path = Path(folder, ".lock")
+    path = Path(folder, LOCK)
     path.touch()
     # A lock that is a file's mere existence would survive its process.
     lock = FileLock(path, blocking=False, fallback_to_soft=False)
     try:
         lock.acquire()
+        for place in (folder, *parts):
+            remove_temporaries(place)
     except Timeout:
         raise UserError(f"another process uses {folder}") from None
     except OSError:
-        pass  # A file system, of a network for instance, without locks.
+        # A file system, of a network for instance, without locks. Temporary
+        # files may be those of another process: they stay.
+        if lock.is_locked:
+            raise
     try:
-        for leftover in Path(folder).glob(".*"):
-            if leftover != path:
-                put_back(leftover)
-                remove(leftover)
         yield
     finally:
         remove_lock(lock, path)
@@ -110,12 +123,15 @@ def remove_lock(lock, path):
     lock.release()
 
 
-def put_back(path):
-    """Moves what `exchange` had put away where it was, if it is not there."""
-    # .PROCESS.NAME.old
-    name = path.name.split(".", 2)[-1].removesuffix(".old")
-    if path.suffix == ".old" and not path.with_name(name).exists():
-        path.rename(path.with_name(name))
+def remove_temporaries(folder):
+    """Removes what killed processes left in a folder that is locked.
+
+    Nothing but a `temporary_folder` is removed, whatever else begins with a
+    dot.
+    """
+    for path in Path(folder).glob(TEMPORARY + "?" * RANDOM):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
 
 
 def write_bytes(path, contents):
@@ -129,10 +145,3 @@ def write_text(path, text):
 
 def write_json(path, values):
     write_text(path, json.dumps(values, indent=2) + "\n")
-
-
-def remove(path):
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

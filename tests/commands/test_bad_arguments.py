@@ -40,11 +40,11 @@ def stage(digits_run, tmp_path_factory):
     (stage / "file").write_text("contents")
     (stage / "holds_something").mkdir()
     (stage / "holds_something" / "kept").write_text("kept")
-    for name in ("older", "torn", "odd", "untrained", "bare"):
+    for name in ("newer", "torn", "odd", "untrained", "bare"):
         (stage / name).mkdir()
         for file in ("config.json", "labels.txt", "history.csv"):
             shutil.copy(digits_run / file, stage / name)
-    change_config(stage / "older", lambda config: config.pop("keep"))
+    change_config(stage / "newer", lambda config: config.update(format=99))
     change_config(stage / "odd", lambda config: config["recipe"].update(dim=""))
     (stage / "torn" / "config.json").write_text("{")
     (stage / "bare" / "model.keras").write_bytes(b"no archive")
@@ -93,13 +93,14 @@ def refused(stage, tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         printed = capsys.readouterr().err
+        words = words.replace("{finished}", str(stage["finished"]))
         check_refusal(stop.value.code, printed, words, tmp_path)
         assert listing(stage["stage"]) == before
 
     monkeypatch.chdir(tmp_path)
     handler = signal.getsignal(signal.SIGTERM)
     yield refused
-    signal.signal(signal.SIGTERM, handler)
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 @pytest.fixture
@@ -173,8 +174,10 @@ def test_convmixer(arguments, words, refused):
         ("--resume {here}", "is not the folder of a training"),
         ("--resume {stage}/missing", "is not the folder of a training"),
         ("--resume {finished}", "is finished: it has a metrics.json"),
-        ("--resume {finished} --epochs 9", "takes no other option"),
-        ("--resume {older}", "Missing: ['keep']"),
+        ("--resume {finished} --epochs 9", "train --weights {finished}/model"),
+        ("--resume {odd} --seed 0", "the run has all other options"),
+        ("--resume={odd} --run=r", "Received: --run"),
+        ("--resume {newer}", "upgrade keras_convmixer"),
         ("--resume {torn}", "config.json can't be read"),
         ("--resume {odd}", "dim of its recipe must be <class 'int'>"),
         ("--run {file}", "must be a new or empty folder"),
@@ -234,7 +237,7 @@ def test_train_on_a_cluster(cluster, words, refused, monkeypatch):
     [
         ("export {here}", "is not the folder of a training"),
         ("export {untrained}", "it has no model.keras"),
-        ("export {older}", "was written by another version"),
+        ("export {newer}", "upgrade keras_convmixer"),
         ("export {finished} --formats int9", "Did you mean 'int8'?"),
         ("export {finished} --format int8", "Did you mean '--formats'?"),
         ("export {finished} --min-agreement 2", "a number from 0 to 1"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_convmixer import center_crop
 from tests.docs.tutorial import PICTURE, TUTORIAL, execute_tutorial
 from tests.helpers import interpreter
 
@@ -51,9 +52,8 @@ def test_it_ends_with_a_file_that_agrees_with_keras(executed):
 
 def run_file(runner, path):
     picture = keras.utils.img_to_array(keras.utils.load_img(path))
-    image = keras.ops.image.resize(picture, (32, 32))
-    image = np.rint(image).astype("uint8")[None]
-    return runner(image=image)["probabilities"].argmax()
+    image = center_crop(picture, 32)
+    return runner(image=image[None])["probabilities"].argmax()
 
 
 def test_it_draws_the_heat_maps(executed):

@@ -1,5 +1,6 @@
 """`python -m export.classify`: photographs of every kind, or one clear line."""
 
+import os
 import re
 import shutil
 
@@ -7,13 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.classifier import Classifier
+from export.classifier import Classifier, read_label_file
 from export.classify import classify
+from export.pictures import folder_pictures
+from export.scoring import match_classes
+from keras_convmixer import ConvMixer
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from tests.helpers import run_example
-from tests.processes import run_command
+from tests.processes import run_command, run_python
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +123,66 @@ def test_the_file_for_gpus_takes_the_same_pictures(digits_export, picture):
     )
     assert gpu.argmax() == label
     np.testing.assert_allclose(gpu, float32, atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["digits_int8.tflite", "digits.onnx"])
+def test_a_file_is_run_without_tensorflow(
+    name, digits_export, picture, tmp_path
+):
+    grey, label = picture
+    Image.fromarray(grey).save(tmp_path / "digit.png")
+    file = digits_export / name
+    if not file.exists():  # An extra.
+        pytest.importorskip("onnxruntime")
+        file = tmp_path / name
+        write_onnx(file)
+    done = run_python(
+        "-c",
+        "import sys\n"
+        "from export.classify import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = ('tensorflow', 'keras', 'scipy', 'sklearn', 'matplotlib')\n"
+        "print([name for name in heavy if name in sys.modules])",
+        *(file, tmp_path / "digit.png", "--top", 1),
+    )
+    _, answer, loaded = done.stdout.splitlines()
+    assert loaded == "[]"
+    if name.endswith(".tflite"):
+        assert answer.split()[-1] == str(label)
+
+
+def write_onnx(path):
+    """A network of ten classes with random weights, and its labels."""
+    from export.onnx_file import onnx_file
+
+    model = ConvMixer(8, 1, 3, 4, input_shape=(8, 8, 3), classes=10)
+    path.write_bytes(onnx_file(model, [str(digit) for digit in range(10)]))
+
+
+def test_labels_are_read_whatever_wrote_them(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_bytes("\ufeffcafe\u0301\r\ndog\r\n".encode())
+    labels = read_label_file(path)
+    assert labels == ["cafe\u0301", "dog"]
+    model = ConvMixer(8, 1, 3, 4, input_shape=(8, 8, 3), classes=2)
+    model.save(tmp_path / "pets.keras")
+    classifier = Classifier(tmp_path / "pets.keras")
+    assert classifier.labels == ["caf\u00e9", "dog"]
+    (tmp_path / "pets" / "caf\u00e9").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "pets" / "caf\u00e9" / "1.png")
+    pictures = folder_pictures(tmp_path / "pets")
+    matching = match_classes(classifier, pictures)
+    assert (matching.foreign, matching.missing) == ([], ["dog"])
+
+
+def test_a_path_that_is_not_utf_8_is_printed(digits_export, picture, tmp_path):
+    path = tmp_path / os.fsdecode(b"digit\xff.png")
+    Image.fromarray(picture[0]).save(path)
+    classifier = Classifier(digits_export / "digits_int8.tflite")
+    lines = classify(path, classifier, 1)
+    assert "digit\ufffd.png" in lines
+    lines.encode()
 
 
 def test_the_example_runs(

@@ -1,5 +1,7 @@
 """`python -m export.classify --heatmap`: what a network looks at, drawn."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,7 +35,7 @@ def test_a_place_of_the_map_is_a_patch_of_the_middle_square(
     assert each_place.shape == (8, 8, 10)
     np.testing.assert_allclose(each_place.sum(-1), 1, rtol=1e-5)
     square = center_crop(read_image(photograph), classifier.size)
-    (expected,) = classifier(square.numpy()[None])
+    (expected,) = classifier(square[None])
     np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-6)
     assert classifier.labels == [str(digit) for digit in range(10)]
 
@@ -54,6 +56,34 @@ def test_the_command_draws_a_picture_for_each_image(
     with Image.open(folder / "one.png") as drawn:
         assert drawn.width > 2 * drawn.height
         assert np.ptp(np.asarray(drawn)) > 200
+
+
+def test_images_of_one_name_have_a_heat_map_each(
+    digits_run, photograph, tmp_path
+):
+    contents = photograph.read_bytes()
+    maps = tmp_path / "maps"
+    images = ["a/1.png", "b/1.png", "b/1.jpg", "B/1_2.png", "b/$$x_^.png"]
+    images += [os.fsdecode(b"b/\xff.png"), "maps/own.png"]
+    for name in images:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(contents)
+    printed = run_program(
+        *(classify.main, digits_run, *(tmp_path / name for name in images)),
+        *("--heatmap", maps),
+    )
+    names = ["1", "1_2", "1_3", "1_2_2", "$$x_^", os.fsdecode(b"\xff")]
+    names = [f"{name}.png" for name in [*names, "own_2"]]
+    assert {path.name for path in maps.iterdir()} == {*names, "own.png"}
+    assert printed.count("heat map: ") == len(images)
+    # An image that is in the folder is not drawn over.
+    assert (maps / "own.png").read_bytes() == contents
+    with pytest.raises(SystemExit):
+        classify.main(
+            [*map(str, (digits_run, photograph, "--heatmap", photograph))]
+        )
+    assert photograph.read_bytes() == contents
 
 
 def test_right_and_wrong_answers_are_drawn(digits_run, tmp_path):

@@ -122,7 +122,7 @@ def test_colours_are_those_of_the_image(channels, expected, words):
     )
     contents = convert(network, "float32")
     contents = add_metadata(
-        contents, "name", "text", ["a", "b", "c"], takes_pixels=False
+        contents, "name", "text", ["a", "b", "c"], normalization=None
     )
     assert color_space(contents) == expected
     assert words + b", normalised as in training." in metadata(contents)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export import export_tflite
 from export.metadata import add_metadata
 from export.tflite import convert
 from keras_convmixer import ConvMixer
@@ -131,3 +132,30 @@ def test_mediapipe_gives_one_sigmoid_as_the_score_of_its_label(tmp_path):
     assert (index, name) == (0, "yes")
     expected = network.predict(image, verbose=0)[0, 0]
     assert score == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1)])
+def test_mediapipe_scales_pixels_as_the_file_says(images, tmp_path, low, high):
+    network = ConvMixer(
+        *(8, 1, 3, 4),
+        input_shape=(16, 16, 3),
+        classes=3,
+        include_preprocessing=False,
+    )
+    scaled = np.float32(images / 255 * (high - low) + low)
+    file = tmp_path / "scaled.tflite"
+    export_tflite(
+        *(network, file),
+        format="float32",
+        labels=["a", "b", "c"],
+        verification=(scaled, None),
+    )
+    paths = [tmp_path / f"{index}.png" for index in range(len(images))]
+    for image, path in zip(images, paths, strict=True):
+        Image.fromarray(image).save(path)
+    expected = network.predict(scaled, verbose=0)
+    for (index, name, score), row in zip(
+        mediapipe(file, paths), expected, strict=True
+    ):
+        assert name == "abc"[index]
+        assert score == pytest.approx(row.max(), abs=1e-3)

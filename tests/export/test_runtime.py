@@ -1,11 +1,20 @@
 """Files that run: what they tell, what they cost, on which systems."""
 
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from export.saved_model import write_saved_model
 
+from export.classifier import Classifier
+from export.metadata import add_metadata
+from export.onnx_file import onnx_file
 from export.runtime import TFLiteFile
 from export.tflite import convert
 from keras_convmixer import ConvMixer
+from keras_convmixer.utils.commands import silent_libraries
 from tests.helpers import run_example
 from tests.processes import run_python
 
@@ -37,6 +46,54 @@ def test_a_file_tells_what_it_takes_and_gives(
     image = np.ones((1, 16, 16, 3), image_type)
     expected = network.predict(image, verbose=0)
     np.testing.assert_allclose(file(image), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["one.tflite", "all.tflite", "a.onnx", "a.keras", "saved"]
+)
+def test_threads_get_the_answers_of_their_own_images(tmp_path, name):
+    network = ConvMixer(32, 2, 7, 2, input_shape=(32, 32, 3), classes=5)
+    path = tmp_path / name
+    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\n")
+    if name == "a.keras":
+        network.save(path)
+    elif name == "a.onnx":
+        path.write_bytes(onnx_file(network))
+    elif name == "saved":
+        write_saved_model(network, path)
+    else:
+        contents = convert(network, "float32")
+        path.write_bytes(add_metadata(contents, "a", "b", None))
+    classifier = Classifier(path, threads=1 if name == "one.tflite" else None)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (32, 1, 32, 32, 3), "uint8")
+    expected = [classifier(image) for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(classifier, [*images] * 10))
+    np.testing.assert_allclose(found, expected * 10, atol=1e-6)
+    if path.suffix == ".tflite":
+        assert 1 <= len(classifier.run.idle) <= 8
+
+
+def test_libraries_are_silent_in_several_threads(capfd):
+    both = threading.Barrier(2)
+
+    def first():
+        with silent_libraries():
+            both.wait()  # The other one is inside too.
+        both.wait()
+
+    def second():
+        with silent_libraries():
+            both.wait()
+            both.wait()  # The first one has left.
+            os.write(2, b"unheard")
+
+    with ThreadPoolExecutor(2) as pool:
+        for thread in [pool.submit(first), pool.submit(second)]:
+            thread.result()
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
 
 
 def test_the_example_runs(digits_export, monkeypatch):

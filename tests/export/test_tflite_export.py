@@ -3,9 +3,17 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from export import AgreementError, export_tflite
-from export.read_metadata import read_labels, read_threshold
+from export import AgreementError, export_tflite, verify
+from export.classifier import Classifier
+from export.read_metadata import (
+    read_labels,
+    read_normalization,
+    read_threshold,
+)
+from export.runtime import TFLiteFile
+from export.tflite import convert
 from export.threshold import least_threshold
 from keras_convmixer import ConvMixer
 from keras_convmixer.utils.checks import UserError
@@ -74,6 +82,63 @@ def test_the_file_has_the_threshold_of_a_precision(
     assert read_threshold(path) == pytest.approx(expected)
     assert read_labels(path) == NAMES
     assert result.bytes == path.stat().st_size
+
+
+def test_what_was_verified_is_what_is_handed_over(
+    model, images, tmp_path, monkeypatch
+):
+    """The threshold is written before the file is run for the last time."""
+    verified = []
+
+    class Recorded(TFLiteFile):
+        def __init__(self, path, threads=None):
+            verified.append(path.read_bytes())
+            super().__init__(path, threads)
+
+    monkeypatch.setattr(verify, "TFLiteFile", Recorded)
+    path = tmp_path / "flowers.tflite"
+    probabilities = model.predict(images, verbose=0)
+    classes = np.zeros(len(images), int)
+    classes[probabilities.max(-1).argsort()[:4]] = 1
+    result = export_tflite(
+        *(model, path),
+        format="float32",
+        verification=(images, classes),
+        precision=0.95,
+    )
+    assert result.threshold.value == pytest.approx(read_threshold(path))
+    assert set(verified) == {path.read_bytes()}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_all_of_it_is_computed_in_full_float32(model, images, tmp_path, before):
+    """On GPUs TensorFlow would multiply in TF32. Afterwards it may again."""
+    config, seen = tf.config.experimental, []
+
+    def is_on():
+        return config.tensor_float_32_execution_enabled()
+
+    def verification():
+        seen.append(is_on())
+        yield images
+
+    class Images:
+        def __array__(self, dtype=None, copy=None):
+            seen.append(is_on())
+            return images
+
+    usual = is_on()
+    config.enable_tensor_float_32_execution(before)
+    try:
+        path, options = tmp_path / "flowers.tflite", {"format": "float32"}
+        export_tflite(model, path, **options, verification=verification)
+        convert(model, "int8", Images())
+        with pytest.raises(UserError):
+            export_tflite(model, path, **options, verification=3)
+        assert is_on() == before
+    finally:
+        config.enable_tensor_float_32_execution(usual)
+    assert set(seen) == {False}
 
 
 def test_without_labels_the_classes_have_numbers(model, images, tmp_path):
@@ -170,6 +235,10 @@ def test_networks_of_every_end(images, tmp_path, options, name):
         ({"labels": [*NAMES[:4], ""]}, "names of one line each"),
         ({"labels": range(5)}, "names of one line each"),
         ({"min_agreement": 98}, "min_agreement must be from 0 to 1"),
+        ({"labels": dict.fromkeys(NAMES, 1)}, "each index from 0 to 4 once"),
+        ({"verification_labels": range(1, 21)}, "integers from 0 to 4"),
+        ({"input_range": (0, 1)}, "input_range must be None or (0, 255)"),
+        ({"verification": "images"}, "verification must be (images, labels)"),
         ({"precision": 95}, "precision must be more than 0 and at most 1"),
         ({"precision": 0.9}, "verification images with their labels"),
         ({"verification": None}, "verification must be (images, labels)"),
@@ -201,6 +270,55 @@ def test_what_is_wrong_is_said_before_any_work(
         export_tflite(model, **{**arguments, **change})
     assert words in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "given"),
+    [(0, 1, None), (-1, 1, None), (0, 255, None), (0, 2, (0, 2))],
+)
+def test_the_range_of_the_images_is_in_the_file(
+    images, tmp_path, low, high, given
+):
+    """So that MediaPipe and `Classifier` scale pixels as in training."""
+    model = ConvMixer(
+        *(8, 1, 3, 4),
+        input_shape=(16, 16, 3),
+        classes=5,
+        include_preprocessing=False,
+    )
+    path = tmp_path / "scaled.tflite"
+    scaled = np.float32(images / 255 * (high - low) + low)
+    export_tflite(
+        *(model, path),
+        format="float32",
+        labels=NAMES,
+        verification=(scaled, None),
+        input_range=given,
+    )
+    mean, std = read_normalization(path)
+    np.testing.assert_allclose((images - mean) / std, scaled, atol=1e-6)
+    np.testing.assert_allclose(
+        Classifier(path)(images), model.predict(scaled, verbose=0), atol=1e-5
+    )
+
+
+def test_an_unknown_range_is_warned_of(images, tmp_path):
+    model = ConvMixer(
+        *(8, 1, 3, 4), input_shape=(16, 16, 3), include_preprocessing=False
+    )
+    path, normalised = tmp_path / "scaled.tflite", (images - 120) / 60
+    options = {"format": "float32", "verification": (normalised, None)}
+    with pytest.warns(UserWarning, match="normalised images of unknown range"):
+        export_tflite(model, path, **options)
+    assert read_normalization(path) is None
+    with pytest.raises(UserError, match="must take pixels"):
+        Classifier(path)
+    for wrong, words in (
+        ((0, 1), "must be from 0 to 1, the input_range"),
+        ((1, 0), "must be .lowest, highest., such as"),
+    ):
+        with pytest.raises(UserError, match=words):
+            export_tflite(model, path, **options, input_range=wrong)
 
 
 def test_a_model_of_any_size_is_refused_by_that_name(images, tmp_path):

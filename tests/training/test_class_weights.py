@@ -3,34 +3,16 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_convmixer.data.augmentation import Augmentation
 from keras_convmixer.data.batches import training_batches
-from keras_convmixer.data.image_data import ImageData
-from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.training.announce import (
     class_counts,
     warn_of_imbalance,
 )
 from keras_convmixer.training.compile import compile_for_training
 from keras_convmixer.training.recipes import DIGITS
-
-
-def unbalanced(counts):
-    """Random images, so many of each class."""
-    random = np.random.default_rng(0)
-    labels = np.repeat(np.arange(len(counts)), counts)
-    pixels = random.integers(0, 256, (len(labels), 8, 8, 3)).astype("uint8")
-    files = [tf.io.encode_png(image) for image in pixels]
-    images = Pictures(
-        rows=tf.data.Dataset.from_tensor_slices((files, labels)),
-        read=lambda contents: (contents, tf.constant(1)),
-        decode=lambda row, contents: tf.io.decode_png(contents, 3),
-        buffer=len(labels),
-    )
-    names = [f"class {i}" for i in range(len(counts))]
-    return ImageData("random", names, 8, images, images, "all", index=[])
+from tests.helpers import unbalanced
 
 
 def test_balanced_classes_count_the_same_in_the_loss():

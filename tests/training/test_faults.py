@@ -11,7 +11,6 @@ import time
 import keras
 import pytest
 
-from keras_convmixer.utils.files import sole_use
 from tests.processes import Command, run_command, run_python
 
 TRAINING = (
@@ -99,7 +98,7 @@ def test_an_export_that_is_stopped_leaves_the_last_one(
     shutil.copytree(digits_export.parent, run)
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     with Command("-m", "export", run, "--formats", "int8") as command:
-        command.wait_for(lambda: list(run.glob(".*.export")))
+        command.wait_for(lambda: list(run.glob(".keras_convmixer-*")))
         time.sleep(1)
         command.send_signal(stop)
         stopped = command.finish()
@@ -193,55 +192,6 @@ def test_no_moment_of_an_export_has_files_without_their_report(
     assert len(file.read_bytes()) < len(before) + 1000
     assert (run / "export" / "notes.txt").read_text() == "kept"
     assert (run / "export" / "digits_int8.tflite").is_file()
-    assert not list(run.glob(".*"))
-
-
-REPLACE_A_FOLDER = """
-import os, signal, sys
-from pathlib import Path
-from keras_convmixer.utils import exchange, files
-
-folder, step, is_at_once = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-if is_at_once == "no":  # As on a file system that lacks the call.
-    exchange.exchange_at_once = lambda first, second: False
-steps = 0
-
-def look(event, arguments):
-    global steps
-    if event in ("os.rename", "os.remove", "os.rmdir"):
-        steps += 1
-        if steps == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-with files.sole_use(folder), files.temporary_folder(folder / "export") as new:
-    (new / "a").write_text("new")
-    (new / "b").write_text("new")
-    sys.addaudithook(look)
-    files.put(new, folder / "export")
-"""
-
-
-@pytest.mark.parametrize("is_at_once", ["yes", "no"])
-def test_a_folder_is_replaced_as_a_whole(tmp_path, is_at_once):
-    """Killed before each step in turn, until there is no further one."""
-    for step in range(1, 99):
-        run = tmp_path / str(step)
-        (run / "export").mkdir(parents=True)
-        for name in ("a", "b"):
-            (run / "export" / name).write_text("old")
-        arguments = (run, step, is_at_once)
-        done = run_python("-c", REPLACE_A_FOLDER, *arguments, check=False)
-        if is_at_once == "no":
-            with sole_use(run):  # The next command has the folder to itself.
-                pass
-        found = {file.read_text() for file in (run / "export").iterdir()}
-        assert found in ({"old"}, {"new"})
-        assert {p.name for p in (run / "export").iterdir()} == {"a", "b"}
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL
-    assert step > 3
-    assert found == {"new"}
     assert not list(run.glob(".*"))
 
 

@@ -1,0 +1,111 @@
+"""Checks of the labels that callers give beside images."""
+
+import numpy as np
+
+from .checks import UserError
+
+
+def class_indices(labels, count, classes, argument="labels"):
+    """Classes as integers, one for each image.
+
+    Args:
+        labels: Integers `[count]` or `[count, 1]`, or one-hot
+            `[count, classes]`; of any type, as `1.0` is 1.
+        count: The number of images.
+        classes: The number of classes.
+        argument: What the error calls the labels.
+
+    Returns:
+        int64 `[count]`, from 0 to classes - 1.
+
+    Raises:
+        UserError: If they are anything else.
+
+    Example:
+
+    >>> class_indices([[0, 1], [1, 0]], 2, classes=2)
+    array([1, 0])
+    """
+    array = as_array(labels)
+    expected = (
+        f"{argument} must be {count:,} integers from 0 to {classes - 1}, one "
+        f"class for each of the {count:,} images, or one-hot"
+    )
+    if array.shape == (count, 1):  # As Keras' own data sets have them.
+        array = array[:, 0]
+    is_one_hot = array.shape == (count, classes)
+    if not count or not (is_one_hot or array.shape == (count,)):
+        raise UserError(f"{expected}. Received: {in_words(array)}")
+    if is_one_hot:
+        if not (is_binary(array) and (array.sum(-1) == 1).all()):
+            raise UserError(
+                f"{expected}, with a single 1 in each row. Received: "
+                f"{in_words(array)}"
+            )
+        return array.argmax(-1)
+    if array.dtype == bool and classes > 2:
+        raise UserError(f"{expected}. Received: {in_words(array)}")
+    is_whole = is_number(array) and (array == np.rint(array)).all()
+    if not is_whole or array.min() < 0 or array.max() >= classes:
+        raise UserError(f"{expected}. Received: {in_words(array)}")
+    return array.astype(np.int64)
+
+
+def zeros_and_ones(labels, count, outputs, argument="labels"):
+    """Labels that are there, 1, or not, 0, for each image and output.
+
+    Args:
+        labels: 0 or 1, of any type: `[count, outputs]`, for one output also
+            `[count]`.
+        count, argument: As for `class_indices`.
+        outputs: The number of labels that an image may have.
+
+    Returns:
+        int64 `[count, outputs]`.
+
+    Raises:
+        UserError: If they are anything else.
+
+    Example:
+
+    >>> zeros_and_ones([True, False], 2, outputs=1)
+    array([[1],
+           [0]])
+    """
+    array = as_array(labels)
+    shapes = [(count, outputs), *([(count,)] if outputs == 1 else [])]
+    if not count or array.shape not in shapes or not is_binary(array):
+        raise UserError(
+            f"{argument} must be 0 or 1 for each output of each image, of "
+            f"shape {' or '.join(map(str, shapes))}. Received: "
+            f"{in_words(array)}"
+        )
+    return array.reshape(count, outputs).astype(np.int64)
+
+
+def as_array(labels):
+    try:
+        return np.asarray(labels)
+    except ValueError:  # Rows of different lengths.
+        return np.asarray(labels, dtype=object)
+
+
+def is_number(array):
+    return array.dtype.kind in "biuf"
+
+
+def is_binary(array):
+    return is_number(array) and bool(np.isin(array, (0, 1)).all())
+
+
+def in_words(array):
+    """Type, shape and values of labels that can't be used."""
+    words = f"{array.dtype}, shape {array.shape}"
+    if not array.size:
+        return words
+    if not is_number(array):
+        return f"{words}, such as {array.flat[0]}"
+    is_fraction = array != np.rint(array)  # So is NaN.
+    if is_fraction.any():
+        return f"{words}, such as {array[is_fraction][0]}"
+    return f"{words}, from {array.min()} to {array.max()}"

@@ -1,0 +1,101 @@
+"""The processors that this process may use: CPUs, and GPUs of the driver."""
+
+import ctypes
+import math
+import os
+import shutil
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+NVIDIA = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/nvidia0")
+
+
+def num_cpus():
+    """CPUs that this process may use: of its affinity, within its quota."""
+    if hasattr(os, "process_cpu_count"):  # Python 3.13.
+        allowed = os.process_cpu_count()
+    elif hasattr(os, "sched_getaffinity"):  # Linux.
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count()
+    return max(1, math.ceil(min(allowed or 1, cpu_quota())))
+
+
+def cpu_quota(root=CGROUPS, membership=Path("/proc/self/cgroup")):
+    """CPUs that the control groups of this process leave it, on average.
+
+    Args:
+        root: Where the control groups are mounted.
+        membership: The file that names those of this process.
+
+    Returns:
+        A float; infinity without a quota.
+    """
+    quotas = [math.inf]
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:  # No Linux.
+        lines = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":  # Version 2.
+            mount, read = root, quota_of_version_2
+        elif "cpu" in controllers.split(","):
+            mount, read = root / controllers, quota_of_version_1
+            if not mount.is_dir():
+                mount = root / "cpu"
+        else:
+            continue
+        # The quota of a group holds for those in it. A container sees its own
+        # group as the root.
+        group = Path(path.lstrip("/"))
+        for place in (group, *group.parents):
+            try:
+                quotas.append(read(mount / place))
+            except (OSError, ValueError):
+                continue
+    return min(quotas)
+
+
+def quota_of_version_2(group):
+    quota, period = (group / "cpu.max").read_text().split()
+    return math.inf if quota == "max" else int(quota) / int(period)
+
+
+def quota_of_version_1(group):
+    quota = int((group / "cpu.cfs_quota_us").read_text())
+    period = int((group / "cpu.cfs_period_us").read_text())
+    return quota / period if quota > 0 else math.inf
+
+
+def has_nvidia_driver():
+    """Whether this machine has the driver of an NVIDIA GPU."""
+    if any(map(os.path.exists, NVIDIA)) or shutil.which("nvidia-smi"):
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def unused_gpu_warning(has_driver, num_gpus, visible):
+    """A line for a GPU that TensorFlow does not see; None if all is well.
+
+    Args:
+        has_driver: Whether the machine has the driver of a GPU.
+        num_gpus: How many GPUs TensorFlow sees.
+        visible: The variable CUDA_VISIBLE_DEVICES; None if it is not set.
+    """
+    hides_all = visible is not None and visible.split(",")[0].strip() in (
+        "",
+        "-1",
+    )
+    if not has_driver or num_gpus or hides_all:
+        return None
+    return (
+        "warning: this machine has an NVIDIA driver, but TensorFlow sees no "
+        "GPU and uses the CPU. pip install 'tensorflow[and-cuda]' installs the "
+        "CUDA libraries; CUDA_VISIBLE_DEVICES=-1 uses the CPU without this "
+        "warning"
+    )
