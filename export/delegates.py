@@ -26,11 +26,11 @@ def delegate_report(path):
         `{delegate: text}`: "all" or "nothing" it takes, or which operators it
         leaves, each of which cuts the graph. The name ends in how it is known.
     """
-    interpreter = TFLiteFile(path).interpreter
-    return {
-        "XNNPACK (run)": left_by_xnnpack(interpreter),
-        "GPU (analyser)": left_by_gpu(path, interpreter),
-    }
+    with TFLiteFile(path).interpreter() as interpreter:
+        return {
+            "XNNPACK (run)": left_by_xnnpack(interpreter),
+            "GPU (analyser)": left_by_gpu(path, interpreter),
+        }
 
 
 def left_by_xnnpack(interpreter):

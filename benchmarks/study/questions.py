@@ -11,8 +11,14 @@ from keras_convmixer.variants import parse_variant, short_form
 
 # What makes two trainings the same one.
 KEY = (
-    *("dataset", "recipe", "image_size", "epochs", "network", "change"),
-    *("learning_rate", "seed"),
+    "dataset",
+    "recipe",
+    "image_size",
+    "epochs",
+    "network",
+    "change",
+    "learning_rate",
+    "seed",
 )
 BASE = "64/6/k5/p2"
 # What the rivals are compared with, and those of as many parameters, within

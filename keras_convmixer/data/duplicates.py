@@ -70,19 +70,21 @@ def near_pairs(hashes):
     for first, second in itertools.combinations(chunks_of(hashes[places]), 2):
         keys = first << np.uint64(32) | second
         order = np.argsort(keys, kind="stable")
-        keys = keys[order]
+        # Copies in this order are faster to read than scattered rows.
+        keys, in_order, bits = keys[order], words[order], farthest[order]
+        one = np.arange(len(keys))
         for step in range(1, MAX_EQUAL):
-            equal = np.flatnonzero(keys[step:] == keys[:-step])
-            if not len(equal):
+            one = one[: np.searchsorted(one, len(keys) - step)]
+            one = one[keys[one] == keys[one + step]]
+            if not len(one):
                 break
-            one, two = order[equal], order[equal + step]
-            apart = groups[one] != groups[two]
-            one, two = one[apart], two[apart]
-            different = np.bitwise_count(words[one] ^ words[two])
-            allowed = np.minimum(farthest[one], farthest[two])
-            near = different.sum(-1, dtype="int64") <= allowed
-            if near.any():
-                pairs = np.stack([one[near], two[near]])
+            two = one + step
+            different = np.bitwise_count(in_order[one] ^ in_order[two])
+            allowed = np.minimum(bits[one], bits[two])
+            near = different.sum(-1, dtype="uint16") <= allowed
+            pairs = order[np.stack([one[near], two[near]])]
+            pairs = pairs[:, groups[pairs[0]] != groups[pairs[1]]]
+            if pairs.size:
                 groups = join(groups, pairs)
                 found.append(places[pairs])
     return np.concatenate(found, axis=1)

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from keras_convmixer.compat import operation_of
 from keras_convmixer.training.gelu_norm import (
     gelu,
     gelu_norm,
@@ -66,7 +67,7 @@ def each_norm_follows_gelu(model):
         for layer in model.layers
         if type(layer) is layers.BatchNormalization
     ]
-    before = {norm.input._keras_history.operation.name for norm in norms}
+    before = {operation_of(norm.input).name for norm in norms}
     gelus = {layer.name for layer in model.layers if is_gelu(layer)}
     return bool(norms) and before == gelus
 

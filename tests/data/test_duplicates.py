@@ -5,6 +5,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from keras_convmixer.data.decode import describe
 from keras_convmixer.data.duplicates import duplicate_groups, near_pairs
@@ -168,6 +170,34 @@ def test_near_hashes_are_found_among_many():
     expected = {(index, 20_000 + index) for index in range(200)}
     assert found <= expected
     assert len(found) >= 199
+
+
+def groups_of(count, pairs):
+    edges = np.ones(pairs.shape[1], bool)
+    graph = coo_array((edges, tuple(pairs)), (count, count))
+    return connected_components(graph, directed=False)[1]
+
+
+def test_no_near_hash_is_missed_where_most_bits_are_alike():
+    """As for products on white: only the middle of the images differs."""
+    random = np.random.default_rng(0)
+    bits = np.tile(random.random(256) < 0.5, (2000, 1))
+    bits[:, random.permutation(256)[:52]] = random.random((2000, 52)) < 0.5
+    hashes = np.packbits(bits, axis=1)
+    words = hashes.view("uint64")
+    different = np.bitwise_count(words[:, None] ^ words).sum(-1)
+    expected = groups_of(2000, np.stack(np.nonzero(different <= 12)))
+    assert 2000 - expected.max() > 100
+    np.testing.assert_array_equal(groups_of(2000, near_pairs(hashes)), expected)
+
+
+def test_many_hashes_that_are_all_near_are_connected_by_few_pairs():
+    random = np.random.default_rng(0)
+    flips = random.random((5000, 256)) < 0.01  # Some 5 bits between any two.
+    hashes = np.packbits(flips ^ (random.random(256) < 0.5), axis=1)
+    pairs = near_pairs(hashes)
+    assert groups_of(5000, pairs).max() == 0
+    assert pairs.shape[1] < 50_000
 
 
 def test_photographs_that_differ_are_no_duplicates():

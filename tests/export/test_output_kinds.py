@@ -11,10 +11,10 @@ from export.onnx_file import onnx_file
 from export.output_kind import r_squared
 from export.pictures import Pictures
 from export.reference import Reference
-from export.saved_model import write_saved_model
 from export.scoring import match_classes
 from export.tflite import convert
 from export.verify import compare
+from export.writers import write_saved_model
 from keras_convmixer import ConvMixer
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import outputs
