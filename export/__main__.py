@@ -11,9 +11,9 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
     share,
 )
+from keras_convmixer.utils.extras import check_onnx
 
 from . import DEFAULT_FORMATS, FORMATS, IO, PROOF_IMAGES, QAT_EPOCHS
-from .extras import check_onnx
 
 
 def parse_arguments(arguments=None):
@@ -86,7 +86,7 @@ def parse_arguments(arguments=None):
 @one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
-    from keras_convmixer.training.run_folder import RunFolder
+    from keras_convmixer.runs.run_folder import RunFolder
 
     run = RunFolder(args.run)
     run.read_config()  # A mistake is answered before TensorFlow's seconds.

@@ -12,6 +12,12 @@ from PIL import Image
 
 from keras_convmixer.data.crop import square_crop
 from keras_convmixer.data.decode import read_image
+from keras_convmixer.evaluation.classifier import (
+    Classifier,
+    check_path,
+    has_class_maps,
+    needs_tensorflow,
+)
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
@@ -21,13 +27,6 @@ from keras_convmixer.utils.commands import (
     silent_libraries,
 )
 from keras_convmixer.utils.text import printable
-
-from .classifier import (
-    Classifier,
-    check_path,
-    has_class_maps,
-    needs_tensorflow,
-)
 
 PICTURES = (".png", ".jpg", ".jpeg")
 
@@ -84,7 +83,7 @@ def main(arguments=None):
             quiet_tensorflow("tensorflow")
         classifier = Classifier(args.file, threads=args.threads)
         if args.heatmap:
-            from .heatmap import HeatMaps
+            from keras_convmixer.evaluation.heatmap import HeatMaps
 
             heat_maps = HeatMaps(classifier.model, classifier.labels)
             outputs = heatmap_paths(args.heatmap, args.images)

@@ -10,10 +10,9 @@ import flatbuffers
 import numpy as np
 
 from keras_convmixer import __version__
-from keras_convmixer.utils.checks import UserError
-
-from .flatbuffer import pack, unpack
-from .metadata_schema import (
+from keras_convmixer.evaluation.metadata_schema import (
+    LABELS,
+    METADATA,
     ColorSpace,
     ContentType,
     File,
@@ -29,9 +28,9 @@ from .metadata_schema import (
     Union,
     write,
 )
+from keras_convmixer.utils.checks import UserError
 
-METADATA = "TFLITE_METADATA"
-LABELS = "labels.txt"
+from .flatbuffer import pack, unpack
 
 COLOR_SPACES = {1: ColorSpace.GRAYSCALE, 3: ColorSpace.RGB}
 COLORS = {

@@ -3,12 +3,12 @@
 import dataclasses
 import json
 
-from keras_convmixer.training.calibration_report import words_of_calibration
+from keras_convmixer.evaluation.calibration_report import words_of_calibration
+from keras_convmixer.evaluation.threshold import Threshold
 from keras_convmixer.utils.files import write_json, write_text
 from keras_convmixer.utils.tables import markdown_table
 
 from . import FORMATS, IO
-from .threshold import Threshold
 from .verify import Result, interval
 
 REPORT = "report.json"

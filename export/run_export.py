@@ -2,7 +2,8 @@
 
 import shutil
 
-from keras_convmixer.training.run_folder import RunFolder
+from keras_convmixer.evaluation.threshold import answers_on, find_threshold
+from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.utils.backend import check_tensorflow
 from keras_convmixer.utils.files import move, sole_use, temporary_folder
 
@@ -15,7 +16,6 @@ from .report import (
     write_model_card,
     write_report,
 )
-from .threshold import answers_on, find_threshold
 from .verify import verify
 from .writers import WRITERS, Training, write_described
 

@@ -1,5 +1,6 @@
 """TFLite files: the inference model as CPUs and as GPUs run it."""
 
+from keras_convmixer.evaluation.keras_model import input_type, output_name
 from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError, check_choice
 
@@ -7,7 +8,7 @@ from . import IO, TFLITE_FORMATS
 from .arguments import read_representative_images
 from .converter import run_converter
 from .int8 import fitted_ranges, int8_file, quantize_dynamic
-from .interface import check_model, device_model, input_type, output_name
+from .interface import check_model, device_model
 from .precision import full_float32
 
 

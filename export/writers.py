@@ -11,11 +11,12 @@ from keras_convmixer.data.batches import (
     training_batches,
 )
 from keras_convmixer.data.image_data import ImageData, sample
-from keras_convmixer.training.recipes import Recipe
+from keras_convmixer.evaluation.keras_model import input_type, output_name
+from keras_convmixer.runs.recipe import Recipe
 
 from . import TFLITE_FORMATS
 from .int8.qat import convert_qat
-from .interface import device_model, input_type, output_name
+from .interface import device_model
 from .metadata import add_metadata
 from .tflite import convert
 

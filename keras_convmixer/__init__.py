@@ -26,13 +26,13 @@ if TYPE_CHECKING:  # For editors and type checkers.
     from keras_convmixer.data.folder_datasets import (
         image_folder as image_folder,
     )
+    from keras_convmixer.evaluation.calibration import calibrate as calibrate
     from keras_convmixer.features import (
         class_map_model as class_map_model,
         feature_model as feature_model,
         freeze as freeze,
     )
     from keras_convmixer.inference import reparameterize as reparameterize
-    from keras_convmixer.training.calibration import calibrate as calibrate
     from keras_convmixer.variants import list_variants as list_variants
 
 __version__ = "0.1.0"
@@ -47,7 +47,7 @@ _MODULE_OF = {
     "ConvMixer_512_16": "applications",
     "ConvMixer_512_12": "applications",
     "ConvMixer_256_8": "applications",
-    "calibrate": "training.calibration",
+    "calibrate": "evaluation.calibration",
     "center_crop": "data.crop",
     "class_map_model": "features",
     "decode_predictions": "applications",

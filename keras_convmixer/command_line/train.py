@@ -7,24 +7,22 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES, Source
-from keras_convmixer.training.plan import (
+from keras_convmixer.runs.plan import (
     CLASS_WEIGHTS,
     KEEP,
     MIXED_PRECISIONS,
     Plan,
 )
-from keras_convmixer.training.recipes import Recipe, recipe_for
-from keras_convmixer.training.run_folder import RunFolder, check_empty
-from keras_convmixer.training.workers import (
-    is_chief,
-    is_lost_machine,
-    worker_addresses,
-)
+from keras_convmixer.runs.recipe import Recipe
+from keras_convmixer.runs.run_folder import RunFolder, check_empty
+from keras_convmixer.training.recipes import recipe_for
+from keras_convmixer.training.workers import is_lost_machine
 from keras_convmixer.utils.backend import (
     check_training_backend,
     configured_backend,
 )
 from keras_convmixer.utils.checks import UserError, allowed_of
+from keras_convmixer.utils.cluster import is_chief, worker_addresses
 from keras_convmixer.utils.commands import (
     STOPPED,
     Parser,

@@ -12,13 +12,10 @@ import keras
 import tensorflow as tf
 
 from keras_convmixer.data.batches import Shard
-from keras_convmixer.training.workers import (
-    cluster,
-    patch_fit,
-    worker_addresses,
-)
+from keras_convmixer.training.workers import patch_fit
 from keras_convmixer.utils.backend import check_training_backend
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.cluster import cluster, worker_addresses
 
 MAX_LOGICAL_CPUS = 64
 

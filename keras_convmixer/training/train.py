@@ -16,6 +16,8 @@ from keras_convmixer.data.batches import (
 )
 from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.features import freeze
+from keras_convmixer.runs.plan import Plan
+from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.training.announce import print_plan
 from keras_convmixer.training.callbacks import (
     Backup,
@@ -28,10 +30,8 @@ from keras_convmixer.training.compile import (
 )
 from keras_convmixer.training.devices import Devices, distribute
 from keras_convmixer.training.evaluation import evaluate
-from keras_convmixer.training.plan import Plan
-from keras_convmixer.training.run_folder import RunFolder
-from keras_convmixer.training.workers import is_chief
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.cluster import is_chief
 from keras_convmixer.utils.commands import own_lines
 
 # What TensorFlow makes of an image that can't be decoded.

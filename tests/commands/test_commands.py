@@ -15,14 +15,14 @@ import tensorflow as tf
 
 from keras_convmixer.command_line.convmixer import main
 from keras_convmixer.command_line.train import resumable
-from keras_convmixer.training import RunFolder
+from keras_convmixer.runs import RunFolder
 from keras_convmixer.training.devices import distribute
-from keras_convmixer.training.workers import is_chief, worker_addresses
 from keras_convmixer.utils.backend import (
     check_configuration,
     configured_backend,
 )
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.cluster import is_chief, worker_addresses
 from keras_convmixer.utils.commands import called_as, command, one_line_errors
 from keras_convmixer.utils.processors import (
     cpu_quota,

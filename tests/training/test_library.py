@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_convmixer.data.source import Source
-from keras_convmixer.training import Plan, RunFolder
+from keras_convmixer.runs import Plan, RunFolder
 from keras_convmixer.training.callbacks import (
     Backup,
     NaNLossError,

@@ -28,7 +28,7 @@ def scores_report(classifier, pictures, matching, result, milliseconds):
         "file": classifier.path.name,
         "pictures": pictures.name,
         "classified": result.images,
-        "unreadable": result.unreadable,
+        "unreadable": result.num_unreadable,
         "milliseconds": milliseconds,
         "images_a_second": round(result.images / result.seconds, 1),
     }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from keras_convmixer.data.source import Source
-from keras_convmixer.training.recipes import Recipe
+from keras_convmixer.runs.recipe import Recipe
 from keras_convmixer.utils.checks import (
     POSITIVE_INTEGER,
     check_choice,
