@@ -51,7 +51,7 @@ def left_by_xnnpack(interpreter):
         if row and row["index"] not in run:
             run[row["index"]] = row["op_name"]
             waiting += list(row["inputs"])
-    left = collections.Counter(run.values())
+    left = collections.Counter(sorted(run.values()))
     if not left.pop("DELEGATE", 0):
         return "nothing"
     kinds = ", ".join(f"{count} {kind}" for kind, count in left.most_common())

@@ -10,6 +10,7 @@ import flatbuffers
 import numpy as np
 
 from keras_convmixer import __version__
+from keras_convmixer.data.class_names import is_one_line
 from keras_convmixer.evaluation.metadata_schema import (
     LABELS,
     METADATA,
@@ -156,7 +157,9 @@ def check_labels(labels, outputs, output_name):
             f"{labels if isinstance(labels, str) else len(labels)!r}.{hint}"
         )
     for label in labels:
-        if not isinstance(label, str) or label.splitlines() != [label]:
+        is_text = isinstance(label, str) and label
+        # Of control characters, all clients keep a tab as it is.
+        if not is_text or not is_one_line(label.replace("\t", "")):
             raise UserError(
                 f"labels must be names of one line each. Received: {label!r}"
             )

@@ -13,9 +13,14 @@ def normalize_class(name):
     return unicodedata.normalize("NFC", name)
 
 
+def is_one_line(name):
+    """Whether it is text without control characters and line breaks."""
+    return not any(unicodedata.category(char) in REFUSED for char in name)
+
+
 def check_class_name(name):
     """A UserError for a name that no line of a text file can hold."""
-    if any(unicodedata.category(character) in REFUSED for character in name):
+    if not is_one_line(name):
         raise UserError(
             f"{name!r} can't be the name of a class: it must be text without "
             "control characters and line breaks"

@@ -5,6 +5,7 @@ import platform
 import sys
 from dataclasses import dataclass, field
 
+from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.source import Source
 from keras_convmixer.runs.plan import Plan
 from keras_convmixer.runs.recipe import Recipe
@@ -61,6 +62,9 @@ class Config:
         names = {field.name for field in dataclasses.fields(Plan)}
         plan = {name: values.pop(name) for name in names & set(values)}
         values["plan"] = dataclass_from_json(Plan, plan, "it")
+        if number == 0 and isinstance(values.get("classes"), list):
+            # They were as the file system has them.
+            values["classes"] = [normalize_class(n) for n in values["classes"]]
         return dataclass_from_json(cls, values, "it")
 
     def as_json(self):

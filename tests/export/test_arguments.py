@@ -43,7 +43,6 @@ def model():
         dict.fromkeys(NAMES).keys(),
         iter(NAMES),
     ],
-    ids=str,
 )
 def test_labels_are_in_the_order_of_the_outputs(labels):
     assert label_names(labels) == NAMES
@@ -59,7 +58,6 @@ def test_labels_are_in_the_order_of_the_outputs(labels):
         ({"ape", "cow", "zebra"}, "which a set has not"),
         (3, "must be a list of names. Received: 3"),
     ],
-    ids=str,
 )
 def test_labels_without_an_order_are_refused(labels, words):
     with pytest.raises(UserError) as error:

@@ -90,6 +90,7 @@ def test_a_file_without_labels_is_named(tmp_path):
         (["a", "b", "c", "d"], "labels must be 3 names, one for each output"),
         (["a", "b\nc", "d"], "labels must be names of one line each"),
         (["a", "b\u2028c", "d"], "labels must be names of one line each"),
+        (["a", "b\x00c", "d"], "labels must be names of one line each"),
         (["a", "", "c"], "labels must be names of one line each"),
     ],
 )

@@ -131,6 +131,14 @@ def test_missing_fields_take_their_default(config):
     assert read.as_json()["format"] == FORMAT
 
 
+def test_old_names_of_classes_are_composed_as_those_of_folders_are(config):
+    config["classes"] = ["cafe\N{COMBINING ACUTE ACCENT}", "tea"]
+    assert Config.from_json(config).classes == [
+        "caf\N{LATIN SMALL LETTER E WITH ACUTE}",
+        "tea",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
