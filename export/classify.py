@@ -7,10 +7,6 @@ import unicodedata
 import warnings
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from keras_convmixer.data.crop import square_crop
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.evaluation.classifier import (
     Classifier,
@@ -164,8 +160,7 @@ def classify(path, classifier, top):
         print(classify("photo.jpg", Classifier("digits_int8.tflite"), top=5))
     """
     with silent_libraries():
-        photo = Image.fromarray(read_image(path))
-    image = np.array(square_crop(photo, classifier.size))[None]
+        image = classifier.square(path)[None]
     classifier(image)  # The first call allocates.
     start = time.perf_counter()
     (probabilities,) = classifier(image)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # For editors and type checkers.
         image_folder as image_folder,
     )
     from keras_convmixer.evaluation.calibration import calibrate as calibrate
+    from keras_convmixer.evaluation.classifier import load as load
+    from keras_convmixer.evaluation.scoring import evaluate as evaluate
     from keras_convmixer.features import (
         class_map_model as class_map_model,
         feature_model as feature_model,
@@ -50,11 +52,13 @@ _MODULE_OF = {
     "calibrate": "evaluation.calibration",
     "center_crop": "data.crop",
     "class_map_model": "features",
+    "evaluate": "evaluation.scoring",
     "decode_predictions": "applications",
     "feature_model": "features",
     "freeze": "features",
     "image_folder": "data.folder_datasets",
     "list_variants": "variants",
+    "load": "evaluation.classifier",
     "preprocess_input": "applications",
     "read_image": "data.decode",
     "reparameterize": "inference",

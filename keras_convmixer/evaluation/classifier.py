@@ -1,10 +1,15 @@
 """Any trained model or exported file as one function of pictures."""
 
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from keras_convmixer.data.class_names import normalize_class
+from keras_convmixer.data.crop import center_crop
+from keras_convmixer.data.decode import read_image
 from keras_convmixer.evaluation.output_kind import OutputKind
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.extras import check_onnx
@@ -15,11 +20,29 @@ SUFFIXES = (".tflite", ".onnx", ".keras")
 SAVED_MODEL = "saved_model.pb"
 
 
-class Classifier:
-    """What names the classes of pictures, whatever it is stored as.
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of an image.
 
-    It may be called from several threads at a time; of other processes each
-    makes its own.
+    Attributes:
+        label: The name of the most probable class.
+        probability: Its probability.
+        probabilities: Those of all classes, float32 `[classes]`.
+        is_sure: Whether it reaches the threshold of the file, if that has one.
+    """
+
+    label: str
+    probability: float
+    probabilities: np.ndarray
+    is_sure: bool = True
+
+
+def load(
+    path: str | Path,
+    labels: Sequence[str] | Mapping[str, int] | None = None,
+    threads: int | None = None,
+) -> "Classifier":
+    """A trained model or an exported file, ready to classify photos.
 
     Args:
         path: A `.tflite` or `.onnx` file or a SavedModel that `export` wrote,
@@ -29,6 +52,29 @@ class Classifier:
             in the `labels.txt` beside.
         threads: How many each call of a TFLite or ONNX file runs with; None
             for all cores.
+
+    Returns:
+        A `Classifier`, whose `predict` takes paths and arrays.
+
+    Raises:
+        UserError: A `ValueError`, as of `Classifier`.
+
+    Example:
+        classifier = load("digits_int8.tflite")
+        for prediction in classifier.predict(["photo.jpg"]):
+            print(f"{prediction.label} {prediction.probability:.0%}")
+    """
+    return Classifier(path, labels, threads)
+
+
+class Classifier:
+    """What names the classes of images, whatever it is stored as.
+
+    It may be called from several threads at a time; of other processes each
+    makes its own.
+
+    Args:
+        path, labels, threads: As for `load`.
 
     Attributes:
         path: As given.
@@ -120,6 +166,45 @@ class Classifier:
         if are_logits:
             return softmax(outputs)
         return outputs
+
+    def predict(self, images: Iterable) -> list[Prediction]:
+        """Names what photos show.
+
+        Args:
+            images: Paths of images, or RGB arrays `[height, width, 3]` of any
+                size with values from 0 to 255.
+
+        Returns:
+            A `Prediction` for each.
+
+        Raises:
+            UserError: If one of them is no image.
+        """
+        predictions = []
+        for image in images:
+            (probabilities,) = self(self.square(image)[None])
+            index = int(probabilities.argmax())
+            probability = float(probabilities[index])
+            predictions.append(
+                Prediction(
+                    label=self.labels[index],
+                    probability=probability,
+                    probabilities=probabilities,
+                    is_sure=probability >= (self.threshold or 0),
+                )
+            )
+        return predictions
+
+    def square(self, image):
+        """What it sees of a photo: uint8 `[size, size, 3]`.
+
+        Args:
+            image: Its path, or its pixels as for `predict`.
+        """
+        if isinstance(image, str | os.PathLike):
+            image = read_image(image)
+        image = center_crop(image, self.size)
+        return np.repeat(image, 3 // image.shape[-1], -1)
 
     def side(self):
         """The side of its images, which must come from pixels."""

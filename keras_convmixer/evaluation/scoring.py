@@ -5,11 +5,18 @@ import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from keras_convmixer.data.index import named
+from keras_convmixer.data.source import Source
+from keras_convmixer.evaluation.classifier import Classifier
 from keras_convmixer.evaluation.collect import run_batches
 from keras_convmixer.evaluation.predictions import SHOWN_MISTAKES, Predictions
 from keras_convmixer.evaluation.scores import Scores, ranked
+from keras_convmixer.evaluation.stored_images import (
+    dataset_images,
+    folder_images,
+)
 from keras_convmixer.utils.checks import UserError
 
 LISTED = 5  # Classes of each picture in the file of predictions.
@@ -30,6 +37,54 @@ class Matching:
     indices: dict
     foreign: list
     missing: list
+
+
+def evaluate(
+    classifier: Classifier | str | Path,
+    image_folder: str | Path | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
+    data_dir: str | Path | None = None,
+) -> Predictions:
+    """Scores a trained model or an exported file on labelled images.
+
+    Args:
+        classifier: What `load` returns, or what it takes.
+        image_folder: A folder with a folder of images for each class, or with
+            the parts of a training, of which `test` is scored.
+        dataset: In its place "digits" or a name of tensorflow-datasets.
+        split: Of the data set; None for "test".
+        data_dir: Where tensorflow-datasets keeps its files.
+
+    Returns:
+        `Predictions`: `scores` has top-1, recall and others; `mistakes` are
+        the worst ones; `num_unreadable` and `foreign` count what was not
+        scored.
+
+    Raises:
+        UserError: A `ValueError`, if an argument is not as above, or no image
+            can be scored.
+
+    Example:
+        result = evaluate("digits_int8.tflite", image_folder="newer/")
+        print(f"top-1 {result.top1:.2%} of {result.scores.images} images")
+    """
+    if bool(dataset) == bool(image_folder):
+        raise UserError("give image_folder or dataset, one of them")
+    if split and not dataset:
+        raise UserError(f"split needs a dataset. Received: {split!r}")
+    if not isinstance(classifier, Classifier):
+        classifier = Classifier(classifier)
+    if dataset:
+        images = dataset_images(Source(dataset, data_dir), split)
+    else:
+        images = folder_images(image_folder)
+    if not images.classes:
+        raise UserError(
+            f"image_folder must hold a folder of images for each class. "
+            f"Received: {image_folder}"
+        )
+    return score(classifier, images, match_classes(classifier, images))
 
 
 def match_classes(classifier, pictures):

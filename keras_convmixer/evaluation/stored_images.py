@@ -8,9 +8,8 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from keras_convmixer.data.crop import square_crop
+from keras_convmixer.data.crop import center_crop
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.folders import (
     class_folders,
@@ -78,8 +77,7 @@ class EvaluationSet:
 
         def square(picture):
             try:
-                image = Image.fromarray(picture.read())
-                return picture, np.array(square_crop(image, size))
+                return picture, center_crop(picture.read(), size)
             except UserError as error:
                 return picture, error
 
