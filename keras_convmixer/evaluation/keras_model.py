@@ -22,12 +22,6 @@ class KerasModel(Model):
     batch_size = 64
 
     def __init__(self, model):
-        from keras_convmixer.evaluation.keras_model import (
-            input_type,
-            output_kind,
-            output_name,
-        )
-
         self.model = model
         model.make_predict_function()  # Not by two threads at a time.
         self.kind = output_kind(model)
