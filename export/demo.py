@@ -109,6 +109,7 @@ def exported_models(run):
     """
     from keras_convmixer.evaluation.runtime import TFLiteFile
 
+    from .formats import TABLE
     from .report import REPORT
 
     report = run.export_folder / REPORT
@@ -124,7 +125,9 @@ def exported_models(run):
                     "file": path.name,
                     "kilobytes": round(path.stat().st_size / 1000),
                     "size": TFLiteFile(path).image_size[0],
-                    "delegate": "GPU" if row["format"] == "gpu" else "CPU",
+                    "delegate": "GPU"
+                    if TABLE[row["format"]].takes_float
+                    else "CPU",
                 }
             )
     return models

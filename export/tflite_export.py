@@ -15,8 +15,8 @@ from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.files import replacing
 from keras_convmixer.utils.labels import label_names
 
-from . import IO, TFLITE_FORMATS
 from .arguments import read_representative_images, read_verification
+from .formats import IO, TFLITE_FORMATS
 from .input_range import find_normalization
 from .interface import check_model
 from .metadata import add_metadata, check_labels

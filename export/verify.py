@@ -8,10 +8,11 @@ from scipy.stats import binomtest
 
 from keras_convmixer.evaluation.collect import Batch, collect
 from keras_convmixer.evaluation.output_kind import has_one_answer
-from keras_convmixer.evaluation.runtime import OnnxFile, SavedModel, TFLiteFile
+from keras_convmixer.evaluation.runtime import RUNNERS, SavedModel
 from keras_convmixer.evaluation.threshold import Answers, Threshold
 from keras_convmixer.evaluation.timing import latency
 
+from .formats import TABLE
 from .precision import full_float32
 
 CONFIDENCE = 0.95
@@ -23,7 +24,7 @@ class Result:
 
     Attributes:
         path: Where it is.
-        format: One of `export.FORMATS`.
+        format: Its name in `export.formats.TABLE`.
         bytes: Its size, of a folder the sum.
         images: How many images it was run on.
         top1: Share of the images that it classifies rightly, of a multi-label
@@ -107,9 +108,9 @@ def verify(path, format, reference, aware=None):
     Returns:
         A `Result`.
     """
-    if format == "saved_model":
+    load = RUNNERS[TABLE[format].suffix]
+    if load is SavedModel:
         return compare(path, format, SavedModel(path), reference)
-    load = OnnxFile if format == "onnx" else TFLiteFile
     return compare(
         path,
         format,

@@ -298,3 +298,7 @@ class OnnxFile(Model):
     def __call__(self, images):
         (outputs,) = self.session.run(None, {"image": images})
         return outputs
+
+
+# By the ending of a file; a SavedModel is a folder.
+RUNNERS = {"": SavedModel, ".tflite": TFLiteFile, ".onnx": OnnxFile}
