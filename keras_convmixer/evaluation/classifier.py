@@ -1,4 +1,4 @@
-"""Any trained model or exported file as one function of pictures."""
+"""Any trained model or exported file as one function of images."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A classifier is run on pictures; the scores, and what it got wrong."""
+"""A classifier is run on images; the scores, and what it got wrong."""
 
 import csv
 import time
@@ -19,18 +19,18 @@ from keras_convmixer.evaluation.stored_images import (
 )
 from keras_convmixer.utils.checks import UserError
 
-LISTED = 5  # Classes of each picture in the file of predictions.
+LISTED = 5  # Classes of each image in the file of predictions.
 
 
 @dataclass
 class Matching:
-    """The classes of some pictures and those of a classifier, by name.
+    """The classes of some images and those of a classifier, by name.
 
     Attributes:
         labels: The classifier's names.
-        indices: Index of each class of the pictures that it knows, by name.
-        foreign: Classes of the pictures that it does not know.
-        missing: Its classes of which there are no pictures.
+        indices: Index of each class of the images that it knows, by name.
+        foreign: Classes of the images that it does not know.
+        missing: Its classes of which there are no images.
     """
 
     labels: list
@@ -87,15 +87,15 @@ def evaluate(
     return score(classifier, images, match_classes(classifier, images))
 
 
-def match_classes(classifier, pictures):
-    """Finds the classes of some pictures among those of a classifier.
+def match_classes(classifier, images):
+    """Finds the classes of some images among those of a classifier.
 
-    A file of one output names class 1 alone: of two classes of pictures, the
+    A file of one output names class 1 alone: of two classes of images, the
     other one is class 0.
 
     Args:
         classifier: A `Classifier`.
-        pictures: `Pictures`; without classes, nothing is matched.
+        images: An `EvaluationSet`; without classes, nothing is matched.
 
     Returns:
         A `Matching`.
@@ -104,11 +104,11 @@ def match_classes(classifier, pictures):
         UserError: If there are classes and none is known, or the classifier
             has two of one name, or gives independent labels.
     """
-    labels, names = list(classifier.labels), pictures.classes
+    labels, names = list(classifier.labels), images.classes
     if names and classifier.is_multi_label:
         raise UserError(
             f"{classifier.path} gives any number of {len(labels)} labels to an "
-            f"image, so {pictures.name}, with one class for each image, can't "
+            f"image, so {images.name}, with one class for each image, can't "
             "score it. Give a folder of images alone, which are classified; "
             "export_tflite scores it on labels of 0 or 1"
         )
@@ -121,7 +121,7 @@ def match_classes(classifier, pictures):
     indices = {name: labels.index(name) for name in names if counts[name]}
     if names and not indices:
         raise UserError(
-            f"{pictures.name} has no class that {classifier.path} knows. "
+            f"{images.name} has no class that {classifier.path} knows. "
             f"Found: {named(names)}. It knows: {named(labels)}"
         )
     return Matching(

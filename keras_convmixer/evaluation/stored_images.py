@@ -27,7 +27,7 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class StoredImage:
-    """A picture as it is stored.
+    """An image as it is stored.
 
     Attributes:
         name: What the reports call it: its path in the folder, or the split
@@ -75,11 +75,11 @@ class EvaluationSet:
             as evaluation sees them. A class without a label has -1.
         """
 
-        def square(picture):
+        def square(image):
             try:
-                return picture, center_crop(picture.read(), size)
+                return image, center_crop(image.read(), size)
             except UserError as error:
-                return picture, error
+                return image, error
 
         def batch(pairs):
             readable = [p for p in pairs if not isinstance(p[1], UserError)]
@@ -97,8 +97,8 @@ class EvaluationSet:
 
         with ThreadPool(num_cpus()) as threads:
             waiting = collections.deque()
-            pictures = self.each()
-            while chunk := list(itertools.islice(pictures, BATCH_SIZE)):
+            images = self.each()
+            while chunk := list(itertools.islice(images, BATCH_SIZE)):
                 waiting.append(threads.map_async(square, chunk))
                 if len(waiting) > 1:
                     yield batch(waiting.popleft().get())
@@ -159,7 +159,7 @@ def folder_images(root):
 
 
 def dataset_images(source, split):
-    """The pictures of a split of a data set.
+    """The images of a split of a data set.
 
     Args:
         source: A `Source`.
@@ -196,7 +196,7 @@ def dataset_images(source, split):
 
 
 def rows_of_split(source, split):
-    """The encoded pictures with labels of a split, their number, the classes.
+    """The encoded images with labels of a split, their number, the classes.
 
     Returns:
         `(rows, count, classes)`: a `tf.data.Dataset`, an int, a list.
