@@ -49,7 +49,7 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """EvaluationSet, none of which is kept.
+    """Images to be scored, of which none is kept.
 
     Attributes:
         name: What they are called.
