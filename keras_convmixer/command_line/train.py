@@ -11,6 +11,7 @@ from keras_convmixer.runs.plan import (
     CLASS_WEIGHTS,
     KEEP,
     MIXED_PRECISIONS,
+    XLA,
     Plan,
 )
 from keras_convmixer.runs.recipe import Recipe
@@ -105,7 +106,19 @@ def parse_arguments(arguments=None):
     add(
         "--mixed-precision",
         choices=MIXED_PRECISIONS,
-        help="compute in 16 bits; what is saved is float32",
+        help="compute in 16 bits; what is saved is float32; auto: the type "
+        "that the GPU is made for, float32 on a CPU",
+    )
+    add(
+        "--xla",
+        choices=XLA,
+        default="auto",
+        help="compile the training step (default: on GPUs only)",
+    )
+    add(
+        "--deterministic",
+        action="store_true",
+        help="the same bits in every run on a GPU too, at an unknown cost",
     )
     add_number(Plan, "--seed", default=0)
     add_number(Plan, "--limit-steps", help="steps an epoch at most")
@@ -212,6 +225,10 @@ def resumable(run, replicas=None):
         print(f"stopped; to go on: {command('train', *options)}")
         sys.exit(STOPPED)
     except Exception as error:
+        from keras_convmixer.training.gpus import is_out_of_memory
+
+        if is_out_of_memory(error):
+            raise UserError(out_of_memory(run.read_config())) from error
         if not (worker_addresses() and is_lost_machine(error)):
             raise
         print(
@@ -219,6 +236,27 @@ def resumable(run, replicas=None):
             f"of them again: {command('train', *options)}"
         )
         sys.exit(LOST)
+
+
+def out_of_memory(config):
+    """What to do where the memory of a GPU does not suffice.
+
+    Args:
+        config: The `Config` of the training.
+    """
+    recipe = config.plan.recipe
+    words = (
+        "the memory of the GPU does not suffice for batches of "
+        f"{recipe.batch_size}. Start anew with "
+    )
+    half = recipe.batch_size // 2
+    if not half:
+        return words + "a smaller --image-size"
+    # TensorFlow accumulates with one replica only.
+    accumulation = ""
+    if config.machine.get("replicas", 1) == 1:
+        accumulation = f" --accumulation {2 * recipe.accumulation}"
+    return f"{words}--batch-size {half}{accumulation}"
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ DIGITS = Recipe(
 # The paper's CIFAR-10 training; its table 4 has 95.21 % for this network, and
 # 95.88 % with `--model 256/8/k9/p1`. It is for a GPU: two cores take 12 minutes
 # an epoch.
-#   python train.py --dataset cifar10 --mixed-precision float16
+#   python train.py --dataset cifar10 --mixed-precision auto
 CIFAR10 = Recipe(
     dim=256,
     depth=8,
@@ -107,7 +107,7 @@ FINE_TUNING = PHOTOGRAPHS.with_variant(VARIANTS["convmixer_1024_20"]).replace(
 
 # The authors' ImageNet training, for ten GPUs: 81.37 % top-1. They train the
 # 768/32 with ReLU for 300 epochs.
-#   python train.py --dataset imagenet2012 --mixed-precision float16
+#   python train.py --dataset imagenet2012 --mixed-precision auto
 IMAGENET = Recipe(
     dim=1536,
     depth=20,
