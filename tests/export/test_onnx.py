@@ -129,9 +129,7 @@ def test_what_can_not_be_written_is_named(layer, words):
 
 def test_the_export_proves_it_and_the_commands_take_it(digits_run, tmp_path):
     run = shutil.copytree(digits_run, tmp_path / "digits")
-    with pytest.raises(SystemExit) as end:
-        run_program(export_program.main, run, "--formats", "onnx")
-    assert end.value.code == 0
+    run_program(export_program.main, run, "--formats", "onnx")
     file = run / "export" / "digits.onnx"
     report = json.loads((run / "export" / "report.json").read_text())
     (row,) = report["files"]

@@ -91,7 +91,7 @@ def exported(tmp_path_factory, digits_run):
     def make(folder):
         run = shutil.copytree(digits_run, folder / "digits")
         formats = ("--formats", "float32", "int8")
-        with redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit):
+        with redirect_stdout(io.StringIO()) as out:
             export([str(run), *formats, "--precision", "0.999"])
         (folder / "printed.txt").write_text(out.getvalue())
 
@@ -153,9 +153,7 @@ def test_classify_says_that_it_is_not_sure(exported, tmp_path, capsys):
     for name, index in (("sure", sure.argmax()), ("unsure", sure.argmin())):
         Image.fromarray(images[index]).save(tmp_path / f"{name}.png")
     paths = (tmp_path / "sure.png", tmp_path / "unsure.png")
-    with pytest.raises(SystemExit) as ended:
-        classify([str(file), *map(str, paths), "--top", "1"])
-    assert ended.value.code == 0
+    classify([str(file), *map(str, paths), "--top", "1"])
     first, _, second, _ = capsys.readouterr().out.splitlines()
     assert "not sure" not in first
     assert f"not sure: no class reaches {read_threshold(file):.2%}" in second

@@ -59,4 +59,10 @@ def test_every_gelu_of_a_network_is_limited():
     assert names.count("GELU") == 7
     pairs = list(pairwise(names))
     assert pairs.count(("MAXIMUM", "GELU")) == names.count("GELU")
-    np.testing.assert_allclose(outputs(contents, images), expected, rtol=0.01)
+    np.testing.assert_allclose(
+        # What is as good as 0 rounds to 0 on some processors.
+        outputs(contents, images),
+        expected,
+        rtol=0.01,
+        atol=1e-6,
+    )
