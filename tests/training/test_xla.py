@@ -194,6 +194,21 @@ def test_a_cpu_does_without_unless_told(choice, is_on):
     assert devices.one_cpu != is_on
 
 
+def test_activations_that_are_computed_again_change_nothing():
+    results = []
+    for rematerialize in (False, True):
+        plan = xla_plan(("ema",), {"activation": "gelu"})
+        plan = dataclasses.replace(plan, rematerialize=rematerialize)
+        training = prepared(plan)
+        model = training.model
+        layer = model.get_layer("block_0_pointwise_activation")
+        assert bool(layer._remat_mode) == rematerialize
+        model.run_eagerly, model.jit_compile = True, False
+        results.append(states(training, model))
+    (before, expected), (_, recomputed) = results
+    check(None, before, recomputed, expected)
+
+
 def test_keras_compiles_nothing_where_tensorflow_is_deterministic():
     devices = Devices(["GPU:0"], xla=True, deterministic=True)
     assert devices.compiles_gradients
