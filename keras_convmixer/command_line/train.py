@@ -120,6 +120,11 @@ def parse_arguments(arguments=None):
         action="store_true",
         help="the same bits in every run on a GPU too, at an unknown cost",
     )
+    add(
+        "--rematerialize",
+        action="store_true",
+        help="compute activations again for the gradient, to save memory",
+    )
     add_number(Plan, "--seed", default=0)
     add_number(Plan, "--limit-steps", help="steps an epoch at most")
     add_number(Plan, "--replicas", help="GPUs, or logical CPUs")

@@ -37,6 +37,8 @@ class Plan:
             for on GPUs only.
         deterministic: Whether GPUs compute the same bits in every run, as one
             CPU does anyway.
+        rematerialize: Whether activations are computed again for the
+            gradient, which takes less memory and more time.
         tensorboard: Whether TensorBoard's logs are written.
         keep: The epoch whose model is kept: the "last", whose held-out
             accuracy is unbiased since the held-out images chose nothing, or
@@ -58,6 +60,7 @@ class Plan:
     mixed_precision: str | None = None
     xla: str = "auto"
     deterministic: bool = False
+    rematerialize: bool = False
     tensorboard: bool = False
     keep: str = "last"
     class_weights: str | None = None

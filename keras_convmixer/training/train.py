@@ -1,5 +1,6 @@
 """A training: data -> network -> `model.fit` -> run folder."""
 
+import contextlib
 import dataclasses
 import re
 import time
@@ -179,7 +180,11 @@ def prepare(plan, load):
     policy = f"mixed_{precision}" if precision else "float32"
     data = load()
     steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
-    with devices.scope(), dtype_policy(policy):
+    recompute = contextlib.nullcontext()
+    if plan.rematerialize:
+        devices.one_cpu = False  # Its own layers do not compute again.
+        recompute = keras.RematScope("activations")
+    with devices.scope(), dtype_policy(policy), recompute:
         # Of logits the loss has exact gradients, with any backend.
         model = recipe.build(
             len(data.classes), plan.weights, classifier_activation=None

@@ -180,7 +180,7 @@ def test_what_xla_can_not_compile_is_trained_without():
     assert "compile" in failure.message
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    model.fit(batches, verbose=0)
+    model.fit(batches, shuffle=False, verbose=0)
     assert model.optimizer.iterations.numpy() == 1
 
 
@@ -192,6 +192,21 @@ def test_a_cpu_does_without_unless_told(choice, is_on):
     assert devices.xla == devices.jit_compile == is_on
     # The layers that are fast on one CPU are made for uncompiled steps.
     assert devices.one_cpu != is_on
+
+
+def test_activations_that_are_computed_again_change_nothing():
+    results = []
+    for rematerialize in (False, True):
+        plan = xla_plan(("ema",), {"activation": "gelu"})
+        plan = dataclasses.replace(plan, rematerialize=rematerialize)
+        training = prepared(plan)
+        model = training.model
+        layer = model.get_layer("block_0_pointwise_activation")
+        assert bool(layer._remat_mode) == rematerialize
+        model.run_eagerly, model.jit_compile = True, False
+        results.append(states(training, model))
+    (before, expected), (_, recomputed) = results
+    check(None, before, recomputed, expected)
 
 
 def test_keras_compiles_nothing_where_tensorflow_is_deterministic():
