@@ -36,7 +36,7 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from keras_convmixer.training.run_folder import RunFolder
+        from keras_convmixer.runs.run_folder import RunFolder
         from keras_convmixer.utils.tables import markdown_table
 
         rows = []

@@ -35,7 +35,7 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from keras_convmixer.training.run_folder import RunFolder
+        from keras_convmixer.runs.run_folder import RunFolder
         from keras_convmixer.utils.tables import markdown_table
 
         rows = [measure(RunFolder(path), args.plot) for path in args.runs]
@@ -45,15 +45,15 @@ def main(arguments=None):
 
 def measure(run, plot):
     """The row of a `RunFolder`, and its reliability as a picture."""
-    from keras_convmixer.training.calibration import (
+    from keras_convmixer.evaluation.calibration import (
         fit_temperature,
         fold_temperature,
     )
-    from keras_convmixer.training.calibration_report import (
+    from keras_convmixer.evaluation.calibration_report import (
         before_and_after,
         calibration_of,
     )
-    from keras_convmixer.training.evaluation import predict
+    from keras_convmixer.evaluation.predictions import predict
 
     model, data = run.trained_model(), run.data()
     if folded := run.calibration():
@@ -77,8 +77,8 @@ def draw(versions, path):
     """Confidence and accuracy with 95 % intervals, before and after."""
     import matplotlib.pyplot as plt
 
-    from export.threshold import wilson_interval
-    from keras_convmixer.training.scores import Reliability
+    from keras_convmixer.evaluation.scores import Reliability
+    from keras_convmixer.evaluation.threshold import wilson_interval
 
     *probabilities, labels = versions
     figure, all_axes = plt.subplots(1, 2, figsize=(8, 4), sharey=True)

@@ -30,7 +30,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     with one_line_errors():
         quiet_tensorflow()
-        from keras_convmixer.training.run_folder import RunFolder
+        from keras_convmixer.runs.run_folder import RunFolder
         from keras_convmixer.utils.tables import markdown_table
 
         rows = measure(RunFolder(args.run))
@@ -47,9 +47,9 @@ def measure(run):
     from export.converter import run_converter
     from export.interface import device_model
     from export.reference import Reference
-    from export.runtime import TFLiteFile
     from export.tflite import convert
     from keras_convmixer.data.image_data import as_arrays
+    from keras_convmixer.evaluation.runtime import TFLiteFile
     from keras_convmixer.inference import reparameterize
 
     model, _, data = run.read()

@@ -27,7 +27,7 @@ def main(arguments=None):
     parser.add_argument("--output", type=Path, default=PLOT)
     args = parser.parse_args(arguments)
     with one_line_errors():
-        from keras_convmixer.training.run_folder import RunFolder
+        from keras_convmixer.runs.run_folder import RunFolder
 
         run = RunFolder(args.run)
         run.read_config()
@@ -40,8 +40,8 @@ def draw(run, output):
     """Writes the picture of a run."""
     import matplotlib.figure
 
-    from export.heatmap import CLASSES, HeatMaps
-    from keras_convmixer.training.evaluation import predict
+    from keras_convmixer.evaluation.heatmap import CLASSES, HeatMaps
+    from keras_convmixer.evaluation.predictions import predict
     from keras_convmixer.utils.files import replacing
 
     model, _, data = run.read()

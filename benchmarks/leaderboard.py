@@ -125,7 +125,7 @@ def measure(weights, args):
 
 def calibration_error(answers):
     """The expected calibration error of a file's `Answers`."""
-    from keras_convmixer.training.scores import Reliability
+    from keras_convmixer.evaluation.scores import Reliability
 
     reliability = Reliability()
     reliability.add(answers.confidence, answers.is_right)

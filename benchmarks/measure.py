@@ -167,7 +167,7 @@ def tflite_run(contents, threads):
 
 def onnx_run(path, threads):
     """A function that runs an ONNX file of `export` on random pixels."""
-    from export.runtime import OnnxFile
+    from keras_convmixer.evaluation.runtime import OnnxFile
 
     file = OnnxFile(path, threads)
     shape = (1, *file.image_size, file.channels)

@@ -88,9 +88,9 @@ def measure(folder, known, other, shown, seed, epochs):
         shown: Pictures of other things by their kind.
         seed, epochs: Of the training.
     """
-    from export.threshold import Answers, find_threshold
-    from keras_convmixer.training.evaluation import predict
-    from keras_convmixer.training.run_folder import RunFolder
+    from keras_convmixer.evaluation.predictions import predict
+    from keras_convmixer.evaluation.threshold import Answers, find_threshold
+    from keras_convmixer.runs.run_folder import RunFolder
 
     with tempfile.TemporaryDirectory() as temporary:
         photos, path = Path(temporary, "photos"), Path(temporary, "run")

@@ -112,7 +112,8 @@ def keras_step(name, variant, batch_size, replicas, policy, threads):
     devices = distribute(replicas, batch_size) if replicas else Devices([])
     with devices.scope():
         model = devices.prepare(random_model(variant))
-        compile_for_training(model, CIFAR10, total_steps=10**6)
+        jit_compile = devices.jit_compile if replicas else "auto"
+        compile_for_training(model, CIFAR10, 10**6, jit_compile)
     # What is not a data set goes to each replica as it is.
     count = batch_size // devices.replicas
     images = np.float32(random_images(variant, count))

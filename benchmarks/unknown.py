@@ -55,13 +55,13 @@ def main(arguments=None):
 
 def known(model, data):
     """Calibrates a model; its thresholds, and the rows of its own images."""
-    from export.threshold import least_threshold
-    from keras_convmixer.training.calibration import (
+    from keras_convmixer.evaluation.calibration import (
         fit_temperature,
         fold_temperature,
         with_temperature,
     )
-    from keras_convmixer.training.evaluation import predict
+    from keras_convmixer.evaluation.predictions import predict
+    from keras_convmixer.evaluation.threshold import least_threshold
 
     found = predict(model, data.held_out)
     choosing, measuring = slice(0, None, 2), slice(1, None, 2)

@@ -5,30 +5,28 @@
 
 from typing import TYPE_CHECKING
 
+from .formats import DEFAULT_FORMATS, FORMATS, IO, TFLITE_FORMATS
+
 if TYPE_CHECKING:
     from .tflite_export import AgreementError, export_tflite
 
-__all__ = ["AgreementError", "export_tflite"]
+__all__ = [
+    "DEFAULT_FORMATS",
+    "FORMATS",
+    "IO",
+    "TFLITE_FORMATS",
+    "AgreementError",
+    "export_tflite",
+]
+LAZY = ("AgreementError", "export_tflite")
 
-TFLITE_FORMATS = ("float32", "float16", "dynamic", "int8", "int8_fast", "gpu")
-FORMATS = ("saved_model", *TFLITE_FORMATS, "int8_qat", "onnx")
-# The others are larger, fine-tuned, or need an extra.
-DEFAULT_FORMATS = (
-    "saved_model",
-    "float32",
-    "float16",
-    "dynamic",
-    "int8",
-    "gpu",
-)
-IO = ("uint8", "int8")
 QAT_EPOCHS = 5
 PROOF_IMAGES = 10_000
 
 
 def __getattr__(name):
     # When first used: a command answers a mistake before Keras is imported.
-    if name not in __all__:
+    if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import tflite_export
 

@@ -11,9 +11,14 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
     share,
 )
+from keras_convmixer.utils.extras import check_onnx
 
-from . import DEFAULT_FORMATS, FORMATS, IO, PROOF_IMAGES, QAT_EPOCHS
-from .extras import check_onnx
+from . import PROOF_IMAGES, QAT_EPOCHS
+from .formats import DEFAULT_FORMATS, FORMATS, IO, TABLE
+
+LEFT_OUT = " and ".join(
+    f"{row.name}, {row.left_out}," for row in TABLE.values() if row.left_out
+).rstrip(",")
 
 
 def parse_arguments(arguments=None):
@@ -29,8 +34,7 @@ def parse_arguments(arguments=None):
         nargs="+",
         default=DEFAULT_FORMATS,
         metavar="FORMAT",
-        help=f"any of {', '.join(FORMATS)} (default: all but int8_fast, which "
-        "is large, int8_qat, which is fine-tuned, and onnx, which is an extra)",
+        help=f"any of {', '.join(FORMATS)} (default: all but {LEFT_OUT})",
     )
     add(
         "--epochs",
@@ -72,13 +76,14 @@ def parse_arguments(arguments=None):
     for format in args.formats:
         try:
             check_choice("--formats", format, FORMATS)
-            if format == "onnx":
-                check_onnx("--formats onnx")
+            if TABLE[format].extra == "onnx":
+                check_onnx(f"--formats {format}")
         except ValueError as error:
             parser.error(error)
-    if args.epochs and "int8_qat" not in args.formats:
+    rows = [TABLE[format] for format in args.formats]
+    if args.epochs and not any(row.is_fine_tuned for row in rows):
         parser.error("--epochs needs --formats int8_qat")
-    if args.io == "int8" and not set(args.formats) <= {"int8", "int8_qat"}:
+    if args.io == "int8" and not all(row.takes_int8 for row in rows):
         parser.error("--io int8 needs --formats int8, int8_qat or both")
     return args
 
@@ -86,7 +91,7 @@ def parse_arguments(arguments=None):
 @one_line_errors()
 def main(arguments=None):
     args = parse_arguments(arguments)
-    from keras_convmixer.training.run_folder import RunFolder
+    from keras_convmixer.runs.run_folder import RunFolder
 
     run = RunFolder(args.run)
     run.read_config()  # A mistake is answered before TensorFlow's seconds.

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_convmixer.evaluation.keras_model import (
+    input_type,
+    output_kind,
+    output_name,
+)
+from keras_convmixer.evaluation.output_kind import OutputKind
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.labels import class_indices, zeros_and_ones
 
 from . import PROOF_IMAGES
-from .interface import input_type, output_kind, output_name
-from .output_kind import OutputKind
 
 # Ranges hardly change with more images, and each takes a run of the file.
 REPRESENTATIVE_IMAGES = 500

@@ -76,7 +76,8 @@ def benchmark(path, threads, seconds):
     """
     import numpy as np
 
-    from .runtime import TFLiteFile, timings
+    from keras_convmixer.evaluation.runtime import TFLiteFile
+    from keras_convmixer.evaluation.timing import timings
 
     empty = peak_megabytes()
     file = TFLiteFile(path, threads)

@@ -7,11 +7,13 @@ import unicodedata
 import warnings
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from keras_convmixer.data.crop import square_crop
 from keras_convmixer.data.decode import read_image
+from keras_convmixer.evaluation.classifier import (
+    Classifier,
+    check_path,
+    has_class_maps,
+    needs_tensorflow,
+)
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
@@ -21,13 +23,6 @@ from keras_convmixer.utils.commands import (
     silent_libraries,
 )
 from keras_convmixer.utils.text import printable
-
-from .classifier import (
-    Classifier,
-    check_path,
-    has_class_maps,
-    needs_tensorflow,
-)
 
 PICTURES = (".png", ".jpg", ".jpeg")
 
@@ -84,7 +79,7 @@ def main(arguments=None):
             quiet_tensorflow("tensorflow")
         classifier = Classifier(args.file, threads=args.threads)
         if args.heatmap:
-            from .heatmap import HeatMaps
+            from keras_convmixer.evaluation.heatmap import HeatMaps
 
             heat_maps = HeatMaps(classifier.model, classifier.labels)
             outputs = heatmap_paths(args.heatmap, args.images)
@@ -165,8 +160,7 @@ def classify(path, classifier, top):
         print(classify("photo.jpg", Classifier("digits_int8.tflite"), top=5))
     """
     with silent_libraries():
-        photo = Image.fromarray(read_image(path))
-    image = np.array(square_crop(photo, classifier.size))[None]
+        image = classifier.square(path)[None]
     classifier(image)  # The first call allocates.
     start = time.perf_counter()
     (probabilities,) = classifier(image)

@@ -12,8 +12,7 @@ import re
 import numpy as np
 
 from keras_convmixer.compat import operators_of
-
-from .runtime import TFLiteFile
+from keras_convmixer.evaluation.runtime import TFLiteFile
 
 
 def delegate_report(path):

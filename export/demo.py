@@ -41,7 +41,7 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     args = parse_arguments(arguments)
     quiet_tensorflow("tensorflow")
-    from keras_convmixer.training.run_folder import RunFolder
+    from keras_convmixer.runs.run_folder import RunFolder
 
     folder = write_demo(RunFolder(args.run))
     server = serve(folder, args.port)
@@ -107,8 +107,10 @@ def exported_models(run):
 
     A file that the report does not list is unfinished.
     """
+    from keras_convmixer.evaluation.runtime import TFLiteFile
+
+    from .formats import TABLE
     from .report import REPORT
-    from .runtime import TFLiteFile
 
     report = run.export_folder / REPORT
     if not report.is_file():
@@ -123,7 +125,9 @@ def exported_models(run):
                     "file": path.name,
                     "kilobytes": round(path.stat().st_size / 1000),
                     "size": TFLiteFile(path).image_size[0],
-                    "delegate": "GPU" if row["format"] == "gpu" else "CPU",
+                    "delegate": "GPU"
+                    if TABLE[row["format"]].takes_float
+                    else "CPU",
                 }
             )
     return models

@@ -8,6 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_convmixer.data.source import Source
+from keras_convmixer.evaluation.classifier import (
+    Classifier,
+    check_path,
+    has_class_maps,
+    read_label_file,
+)
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
     Parser,
@@ -16,13 +22,6 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 from keras_convmixer.utils.files import replacing, write_json
-
-from .classifier import (
-    Classifier,
-    check_path,
-    has_class_maps,
-    read_label_file,
-)
 
 
 def parse_arguments(arguments=None):
@@ -106,15 +105,19 @@ def main(arguments=None):
 
 def evaluate(args, source, labels):
     """Runs the file on the pictures, prints the scores, writes the rest."""
-    from .pictures import dataset_pictures, folder_pictures
-    from .scores_report import scores_report, text_of
-    from .scoring import SHOWN_MISTAKES, match_classes, score
-    from .verify import latency
+    from keras_convmixer.evaluation.predictions import SHOWN_MISTAKES
+    from keras_convmixer.evaluation.scores_report import scores_report, text_of
+    from keras_convmixer.evaluation.scoring import match_classes, score
+    from keras_convmixer.evaluation.stored_images import (
+        dataset_images,
+        folder_images,
+    )
+    from keras_convmixer.evaluation.timing import latency
 
     if source:
-        pictures = dataset_pictures(source, args.split)
+        pictures = dataset_images(source, args.split)
     else:
-        pictures = folder_pictures(args.image_folder)
+        pictures = folder_images(args.image_folder)
     if args.plots and not pictures.classes:
         raise UserError(
             f"--plots needs a folder of pictures for each class: "
@@ -172,15 +175,14 @@ def draw(args, classifier, matching, result):
     Returns:
         Whether all of them were written.
     """
-    from keras_convmixer.training.plots import (
+    from keras_convmixer.evaluation.plots import (
         draw_all,
         plot_confusion,
         plot_coverage,
         plot_mistakes,
         plot_reliability,
     )
-
-    from .scoring import SHOWN_MISTAKES
+    from keras_convmixer.evaluation.predictions import SHOWN_MISTAKES
 
     folder, labels, scores = args.plots, matching.labels, result.scores
     shown = result.mistakes[:SHOWN_MISTAKES]
@@ -191,11 +193,11 @@ def draw(args, classifier, matching, result):
         folder / "reliability.png": partial(
             plot_reliability, scores.reliability
         ),
-        folder / "coverage.png": partial(plot_coverage, scores.coverage),
+        folder / "coverage.png": partial(plot_coverage, *scores.coverage),
         folder / "mistakes.png": partial(plot_mistakes, shown, labels),
     }
     if args.heatmaps:
-        from .heatmap import HeatMaps
+        from keras_convmixer.evaluation.heatmap import HeatMaps
 
         maps = HeatMaps(classifier.model, labels)
         for number, mistake in enumerate(result.mistakes[: args.heatmaps], 1):
@@ -207,9 +209,9 @@ def draw(args, classifier, matching, result):
 
 def draw_heatmap(maps, labels, mistake, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = mistake.picture
-    title = f"{labels[mistake.label]}, {Path(picture.name).name}"
-    maps.draw(picture.read(), title, path)
+    stored = mistake.stored
+    title = f"{labels[mistake.label]}, {Path(stored.name).name}"
+    maps.draw(stored.read(), title, path)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ import warnings
 
 import numpy as np
 
+from keras_convmixer.evaluation.keras_model import input_type
 from keras_convmixer.utils.checks import UserError
-
-from .interface import input_type
 
 PIXELS = (0, 255)
 USUAL_RANGES = (PIXELS, (0, 1), (-1, 1))

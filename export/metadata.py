@@ -11,10 +11,9 @@ import numpy as np
 
 from keras_convmixer import __version__
 from keras_convmixer.data.class_names import is_one_line
-from keras_convmixer.utils.checks import UserError
-
-from .flatbuffer import pack, unpack
-from .metadata_schema import (
+from keras_convmixer.evaluation.metadata_schema import (
+    LABELS,
+    METADATA,
     ColorSpace,
     ContentType,
     File,
@@ -30,9 +29,9 @@ from .metadata_schema import (
     Union,
     write,
 )
+from keras_convmixer.utils.checks import UserError
 
-METADATA = "TFLITE_METADATA"
-LABELS = "labels.txt"
+from .flatbuffer import pack, unpack
 
 COLOR_SPACES = {1: ColorSpace.GRAYSCALE, 3: ColorSpace.RGB}
 COLORS = {

@@ -10,11 +10,16 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from keras_convmixer.compat import call_count
+from keras_convmixer.evaluation.keras_model import (
+    input_type,
+    output_kind,
+    output_name,
+)
 from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
 
-from .interface import check_model, input_type, output_kind, output_name
+from .interface import check_model
 from .metadata import check_labels
 
 OPSET = 20  # The first with GELU.

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .interface import output_kind, output_name
-from .output_kind import OutputKind, r_squared
+from keras_convmixer.evaluation.collect import Batch, collect
+from keras_convmixer.evaluation.keras_model import output_kind, output_name
+from keras_convmixer.evaluation.output_kind import OutputKind, r_squared
+
 from .precision import full_float32
 
-BATCH = 64
+BATCH_SIZE = 64
 
 
 @dataclass
@@ -33,40 +35,33 @@ class Reference:
     output_name: str
 
     @classmethod
-    @full_float32()
     def of_dataset(cls, model, dataset):
         """Of a `tf.data.Dataset` of batches of (images, int labels).
 
         The images are read again for each file: none is kept.
         """
-        outputs, labels = [], []
-        for images, numbers in dataset.as_numpy_iterator():
-            outputs.append(model.predict_on_batch(images))
-            labels.append(numbers)
-
-        def batches():
-            return (images for images, _ in dataset.as_numpy_iterator())
-
-        return cls(
-            batches=batches,
-            outputs=np.concatenate(outputs),
-            labels=np.concatenate(labels),
-            kind=output_kind(model),
-            output_name=output_name(model),
-        )
+        return cls.of_batches(model, dataset.as_numpy_iterator)
 
     @classmethod
-    @full_float32()
     def of_arrays(cls, model, images, labels=None):
         """Of images `[N, H, W, channels]` and their labels or None."""
 
-        def batches():
-            for first in range(0, len(images), BATCH):
-                yield images[first : first + BATCH]
+        def pairs():
+            for first in range(0, len(images), BATCH_SIZE):
+                part = slice(first, first + BATCH_SIZE)
+                yield images[part], None if labels is None else labels[part]
 
+        return cls.of_batches(model, pairs)
+
+    @classmethod
+    @full_float32()
+    def of_batches(cls, model, pairs):
+        """Of what a function gives: an iterator over (images, labels)."""
+        batches = (Batch(*pair) for pair in pairs())
+        outputs, labels = collect(model.predict_on_batch, batches)
         return cls(
-            batches=batches,
-            outputs=model.predict(images, BATCH, verbose=0),
+            batches=lambda: (images for images, _ in pairs()),
+            outputs=outputs,
             labels=labels,
             kind=output_kind(model),
             output_name=output_name(model),
@@ -84,9 +79,7 @@ class Reference:
     @full_float32()
     def outputs_of(self, model):
         """What another Keras model gives for the same images."""
-        return np.concatenate(
-            [model.predict_on_batch(batch) for batch in self.batches()]
-        )
+        return collect(model.predict_on_batch, map(Batch, self.batches()))[0]
 
     def top1(self, outputs):
         """Share of the images that are classified rightly, or None."""

@@ -3,12 +3,12 @@
 import dataclasses
 import json
 
-from keras_convmixer.training.calibration_report import words_of_calibration
+from keras_convmixer.evaluation.calibration_report import words_of_calibration
+from keras_convmixer.evaluation.threshold import Threshold
 from keras_convmixer.utils.files import write_json, write_text
 from keras_convmixer.utils.tables import markdown_table
 
-from . import FORMATS, IO
-from .threshold import Threshold
+from .formats import FORMATS, IO, TABLE
 from .verify import Result, interval
 
 REPORT = "report.json"
@@ -163,11 +163,8 @@ def write_model_card(folder, run, data, results, proof, num_images):
                 "model was kept. It and its file name the same first class on "
                 f"{100 * result.aware_agreement:.1f} % of the images."
             )
-        if result.format == "gpu":
-            lines.append(
-                f"- {result.path.name}: for GPU delegates; `image` is float32, "
-                "of the same pixels from 0 to 255."
-            )
+        if note := TABLE[result.format].note:
+            lines.append(f"- {result.path.name}: {note}.")
         if result.io == "int8":
             lines.append(
                 f"- {result.path.name}: `image` is int8, pixel - 128, and "

@@ -2,11 +2,13 @@
 
 import shutil
 
-from keras_convmixer.training.run_folder import RunFolder
+from keras_convmixer.evaluation.threshold import answers_on, find_threshold
+from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.utils.backend import check_tensorflow
 from keras_convmixer.utils.files import move, sole_use, temporary_folder
 
-from . import DEFAULT_FORMATS, PROOF_IMAGES, QAT_EPOCHS
+from . import PROOF_IMAGES, QAT_EPOCHS, writers
+from .formats import DEFAULT_FORMATS, TABLE, TFLITE
 from .reference import Reference
 from .report import (
     images_in_words,
@@ -15,9 +17,8 @@ from .report import (
     write_model_card,
     write_report,
 )
-from .threshold import answers_on, find_threshold
 from .verify import verify
-from .writers import WRITERS, Training, write_described
+from .writers import Training, write_described
 
 
 def export_run(
@@ -87,10 +88,11 @@ def export_files(
         results = []
         for format in formats:
             print(format, flush=True)
-            path = folder / file_name(run.name, format, io)
-            aware = WRITERS[format](path, format, training)
+            row = TABLE[format]
+            path = folder / row.file_name(run.name, io)
+            aware = getattr(writers, row.writer)(path, format, training)
             threshold = None
-            if precision is not None and path.suffix == ".tflite":
+            if precision is not None and row.suffix == TFLITE:
                 parts = [proof_images(data, max_images)]
                 if data.test is not None:
                     held_out = evenly(data, data.held_out_pictures, max_images)
@@ -107,7 +109,7 @@ def export_files(
             # After the last change of the file.
             result = verify(path, format, reference, aware)
             result.io, result.threshold = io, threshold
-            result.qat_epochs = epochs if format == "int8_qat" else None
+            result.qat_epochs = epochs if row.is_fine_tuned else None
             results.append(result)
         failed = [r for r in results if r.falls_short(min_agreement)]
         if not failed:
@@ -155,14 +157,6 @@ def evenly(data, pictures, most):
     if len(pictures) > most:
         pictures = pictures.evenly(most)
     return pictures.squares(data.image_size)
-
-
-def file_name(name, format, io):
-    if format == "saved_model":
-        return format
-    if format == "onnx":
-        return f"{name}.onnx"
-    return f"{name}_{format}{'_io_int8' * (io == 'int8')}.tflite"
 
 
 def name_unlisted(folder, results):

@@ -1,13 +1,14 @@
 """TFLite files: the inference model as CPUs and as GPUs run it."""
 
+from keras_convmixer.evaluation.keras_model import input_type, output_name
 from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError, check_choice
 
-from . import IO, TFLITE_FORMATS
 from .arguments import read_representative_images
 from .converter import run_converter
+from .formats import IO, TABLE, TFLITE_FORMATS
 from .int8 import fitted_ranges, int8_file, quantize_dynamic
-from .interface import check_model, device_model, input_type, output_name
+from .interface import check_model, device_model
 from .precision import full_float32
 
 
@@ -54,24 +55,22 @@ def convert(model, format, representative_images=None, io="uint8"):
     check_choice("format", format, TFLITE_FORMATS)
     check_choice("io", io, IO)
     check_model(model)
-    if io == "int8" and format != "int8":
+    row = TABLE[format]
+    if io == "int8" and not row.takes_int8:
         raise UserError(f"io 'int8' needs the format int8. Received: {format}")
-    if format in ("int8", "int8_fast"):
-        is_fast = format == "int8_fast"
+    if row.is_integer:
         images = read_representative_images(representative_images, model)
-        arrangement = "integers_tiled" if is_fast else "integers"
-        inference = reparameterize(model, arrangement)
-        layer_ranges = fitted_ranges(inference, images)
+    inference = reparameterize(model, row.arrangement)
+    if row.is_integer:
         return int8_file(
-            inference, images, layer_ranges, io, float_gelu=is_fast
+            inference,
+            images,
+            fitted_ranges(inference, images),
+            io,
+            float_gelu=row.arrangement == "integers_tiled",
         )
-    is_dynamic, is_gpu = format == "dynamic", format == "gpu"
-    arrangements = {"dynamic": "cpu_dynamic", "gpu": "gpu"}
-    inference = reparameterize(model, arrangements.get(format, "cpu"))
-    # GPU delegates take no integers.
-    pixels = "float32" if is_gpu else input_type(model)
+    pixels = "float32" if row.takes_float else input_type(model)
     inference = device_model(inference, pixels, output_name(model))
-    if format in ("float16", "gpu"):
-        return run_converter(inference, float16_weights=True)
-    float32 = run_converter(inference)
-    return quantize_dynamic(float32) if is_dynamic else float32
+    contents = run_converter(inference, float16_weights=row.is_half)
+    is_dynamic = row.arrangement == "cpu_dynamic"
+    return quantize_dynamic(contents) if is_dynamic else contents

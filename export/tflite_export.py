@@ -6,22 +6,23 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+from keras_convmixer.evaluation.keras_model import output_kind, output_name
+from keras_convmixer.evaluation.output_kind import has_one_answer
+from keras_convmixer.evaluation.threshold import answers_on, find_threshold
 from keras_convmixer.utils.backend import check_tensorflow
 from keras_convmixer.utils.checks import UserError, check_choice
 from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.files import replacing
+from keras_convmixer.utils.labels import label_names
 
-from . import IO, TFLITE_FORMATS
 from .arguments import read_representative_images, read_verification
+from .formats import IO, TFLITE_FORMATS
 from .input_range import find_normalization
-from .interface import check_model, output_kind, output_name
-from .labels import label_names
+from .interface import check_model
 from .metadata import add_metadata, check_labels
-from .output_kind import has_one_answer
 from .precision import full_float32
 from .reference import Reference
 from .tflite import convert
-from .threshold import answers_on, find_threshold
 from .verify import verify
 
 

@@ -1,19 +1,20 @@
 """Every file that was written is run on real images and compared."""
 
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 from scipy.stats import binomtest
 
-from .output_kind import has_one_answer
-from .precision import full_float32
-from .runtime import OnnxFile, SavedModel, TFLiteFile, timings
-from .threshold import Answers, Threshold
+from keras_convmixer.evaluation.collect import Batch, collect
+from keras_convmixer.evaluation.output_kind import has_one_answer
+from keras_convmixer.evaluation.runtime import RUNNERS, SavedModel
+from keras_convmixer.evaluation.threshold import Answers, Threshold
+from keras_convmixer.evaluation.timing import latency
 
-TIMED_SECONDS = 0.2
+from .formats import TABLE
+from .precision import full_float32
+
 CONFIDENCE = 0.95
 
 
@@ -23,7 +24,7 @@ class Result:
 
     Attributes:
         path: Where it is.
-        format: One of `export.FORMATS`.
+        format: Its name in `export.formats.TABLE`.
         bytes: Its size, of a folder the sum.
         images: How many images it was run on.
         top1: Share of the images that it classifies rightly, of a multi-label
@@ -107,9 +108,9 @@ def verify(path, format, reference, aware=None):
     Returns:
         A `Result`.
     """
-    if format == "saved_model":
+    load = RUNNERS[TABLE[format].suffix]
+    if load is SavedModel:
         return compare(path, format, SavedModel(path), reference)
-    load = OnnxFile if format == "onnx" else TFLiteFile
     return compare(
         path,
         format,
@@ -133,12 +134,8 @@ def compare(path, format, run, reference, run_single=None, aware=None):
         A `Result`.
     """
     path = Path(path)
-    outputs = np.empty_like(reference.outputs)
-    progress = keras.utils.Progbar(len(reference), unit_name="image")
-    for index, image in enumerate(reference.images()):
-        outputs[index] = run(image)[0]
-        progress.add(1)
-
+    images = map(Batch, reference.images())
+    outputs, _ = collect(run, images, len(reference))
     image = next(reference.images())
     agreement = reference.agreement(outputs)
     result = Result(
@@ -175,11 +172,6 @@ def interval(agreement, images):
     agreeing = round(agreement * images)
     ends = binomtest(agreeing, images).proportion_ci(CONFIDENCE, "exact")
     return [float(ends.low), float(ends.high)]
-
-
-def latency(run, image):
-    """Median milliseconds of a run, over about `TIMED_SECONDS`."""
-    return round(statistics.median(timings(run, image, TIMED_SECONDS)), 3)
 
 
 def size(path):

@@ -11,11 +11,12 @@ from keras_convmixer.data.batches import (
     training_batches,
 )
 from keras_convmixer.data.image_data import ImageData, sample
-from keras_convmixer.training.recipes import Recipe
+from keras_convmixer.evaluation.keras_model import input_type, output_name
+from keras_convmixer.runs.recipe import Recipe
 
-from . import TFLITE_FORMATS
+from .formats import TABLE
 from .int8.qat import convert_qat
-from .interface import device_model, input_type, output_name
+from .interface import device_model
 from .metadata import add_metadata
 from .tflite import convert
 
@@ -67,9 +68,8 @@ def write_saved_model(model, path):
 
 def write_converted(path, format, training):
     """Writes a TFLite file of the model as it is."""
-    images = None
-    if format in ("int8", "int8_fast"):
-        images = training.representative_images
+    is_integer = TABLE[format].is_integer
+    images = training.representative_images if is_integer else None
     contents = convert(training.model, format, images, training.io)
     write_described(path, contents, format, training)
 
@@ -125,12 +125,3 @@ def description(format, training):
         f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on "
         f"{training.data.name}, {format}"
     )
-
-
-# (path, format, training) -> None, or the model that `verify` compares with.
-WRITERS = {
-    "saved_model": write_servable,
-    **dict.fromkeys(TFLITE_FORMATS, write_converted),
-    "int8_qat": write_fine_tuned,
-    "onnx": write_onnx,
-}

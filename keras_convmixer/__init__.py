@@ -26,13 +26,15 @@ if TYPE_CHECKING:  # For editors and type checkers.
     from keras_convmixer.data.folder_datasets import (
         image_folder as image_folder,
     )
+    from keras_convmixer.evaluation.calibration import calibrate as calibrate
+    from keras_convmixer.evaluation.classifier import load as load
+    from keras_convmixer.evaluation.scoring import evaluate as evaluate
     from keras_convmixer.features import (
         class_map_model as class_map_model,
         feature_model as feature_model,
         freeze as freeze,
     )
     from keras_convmixer.inference import reparameterize as reparameterize
-    from keras_convmixer.training.calibration import calibrate as calibrate
     from keras_convmixer.variants import list_variants as list_variants
 
 __version__ = "0.1.0"
@@ -47,14 +49,16 @@ _MODULE_OF = {
     "ConvMixer_512_16": "applications",
     "ConvMixer_512_12": "applications",
     "ConvMixer_256_8": "applications",
-    "calibrate": "training.calibration",
+    "calibrate": "evaluation.calibration",
     "center_crop": "data.crop",
     "class_map_model": "features",
+    "evaluate": "evaluation.scoring",
     "decode_predictions": "applications",
     "feature_model": "features",
     "freeze": "features",
     "image_folder": "data.folder_datasets",
     "list_variants": "variants",
+    "load": "evaluation.classifier",
     "preprocess_input": "applications",
     "read_image": "data.decode",
     "reparameterize": "inference",

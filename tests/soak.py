@@ -80,7 +80,7 @@ def check(run):
     import tensorflow as tf
     from PIL import Image
 
-    from export.runtime import TFLiteFile
+    from keras_convmixer.evaluation.runtime import TFLiteFile
 
     for path in run.rglob("*"):
         if any(part.startswith(".") for part in path.relative_to(run).parts):

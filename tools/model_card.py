@@ -85,7 +85,7 @@ def main(arguments=None):
 
 def ship(args):
     """Writes the weights, the log, the pictures and the card of a run."""
-    from keras_convmixer.training.run_folder import RunFolder
+    from keras_convmixer.runs.run_folder import RunFolder
     from keras_convmixer.variants import short_form
 
     run = RunFolder(args.run)
@@ -112,7 +112,7 @@ def ship(args):
 
 def card_of(run, model, data, stem, network, args):
     """The text of the card."""
-    from keras_convmixer.training.calibration_report import (
+    from keras_convmixer.evaluation.calibration_report import (
         words_of_calibration,
     )
 
@@ -155,7 +155,7 @@ def table_of_classes(model, data):
     """Of each class how often it is recognised, and for what it is taken."""
     from sklearn.metrics import confusion_matrix
 
-    from keras_convmixer.training.evaluation import predict
+    from keras_convmixer.evaluation.predictions import predict
 
     found = predict(model, data.held_out)
     counts = confusion_matrix(

@@ -51,7 +51,9 @@ def train(row, data_dir, folder):
     with devices.scope():
         plain = build(row["network"], row["change"], size, len(data.classes))
         model = devices.prepare(plain)
-        compile_for_training(model, recipe, recipe.epochs * steps)
+        compile_for_training(
+            model, recipe, recipe.epochs * steps, devices.jit_compile
+        )
         if row["change"] == "no clipping":
             model.optimizer.global_clipnorm = None
     folder.mkdir(parents=True, exist_ok=True)

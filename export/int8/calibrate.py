@@ -6,10 +6,11 @@ import keras
 import numpy as np
 
 from keras_convmixer.compat import users_of
+from keras_convmixer.evaluation.keras_model import output_name
 
 from ..converter import run_converter
 from ..flatbuffer import unpack
-from ..interface import device_model, output_name
+from ..interface import device_model
 from .graph import Graph
 from .quantize import all_tensors_kept
 

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import keras
 
-from keras_convmixer.inference import reparameterize
-from keras_convmixer.utils.checks import UserError
-
-from ..arguments import read_representative_images
-from ..interface import (
-    check_model,
+from keras_convmixer.evaluation.keras_model import (
     output_activation,
     output_kind,
     output_name,
 )
-from ..output_kind import OutputKind
+from keras_convmixer.evaluation.output_kind import OutputKind
+from keras_convmixer.inference import reparameterize
+from keras_convmixer.utils.checks import UserError
+
+from ..arguments import read_representative_images
+from ..interface import check_model
 from ..precision import full_float32
 from .post_training import fitted_ranges, int8_file
 

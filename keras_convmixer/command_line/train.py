@@ -7,24 +7,23 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES, Source
-from keras_convmixer.training.plan import (
+from keras_convmixer.runs.plan import (
     CLASS_WEIGHTS,
     KEEP,
     MIXED_PRECISIONS,
+    XLA,
     Plan,
 )
-from keras_convmixer.training.recipes import Recipe, recipe_for
-from keras_convmixer.training.run_folder import RunFolder, check_empty
-from keras_convmixer.training.workers import (
-    is_chief,
-    is_lost_machine,
-    worker_addresses,
-)
+from keras_convmixer.runs.recipe import Recipe
+from keras_convmixer.runs.run_folder import RunFolder, check_empty
+from keras_convmixer.training.recipes import recipe_for
+from keras_convmixer.training.workers import is_lost_machine
 from keras_convmixer.utils.backend import (
     check_training_backend,
     configured_backend,
 )
 from keras_convmixer.utils.checks import UserError, allowed_of
+from keras_convmixer.utils.cluster import is_chief, worker_addresses
 from keras_convmixer.utils.commands import (
     STOPPED,
     Parser,
@@ -107,7 +106,24 @@ def parse_arguments(arguments=None):
     add(
         "--mixed-precision",
         choices=MIXED_PRECISIONS,
-        help="compute in 16 bits; what is saved is float32",
+        help="compute in 16 bits; what is saved is float32; auto: the type "
+        "that the GPU is made for, float32 on a CPU",
+    )
+    add(
+        "--xla",
+        choices=XLA,
+        default="auto",
+        help="compile the training step (default: on GPUs only)",
+    )
+    add(
+        "--deterministic",
+        action="store_true",
+        help="the same bits in every run on a GPU too, at an unknown cost",
+    )
+    add(
+        "--rematerialize",
+        action="store_true",
+        help="compute activations again for the gradient, to save memory",
     )
     add_number(Plan, "--seed", default=0)
     add_number(Plan, "--limit-steps", help="steps an epoch at most")
@@ -214,6 +230,10 @@ def resumable(run, replicas=None):
         print(f"stopped; to go on: {command('train', *options)}")
         sys.exit(STOPPED)
     except Exception as error:
+        from keras_convmixer.training.gpus import is_out_of_memory
+
+        if is_out_of_memory(error):
+            raise UserError(out_of_memory(run.read_config())) from error
         if not (worker_addresses() and is_lost_machine(error)):
             raise
         print(
@@ -221,6 +241,27 @@ def resumable(run, replicas=None):
             f"of them again: {command('train', *options)}"
         )
         sys.exit(LOST)
+
+
+def out_of_memory(config):
+    """What to do where the memory of a GPU does not suffice.
+
+    Args:
+        config: The `Config` of the training.
+    """
+    recipe = config.plan.recipe
+    words = (
+        "the memory of the GPU does not suffice for batches of "
+        f"{recipe.batch_size}. Start anew with "
+    )
+    half = recipe.batch_size // 2
+    if not half:
+        return words + "a smaller --image-size"
+    # TensorFlow accumulates with one replica only.
+    accumulation = ""
+    if config.machine.get("replicas", 1) == 1:
+        accumulation = f" --accumulation {2 * recipe.accumulation}"
+    return f"{words}--batch-size {half}{accumulation}"
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """What a training prints before its long part begins."""
 
+from keras_convmixer.training.gpus import precision_of
+
 LISTED_CLASSES = 20  # Of more, the least, the median and the most are named.
 IMBALANCE = 10  # Times as many images as the smallest class.
 
@@ -19,14 +21,17 @@ def print_plan(training, run):
     # To count those of tensorflow-datasets is to read all of them.
     counted = data.index is not None or plan.class_weights
     size = recipe.image_size
+    devices = training.devices
     for name, value in {
+        "devices": device_names(devices),
+        "XLA": xla_words(plan, devices),
+        "precision": precision_words(plan, devices),
         "data": f"{data.name}, {len(data.classes)} classes, {images}",
         **({"of a class": class_counts(data)} if counted else {}),
         "network": f"{recipe.dim}/{recipe.depth}, kernel {recipe.kernel_size}"
         f", patch {recipe.patch_size}, {size} x {size} pixels, "
         f"{training.model.count_params():,} parameters",
-        "devices": ", ".join(training.devices.names),
-        "replicas": training.devices.replicas,
+        "replicas": devices.replicas,
         "global batch": recipe.batch_size,
         "steps an epoch": training.steps,
         "epochs": recipe.epochs,
@@ -35,6 +40,30 @@ def print_plan(training, run):
         print(f"{name:>14}  {value}")
     if counted and not plan.class_weights:
         warn_of_imbalance(data)
+
+
+def device_names(devices):
+    """The devices of this machine; GPUs with their name and memory."""
+    if not devices.gpus:
+        return ", ".join(devices.names)
+    return "; ".join(
+        f"{name} ({gpu})"
+        for name, gpu in zip(devices.names, devices.gpus, strict=True)
+    )
+
+
+def xla_words(plan, devices):
+    """Whether XLA compiles the training step, and why."""
+    if plan.xla != "auto":
+        return f"{plan.xla}, as chosen"
+    return "on, on GPUs" if devices.gpus else "off, on CPUs"
+
+
+def precision_words(plan, devices):
+    """The numbers that the network computes with, and why."""
+    precision, reason = precision_of(plan.mixed_precision, devices.gpus)
+    words = f"{precision}, weights float32" if precision else "float32"
+    return f"{words} ({reason})"
 
 
 def class_counts(data):

@@ -120,8 +120,7 @@ class Backup(keras.callbacks.Callback):
             epochs = int(file.attrs["epochs"])
             is_by_position = VARIABLES in file
             if is_by_position:
-                for index, variable in enumerate(state_of(model)):
-                    variable.assign(file[VARIABLES][str(index)][()])
+                restore_variables(model, file[VARIABLES])
         if not is_by_position:  # Version 0.1.0 wrote it.
             model.load_weights(self.path)
         return epochs
@@ -135,6 +134,25 @@ class Backup(keras.callbacks.Callback):
                 value = keras.ops.convert_to_numpy(variable)
                 file[f"{VARIABLES}/{index}"] = value
             file.attrs["epochs"] = epoch + 1
+
+
+def restore_variables(model, saved):
+    """Sets the variables of a model and its optimizer.
+
+    Args:
+        model: A compiled model whose optimizer is built.
+        saved: Their values by position. Those of a float16 training have a
+            loss scale besides, which others do without.
+    """
+    variables, positions = state_of(model), range(len(saved))
+    if len(saved) != len(variables):
+        optimizer = model.optimizer
+        inner = getattr(optimizer, "inner_optimizer", optimizer).variables
+        variables, first = [*model.weights, *inner], len(model.weights)
+        skipped = len(saved) - len(variables)
+        positions = [*range(first), *range(first + skipped, len(saved))]
+    for variable, index in zip(variables, positions, strict=True):
+        variable.assign(saved[str(index)][()])
 
 
 def state_of(model):

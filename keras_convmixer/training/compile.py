@@ -15,7 +15,7 @@ from keras_convmixer.training.optimizers import (
 SCHEDULE = ((0, 0), (2 / 5, 1), (4 / 5, 1 / 20), (1, 0))
 
 
-def compile_for_training(model, recipe, total_steps):
+def compile_for_training(model, recipe, total_steps, jit_compile="auto"):
     """Compiles with the paper's optimiser; call it in the strategy's scope.
 
     AdamW decays kernels only, and the gradient is clipped by the norm of all
@@ -27,6 +27,7 @@ def compile_for_training(model, recipe, total_steps):
             mistake can be 0.
         recipe: A `Recipe`.
         total_steps: Batches of the whole training.
+        jit_compile: As for `keras.Model.compile`.
     """
     options = {}
     if recipe.ema:
@@ -57,6 +58,7 @@ def compile_for_training(model, recipe, total_steps):
         ),
         # Weighted, since held-out batches can be filled up.
         weighted_metrics=["accuracy"],
+        jit_compile=jit_compile,
     )
 
 

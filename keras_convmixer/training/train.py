@@ -1,7 +1,9 @@
 """A training: data -> network -> `model.fit` -> run folder."""
 
+import contextlib
 import dataclasses
 import re
+import time
 from dataclasses import dataclass
 
 import keras
@@ -16,6 +18,8 @@ from keras_convmixer.data.batches import (
 )
 from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.features import freeze
+from keras_convmixer.runs.plan import Plan
+from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.training.announce import print_plan
 from keras_convmixer.training.callbacks import (
     Backup,
@@ -28,10 +32,10 @@ from keras_convmixer.training.compile import (
 )
 from keras_convmixer.training.devices import Devices, distribute
 from keras_convmixer.training.evaluation import evaluate
-from keras_convmixer.training.plan import Plan
-from keras_convmixer.training.run_folder import RunFolder
-from keras_convmixer.training.workers import is_chief
+from keras_convmixer.training.gpus import precision_of
+from keras_convmixer.training.xla import black_batch, compile_ahead
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.cluster import is_chief
 from keras_convmixer.utils.commands import own_lines
 
 # What TensorFlow makes of an image that can't be decoded.
@@ -164,13 +168,23 @@ def prepare(plan, load):
             )
     recipe = plan.recipe
     # It must be settled before anything uses the devices.
-    devices = distribute(plan.replicas, recipe.batch_size, recipe.accumulation)
+    devices = distribute(
+        plan.replicas,
+        recipe.batch_size,
+        recipe.accumulation,
+        plan.xla,
+        plan.deterministic,
+    )
     keras.utils.set_random_seed(plan.seed)
-    precision = plan.mixed_precision
+    precision, _ = precision_of(plan.mixed_precision, devices.gpus)
     policy = f"mixed_{precision}" if precision else "float32"
     data = load()
     steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
-    with devices.scope(), dtype_policy(policy):
+    recompute = contextlib.nullcontext()
+    if plan.rematerialize:
+        devices.one_cpu = False  # Its own layers do not compute again.
+        recompute = keras.RematScope("activations")
+    with devices.scope(), dtype_policy(policy), recompute:
         # Of logits the loss has exact gradients, with any backend.
         model = recipe.build(
             len(data.classes), plan.weights, classifier_activation=None
@@ -179,7 +193,9 @@ def prepare(plan, load):
             freeze(model, plan.freeze)
         plain = plain_copy(model)
         model = devices.prepare(model)
-        compile_for_training(model, recipe, recipe.epochs * steps)
+        compile_for_training(
+            model, recipe, recipe.epochs * steps, devices.jit_compile
+        )
         devices.mend(model)
     return Training(plan, devices, data, steps, model, plain)
 
@@ -215,6 +231,8 @@ def fit(training, run):
     if is_chief():
         callbacks.append(backup)
         print_plan(training, run)
+    if devices.xla and keras.backend.backend() == "tensorflow":
+        compile_step(training, epoch)
     with own_lines():
         model.fit(
             devices.data(lambda shard: training.batches(epoch, shard)),
@@ -225,4 +243,24 @@ def fit(training, run):
             shuffle=False,  # The data set shuffles itself.
             callbacks=callbacks,
             verbose="auto" if is_chief() else 0,
+        )
+
+
+def compile_step(training, epoch):
+    """Compiles the training step; says how long it took, or that it failed."""
+    devices = training.devices
+    batches = devices.data(
+        lambda shard: black_batch(training.batches(epoch, shard))
+    )
+    start = time.monotonic()
+    failure = compile_ahead(training.model, batches, devices.scope)
+    if not is_chief():
+        return
+    if failure is None:
+        seconds = time.monotonic() - start
+        print(f"XLA compiled the training step in {seconds:.0f} s")
+    else:
+        print(
+            "warning: XLA can't compile the training step, which is done "
+            f"without: {' '.join(failure.message.split())[:300]}"
         )

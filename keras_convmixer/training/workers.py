@@ -9,51 +9,6 @@ The first worker, the chief, writes the run folder. The others read it when the
 training goes on after a stop, so it has to be on a disk that all of them see.
 """
 
-import json
-import os
-
-from keras_convmixer.utils.checks import UserError
-
-
-def cluster():
-    """The cluster that TF_CONFIG describes, a dict; None without one.
-
-    A variable that is set but empty, or holds an empty JSON value, counts as
-    not set.
-
-    Raises:
-        UserError: If TF_CONFIG is not as above.
-    """
-    received = os.environ.get("TF_CONFIG", "").strip()
-    try:
-        config = json.loads(received or "null")
-        if config in (None, {}, [], ""):
-            return None
-        ((kind, addresses),) = config["cluster"].items()
-        task = config["task"]
-        if kind == task["type"] == "worker" and task["index"] in range(
-            len(addresses)
-        ):
-            return config
-    except (AttributeError, KeyError, TypeError, ValueError):
-        pass
-    raise UserError(
-        'TF_CONFIG must be {"cluster": {"worker": [ADDRESS, ...]}, "task": '
-        f'{{"type": "worker", "index": NUMBER}}}}. Received: {received}'
-    )
-
-
-def worker_addresses():
-    """The addresses of all workers; none outside of a cluster."""
-    config = cluster()
-    return config["cluster"]["worker"] if config else []
-
-
-def is_chief():
-    """Whether this machine is the one that writes files."""
-    config = cluster()
-    return config is None or config["task"]["index"] == 0
-
 
 def is_lost_machine(error):
     """Whether an error is what TensorFlow raises when a worker is gone."""

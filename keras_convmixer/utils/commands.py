@@ -109,6 +109,10 @@ def quiet_tensorflow(backend=None):
 
         logging.set_verbosity(logging.ERROR)
         gpus = tf.config.list_physical_devices("GPU")
+        with contextlib.suppress(RuntimeError):  # They are in use already.
+            for gpu in gpus:
+                # Not all of it at once: other programs need some as well.
+                tf.config.experimental.set_memory_growth(gpu, True)
     if configured_backend() == "tensorflow":
         warn_of_unused_gpu(len(gpus))
 

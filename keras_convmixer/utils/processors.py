@@ -79,6 +79,25 @@ def has_nvidia_driver():
     return True
 
 
+def gpu_memory(index):
+    """Bytes of a GPU's memory, from the driver; None if it can't say.
+
+    Args:
+        index: Among the GPUs that this process may use.
+    """
+    device, memory = ctypes.c_int(), ctypes.c_size_t()
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        failed = (
+            driver.cuInit(0)
+            or driver.cuDeviceGet(ctypes.byref(device), index)
+            or driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
+        )
+    except (OSError, AttributeError):
+        return None
+    return None if failed else memory.value
+
+
 def unused_gpu_warning(has_driver, num_gpus, visible):
     """A line for a GPU that TensorFlow does not see; None if all is well.
 

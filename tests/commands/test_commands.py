@@ -1,6 +1,7 @@
 """What all commands do: signals, output, errors, the environment."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -12,17 +13,19 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from jax.errors import JaxRuntimeError
 
 from keras_convmixer.command_line.convmixer import main
-from keras_convmixer.command_line.train import resumable
-from keras_convmixer.training import RunFolder
+from keras_convmixer.command_line.train import out_of_memory, resumable
+from keras_convmixer.runs import RunFolder
 from keras_convmixer.training.devices import distribute
-from keras_convmixer.training.workers import is_chief, worker_addresses
+from keras_convmixer.training.gpus import is_out_of_memory
 from keras_convmixer.utils.backend import (
     check_configuration,
     configured_backend,
 )
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.cluster import is_chief, worker_addresses
 from keras_convmixer.utils.commands import called_as, command, one_line_errors
 from keras_convmixer.utils.processors import (
     cpu_quota,
@@ -105,7 +108,6 @@ def test_a_printed_command_can_be_copied(name):
         (tf.errors.UnavailableError(None, None, "x"), 1, "lost a machine"),
         (tf.errors.AbortedError(None, None, "x"), 1, "lost a machine"),
         (tf.errors.CancelledError(None, None, "x"), 1, "lost a machine"),
-        (tf.errors.ResourceExhaustedError(None, None, "x"), None, ""),
         (tf.errors.InvalidArgumentError(None, None, "x"), None, ""),
         (tf.errors.InternalError(None, None, "x"), None, ""),
         (RuntimeError("NaN"), None, ""),
@@ -125,6 +127,59 @@ def test_only_a_lost_machine_is_called_one(
     else:
         assert stop.value.code == status
         assert printed.endswith("--resume 'my run' --replicas 2\n")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"),
+        JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 byte"),
+    ],
+    ids=["TensorFlow", "JAX"],
+)
+def test_out_of_memory_is_a_line_that_says_what_to_do(capsys, error):
+    with (
+        pytest.raises(SystemExit) as stop,
+        one_line_errors(),
+        resumable(RunFolder(RUN)),
+    ):
+        raise error
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert printed.endswith(" --batch-size 4 --accumulation 2\n")
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulation", "replicas", "words"),
+    [
+        (512, 2, 1, "--batch-size 256 --accumulation 4"),
+        (33, 1, 1, "--batch-size 16 --accumulation 2"),
+        (512, 1, 4, "with --batch-size 256"),
+        (1, 1, 1, "with a smaller --image-size"),
+    ],
+)
+def test_half_the_batch_is_suggested(batch_size, accumulation, replicas, words):
+    config = RunFolder(RUN).read_config()
+    recipe = config.plan.recipe.replace(
+        batch_size=batch_size, accumulation=accumulation
+    )
+    plan = dataclasses.replace(config.plan, recipe=recipe)
+    machine = {"replicas": replicas}
+    config = dataclasses.replace(config, plan=plan, machine=machine)
+    assert out_of_memory(config).endswith(words)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(None, None, "No space left on device"),
+        tf.errors.InternalError(None, None, "RESOURCE_EXHAUSTED"),
+        JaxRuntimeError("INTERNAL: else"),
+    ],
+)
+def test_a_full_disk_and_other_errors_are_not_out_of_memory(error):
+    assert not is_out_of_memory(error)
 
 
 @pytest.mark.parametrize("value", ["", "  ", "\n", "{}", "null", "[]", '""'])

@@ -10,7 +10,7 @@ from benchmarks.emulated.core import PROGRAMS
 from benchmarks.measure import read_rows
 from benchmarks.networks import shipped_network
 from keras_convmixer.data.image_data import as_arrays
-from keras_convmixer.training.scores import expected_calibration_error
+from keras_convmixer.evaluation.scores import expected_calibration_error
 from keras_convmixer.weights.shipped import shipped_files
 from tests.helpers import run_program, shared
 

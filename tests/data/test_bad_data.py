@@ -11,9 +11,8 @@ from keras_convmixer.data.batches import training_batches
 from keras_convmixer.data.image_data import ImageData, as_arrays
 from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.data.source import Source
-from keras_convmixer.training.plan import Plan
+from keras_convmixer.runs import Plan, RunFolder
 from keras_convmixer.training.recipes import PHOTOGRAPHS
-from keras_convmixer.training.run_folder import RunFolder
 from keras_convmixer.utils.checks import UserError
 from tests.processes import run_command
 

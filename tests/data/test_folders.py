@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.pictures import folder_pictures
 from keras_convmixer.data.folders import list_images
 from keras_convmixer.data.image_data import split_indices
 from keras_convmixer.data.index import IndexedImage, read_index, write_index
 from keras_convmixer.data.source import Source
+from keras_convmixer.evaluation.stored_images import folder_images
 from keras_convmixer.utils.checks import UserError
 
 TEN = [f"{name}/{number}.png" for name in "ab" for number in range(5)]
@@ -44,7 +44,7 @@ def listed(root):
 
 def evaluated(root):
     """The same for an evaluation, without notes."""
-    pictures = folder_pictures(root)
+    pictures = folder_images(root)
     files = {name: [] for name in pictures.classes}
     for picture in pictures.each():
         files[picture.label].append(picture.name)

@@ -9,10 +9,13 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import keras_convmixer
-from export.pictures import dataset_pictures, folder_pictures
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
+from keras_convmixer.evaluation.stored_images import (
+    dataset_images,
+    folder_images,
+)
 from keras_convmixer.utils.checks import UserError
 
 SIDE = 16
@@ -90,7 +93,7 @@ def test_the_loader_for_fit_sees_what_evaluate_sees(photos):
         images, labels = map(
             np.concatenate, zip(*getattr(loaded, part), strict=True)
         )
-        squares = evaluated(folder_pictures(photos / folder))
+        squares = evaluated(folder_images(photos / folder))
         assert images.dtype == np.uint8
         assert images.shape == (len(squares), SIDE, SIDE, 3)
         assert np.bincount(labels).tolist() == [len(FILES)] * 2
@@ -176,7 +179,7 @@ def prepared(folder, names):
 def test_a_data_set_is_read_in_training_as_in_evaluation(tmp_path):
     source = prepared(tmp_path, ("train", "test"))
     images, _ = as_arrays(source.load(SIDE).held_out)
-    squares = evaluated(dataset_pictures(source, "test"))
+    squares = evaluated(dataset_images(source, "test"))
     assert len(images) == len(FILES)
     for image, (name, square) in zip(images, squares.items(), strict=True):
         np.testing.assert_array_equal(image, square, err_msg=name)
@@ -186,7 +189,7 @@ def test_a_data_set_without_training_images_names_its_splits(tmp_path):
     source = prepared(tmp_path, ("test", "extra"))
     with pytest.raises(UserError, match=r"no split 'train'.*has: extra, test"):
         source.load(SIDE)
-    assert dataset_pictures(source, "test").count == len(FILES)
+    assert dataset_images(source, "test").count == len(FILES)
 
 
 def test_names_that_are_not_utf_8_are_read(photos):

@@ -10,11 +10,14 @@ from export.arguments import (
     read_representative_images,
     read_verification,
 )
-from export.labels import label_names
-from export.output_kind import OutputKind
 from keras_convmixer import ConvMixer
+from keras_convmixer.evaluation.output_kind import OutputKind
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.labels import class_indices, zeros_and_ones
+from keras_convmixer.utils.labels import (
+    class_indices,
+    label_names,
+    zeros_and_ones,
+)
 
 NAMES = ["ape", "cow", "zebra"]
 CLASSES = np.arange(20) % 3

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.classifier import Classifier, read_label_file
 from export.classify import classify
-from export.pictures import folder_pictures
-from export.scoring import match_classes
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
+from keras_convmixer.evaluation.classifier import Classifier, read_label_file
+from keras_convmixer.evaluation.scoring import match_classes
+from keras_convmixer.evaluation.stored_images import folder_images
 from tests.helpers import run_example
 from tests.processes import run_command, run_python
 
@@ -171,7 +171,7 @@ def test_labels_are_read_whatever_wrote_them(tmp_path):
     assert classifier.labels == ["caf\u00e9", "dog"]
     (tmp_path / "pets" / "caf\u00e9").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "pets" / "caf\u00e9" / "1.png")
-    pictures = folder_pictures(tmp_path / "pets")
+    pictures = folder_images(tmp_path / "pets")
     matching = match_classes(classifier, pictures)
     assert (matching.foreign, matching.missing) == ([], ["dog"])
 

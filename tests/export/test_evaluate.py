@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 
 from export import evaluate
-from export.classifier import Classifier
-from export.pictures import (
-    Picture,
-    Pictures,
-    dataset_pictures,
-    folder_pictures,
-)
-from export.scoring import match_classes, score
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
+from keras_convmixer.evaluation.classifier import Classifier
+from keras_convmixer.evaluation.scoring import match_classes, score
+from keras_convmixer.evaluation.stored_images import (
+    EvaluationSet,
+    StoredImage,
+    dataset_images,
+    folder_images,
+)
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_program
 
@@ -104,20 +104,20 @@ def test_a_split_of_a_data_set(tiny_tfds, digits_run, tmp_path):
     supports = [row["support"] for row in scores["classes"]]
     assert supports == [trues.count(name) for name in "cab"] + 7 * [0]
     with pytest.raises(UserError, match=r"of test, train, .*'tset'"):
-        dataset_pictures(source, "tset")
+        dataset_images(source, "tset")
 
 
 def test_of_a_folder_with_parts_the_test_part_is_scored(digits, tmp_path):
     for part in ("train", "test"):
         shutil.copytree(digits, tmp_path / "photos" / part)
     shutil.rmtree(tmp_path / "photos" / "test" / "8")
-    pictures = folder_pictures(tmp_path / "photos")
+    pictures = folder_images(tmp_path / "photos")
     assert pictures.name == "photos/test"
     assert pictures.classes == [*"012345679"]
-    assert pictures.count < folder_pictures(digits).count
+    assert pictures.count < folder_images(digits).count
     shutil.rmtree(tmp_path / "photos" / "test")
     with pytest.raises(UserError, match=r"has parts, but no test: .*train"):
-        folder_pictures(tmp_path / "photos")
+        folder_images(tmp_path / "photos")
 
 
 def test_classes_are_matched_by_name(digits_export, digits, tmp_path):
@@ -150,7 +150,7 @@ def test_if_no_class_matches_the_names_are_told(digits_export, tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / name / "a.png")
     classifier = Classifier(digits_export / "digits_int8.tflite")
     with pytest.raises(UserError, match=r"dog\. It knows: 0, 1, 2, 3, 4 and"):
-        match_classes(classifier, folder_pictures(tmp_path))
+        match_classes(classifier, folder_images(tmp_path))
 
 
 def test_pictures_without_classes_are_classified(
@@ -237,9 +237,9 @@ def test_memory_does_not_grow_with_the_number_of_pictures(digits_export):
 
     def each():
         for index in range(2000):
-            yield Picture(str(index), "3", "a picture", png)
+            yield StoredImage(str(index), "3", "a picture", png)
 
-    pictures = Pictures("noise", ["3", "4"], 2000, each)
+    pictures = EvaluationSet("noise", ["3", "4"], 2000, each)
     tracemalloc.start()
     try:
         result = score(

@@ -8,10 +8,10 @@ from PIL import Image
 
 from benchmarks import heat_maps
 from export import classify
-from export.classifier import Classifier
-from export.heatmap import HeatMaps
 from keras_convmixer import center_crop
 from keras_convmixer.data.decode import read_image
+from keras_convmixer.evaluation.classifier import Classifier
+from keras_convmixer.evaluation.heatmap import HeatMaps
 from tests.helpers import run_program
 from tests.processes import run_command
 

@@ -17,7 +17,7 @@ onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
 from export.onnx_file import onnx_file  # noqa: E402
-from export.runtime import OnnxFile  # noqa: E402
+from keras_convmixer.evaluation.runtime import OnnxFile  # noqa: E402
 
 
 def own(*head, **options):

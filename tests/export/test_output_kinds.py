@@ -6,16 +6,16 @@ import pytest
 from keras import layers
 
 from export import AgreementError, export_tflite, tflite_export
-from export.classifier import Classifier
 from export.onnx_file import onnx_file
-from export.output_kind import r_squared
-from export.pictures import Pictures
 from export.reference import Reference
-from export.scoring import match_classes
 from export.tflite import convert
 from export.verify import compare
 from export.writers import write_saved_model
 from keras_convmixer import ConvMixer
+from keras_convmixer.evaluation.classifier import Classifier
+from keras_convmixer.evaluation.output_kind import r_squared
+from keras_convmixer.evaluation.scoring import match_classes
+from keras_convmixer.evaluation.stored_images import EvaluationSet
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import outputs
 
@@ -135,8 +135,10 @@ def test_files_with_labels_are_not_scored_on_classes(
         classifier(images), multi_label.predict(images, verbose=0), atol=0.05
     )
     with pytest.raises(UserError, match="gives any number of 4 labels"):
-        match_classes(classifier, Pictures("photos", NAMES, 4, list))
-    assert match_classes(classifier, Pictures("photos", [], 4, list)).labels
+        match_classes(classifier, EvaluationSet("photos", NAMES, 4, list))
+    assert match_classes(
+        classifier, EvaluationSet("photos", [], 4, list)
+    ).labels
 
 
 def test_one_sigmoid_gets_a_threshold(images, tmp_path):

@@ -8,12 +8,12 @@ from keras import layers
 
 from export import TFLITE_FORMATS, export_tflite
 from export.int8.qat import convert_qat
-from export.interface import output_name
-from export.read_metadata import read_labels
-from export.runtime import SavedModel
 from export.tflite import convert
 from export.writers import write_saved_model
 from keras_convmixer import ConvMixer
+from keras_convmixer.evaluation.keras_model import output_name
+from keras_convmixer.evaluation.read_metadata import read_labels
+from keras_convmixer.evaluation.runtime import SavedModel
 from tests.helpers import interpreter, operators, outputs, randomize_norms
 
 

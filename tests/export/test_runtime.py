@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from export.classifier import Classifier
 from export.metadata import add_metadata
 from export.onnx_file import onnx_file
-from export.runtime import TFLiteFile
 from export.tflite import convert
 from export.writers import write_saved_model
 from keras_convmixer import ConvMixer
+from keras_convmixer.evaluation.classifier import Classifier
+from keras_convmixer.evaluation.runtime import TFLiteFile
 from keras_convmixer.utils.commands import silent_libraries
 from tests.helpers import run_example
 from tests.processes import run_python

@@ -6,16 +6,16 @@ import pytest
 import tensorflow as tf
 
 from export import AgreementError, export_tflite, verify
-from export.classifier import Classifier
-from export.read_metadata import (
+from export.tflite import convert
+from keras_convmixer import ConvMixer
+from keras_convmixer.evaluation.classifier import Classifier
+from keras_convmixer.evaluation.read_metadata import (
     read_labels,
     read_normalization,
     read_threshold,
 )
-from export.runtime import TFLiteFile
-from export.tflite import convert
-from export.threshold import least_threshold
-from keras_convmixer import ConvMixer
+from keras_convmixer.evaluation.runtime import TFLiteFile
+from keras_convmixer.evaluation.threshold import least_threshold
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import interpreter, outputs, run_example
 from tests.processes import run_python

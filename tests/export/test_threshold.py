@@ -12,8 +12,9 @@ from PIL import Image
 from export.__main__ import main as export
 from export.classify import main as classify
 from export.metadata import add_metadata
-from export.read_metadata import read_labels, read_threshold
-from export.threshold import (
+from keras_convmixer.data.image_data import as_arrays
+from keras_convmixer.evaluation.read_metadata import read_labels, read_threshold
+from keras_convmixer.evaluation.threshold import (
     Answers,
     answers_on,
     cross_answered,
@@ -21,8 +22,7 @@ from export.threshold import (
     least_threshold,
     wilson_interval,
 )
-from keras_convmixer.data.image_data import as_arrays
-from keras_convmixer.training import RunFolder
+from keras_convmixer.runs import RunFolder
 from keras_convmixer.utils.checks import UserError
 from tests.conftest import made_once
 from tests.helpers import outputs

@@ -40,7 +40,7 @@ moved = sum((a != b).any() for a, b in zip(before, model.get_weights()))
 model.save(sys.argv[1] + ".keras")
 
 from keras_convmixer.data.source import Source
-from keras_convmixer.training import Plan
+from keras_convmixer.runs import Plan
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import prepare
 

@@ -18,8 +18,8 @@ LARGE = [
     if name != "convmixer_256_8"
 ]
 
-# They need files: see below.
-OF_FILES = {"image_folder", "read_image"}
+# They need files: see below and tests/export/test_python.py.
+OF_FILES = {"evaluate", "image_folder", "load", "read_image"}
 ALL = {*keras_convmixer.__all__}
 
 

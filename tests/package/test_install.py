@@ -19,7 +19,7 @@ from tests.processes import ROOT
 
 NOT_SOURCES = (
     *(".*", "__pycache__", "*.egg-info"),
-    *("build", "dist", "node_modules", "runs"),
+    *("build", "dist", "node_modules"),
 )
 
 
@@ -47,6 +47,8 @@ def dist(tmp_path_factory):
         source = folder / "source"
         ignore = shutil.ignore_patterns(*NOT_SOURCES)
         shutil.copytree(ROOT, source, ignore=ignore)
+        # Trainings of this checkout.
+        shutil.rmtree(source / "runs", ignore_errors=True)
         run(
             *(sys.executable, "-m", "build", "--no-isolation"),
             *("--outdir", folder, source),

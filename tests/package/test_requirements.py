@@ -61,7 +61,7 @@ def test_looking_for_a_weights_file_does_not_import_keras():
     done = run_python(
         "-c",
         "import sys\n"
-        "import keras_convmixer.training.run_folder\n"
+        "import keras_convmixer.runs.run_folder\n"
         "from keras_convmixer.weights import find_file, load_weights\n"
         "print(find_file('cifar10', {'dim': 128, 'depth': 8, 'kernel_size': 7,"
         " 'patch_size': 2, 'activation': 'gelu'}).name)\n"

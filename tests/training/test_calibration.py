@@ -8,17 +8,18 @@ import pytest
 
 from keras_convmixer import ConvMixer, calibrate, reparameterize
 from keras_convmixer.command_line.train import main as train
-from keras_convmixer.training import RunFolder, evaluation
-from keras_convmixer.training.calibration import (
+from keras_convmixer.evaluation.calibration import (
     fit_temperature,
     fold_temperature,
     with_temperature,
 )
-from keras_convmixer.training.calibration_report import (
+from keras_convmixer.evaluation.calibration_report import (
     cross_fitted,
     error_by_chance,
 )
-from keras_convmixer.training.scores import expected_calibration_error
+from keras_convmixer.evaluation.scores import expected_calibration_error
+from keras_convmixer.runs import RunFolder
+from keras_convmixer.training import evaluation
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_program, small
 

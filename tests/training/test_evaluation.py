@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_convmixer.training.evaluation import predict
-from keras_convmixer.training.plots import plot_confusion
+from keras_convmixer.evaluation.plots import plot_confusion
+from keras_convmixer.evaluation.predictions import predict
 
 
 def reader(classes):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_convmixer.data.source import Source
-from keras_convmixer.training import Plan, RunFolder
+from keras_convmixer.runs import Plan, RunFolder
 from keras_convmixer.training.callbacks import (
     Backup,
     NaNLossError,
@@ -87,3 +87,29 @@ def test_a_backup_fits_any_number_of_replicas(tmp_path, policy):
     for state in states[1:]:
         for ours, theirs in zip(state, states[0], strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [("float32", "mixed_float16"), ("mixed_float16", "mixed_bfloat16")],
+)
+def test_a_backup_fits_any_precision(tmp_path, policies):
+    """Only float16 has the variables of a loss scale."""
+    backup = Backup(tmp_path / "backup.weights.h5")
+    models = []
+    for policy in (*policies, policies[0]):
+        with dtype_policy(policy):
+            model = SMALL.build(10)
+            compile_for_training(model, SMALL, total_steps=4)
+        backup.restore(model)
+        optimizer = model.optimizer
+        model.optimizer.build(model.trainable_variables)
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if not models:
+            inner.iterations.assign(7)
+        models.append([*model.weights, *inner.variables])
+        backup.set_model(model)
+        backup.on_epoch_end(0)
+    for variables in models[1:]:
+        for ours, theirs in zip(variables, models[0], strict=True):
+            np.testing.assert_array_equal(np.array(ours), np.array(theirs))

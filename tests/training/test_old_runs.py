@@ -12,8 +12,8 @@ from export.run_export import export_run
 from keras_convmixer.command_line.train import main as train
 from keras_convmixer.data.index import read_index
 from keras_convmixer.data.source import Source
-from keras_convmixer.training import Plan, Recipe, RunFolder
-from keras_convmixer.training.config import FORMAT, Config
+from keras_convmixer.runs import Plan, Recipe, RunFolder
+from keras_convmixer.runs.config import FORMAT, Config
 from keras_convmixer.training.train import resume
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_program

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.heatmap import HeatMaps
 from keras_convmixer import ConvMixer
-from keras_convmixer.training import RunFolder
-from keras_convmixer.training.evaluation import Mistake, evaluate
-from keras_convmixer.training.plots import (
+from keras_convmixer.evaluation.heatmap import HeatMaps
+from keras_convmixer.evaluation.plots import (
     MOST_CLASSES,
     draw_all,
     plot_confusion,
     plot_mistakes,
 )
+from keras_convmixer.evaluation.predictions import Mistake
+from keras_convmixer.runs import RunFolder
+from keras_convmixer.training.evaluation import evaluate
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.plot_text import (
     MAX_LENGTH,

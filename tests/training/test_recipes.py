@@ -7,7 +7,7 @@ import pytest
 
 from keras_convmixer.command_line.train import main
 from keras_convmixer.data.source import Source
-from keras_convmixer.training import Plan, RunFolder
+from keras_convmixer.runs import Plan, RunFolder
 from keras_convmixer.training.compile import OneCycle
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.utils.checks import UserError

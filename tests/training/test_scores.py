@@ -1,14 +1,14 @@
-"""Scores from running sums are those of all images at once."""
+"""Scores of batches are those of all images at once."""
 
 import numpy as np
 import pytest
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from keras_convmixer.training.scores import (
-    Coverage,
+from keras_convmixer.evaluation.scores import (
     Scores,
     expected_calibration_error,
+    precision_by_confidence,
     ranked,
 )
 
@@ -99,7 +99,7 @@ def test_a_sure_and_right_model_is_calibrated():
 
 def test_coverage_is_that_of_the_sorted_images(scored):
     scores, probabilities, labels = scored
-    coverage, precision = scores.coverage.curve()
+    coverage, precision = scores.coverage
     order = np.argsort(-probabilities.max(-1))
     is_right = (probabilities.argmax(-1) == labels)[order]
     counts = np.round(coverage * len(labels)).astype(int)
@@ -112,11 +112,12 @@ def test_coverage_is_that_of_the_sorted_images(scored):
 
 
 def test_coverage_takes_every_probability():
-    coverage = Coverage()
-    coverage.add(np.float32([0, 1]), np.array([False, True]))
-    shares, precision = coverage.curve()
-    np.testing.assert_array_equal(shares, [0.5, 1])
-    np.testing.assert_array_equal(precision, [1, 0.5])
+    counts, lowest, precision = precision_by_confidence(
+        np.float32([0, 1, 0]), np.array([False, True, True])
+    )
+    np.testing.assert_array_equal(counts, [1, 3])
+    np.testing.assert_array_equal(lowest, [1, 0])
+    np.testing.assert_array_equal(precision, [1, 2 / 3])
 
 
 def test_of_level_classes_the_first_is_given():

@@ -13,11 +13,11 @@ from PIL import Image
 from keras_convmixer.command_line.train import main
 from keras_convmixer.data.batches import held_out_batches
 from keras_convmixer.data.source import Source
+from keras_convmixer.evaluation.predictions import predict
 from keras_convmixer.features import freeze
-from keras_convmixer.training import Plan, RunFolder
+from keras_convmixer.runs import Plan, RunFolder
 from keras_convmixer.training.callbacks import SaveModel
 from keras_convmixer.training.compile import compile_for_training
-from keras_convmixer.training.evaluation import predict
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import train
 from keras_convmixer.utils.checks import UserError

@@ -15,8 +15,8 @@ import pytest
 from fuzz import run
 from safetensors.numpy import save_file
 
-from export.read_metadata import read_labels
-from export.runtime import TFLiteFile
+from keras_convmixer.evaluation.read_metadata import read_labels
+from keras_convmixer.evaluation.runtime import TFLiteFile
 from keras_convmixer.weights import load_weights
 from tests.helpers import small, source_file
 from tests.processes import run_command

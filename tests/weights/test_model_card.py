@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from keras_convmixer.training.run_folder import RunFolder
+from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.weights import load_weights
 from tests.helpers import run_program
 from tools import model_card

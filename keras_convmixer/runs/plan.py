@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from keras_convmixer.data.source import Source
-from keras_convmixer.training.recipes import Recipe
+from keras_convmixer.runs.recipe import Recipe
 from keras_convmixer.utils.checks import (
     POSITIVE_INTEGER,
     check_choice,
@@ -12,7 +12,8 @@ from keras_convmixer.utils.checks import (
     limited,
 )
 
-MIXED_PRECISIONS = ("float16", "bfloat16")
+MIXED_PRECISIONS = ("float16", "bfloat16", "auto")
+XLA = ("auto", "on", "off")
 CLASS_WEIGHTS = ("balanced",)
 # Which epoch's model is kept.
 KEEP = ("last", "best")
@@ -30,7 +31,14 @@ class Plan:
         limit_steps: Steps an epoch at most, or None.
         replicas: Their number; None for all GPUs, or one CPU.
         freeze: Blocks that stay as they are, with the stem; None for no stem.
-        mixed_precision: "float16", "bfloat16" or None.
+        mixed_precision: "float16", "bfloat16", "auto" for what the GPU is
+            made for, or None.
+        xla: Whether XLA compiles the training step: "on", "off", or "auto"
+            for on GPUs only.
+        deterministic: Whether GPUs compute the same bits in every run, as one
+            CPU does anyway.
+        rematerialize: Whether activations are computed again for the
+            gradient, which takes less memory and more time.
         tensorboard: Whether TensorBoard's logs are written.
         keep: The epoch whose model is kept: the "last", whose held-out
             accuracy is unbiased since the held-out images chose nothing, or
@@ -50,6 +58,9 @@ class Plan:
     replicas: int | None = limited(POSITIVE_INTEGER, default=None)
     freeze: int | None = limited(integers(0, 1000), default=None)
     mixed_precision: str | None = None
+    xla: str = "auto"
+    deterministic: bool = False
+    rematerialize: bool = False
     tensorboard: bool = False
     keep: str = "last"
     class_weights: str | None = None
@@ -58,6 +69,7 @@ class Plan:
     def __post_init__(self):
         check_limits(self)
         check_choice("keep", self.keep, KEEP)
+        check_choice("xla", self.xla, XLA)
         for name, allowed in {
             "mixed_precision": MIXED_PRECISIONS,
             "class_weights": CLASS_WEIGHTS,

@@ -1,4 +1,4 @@
-"""Pictures to be scored: those of a folder, or of a data set's split."""
+"""EvaluationSet to be scored: those of a folder, or of a data set's split."""
 
 import collections
 import itertools
@@ -8,9 +8,8 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from keras_convmixer.data.crop import square_crop
+from keras_convmixer.data.crop import center_crop
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.folders import (
     class_folders,
@@ -19,15 +18,16 @@ from keras_convmixer.data.folders import (
 )
 from keras_convmixer.data.image_files import image_files
 from keras_convmixer.data.index import TEST, TRAIN
+from keras_convmixer.evaluation.collect import Batch
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.processors import num_cpus
 
-BATCH = 64
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as it is stored.
+class StoredImage:
+    """An image as it is stored.
 
     Attributes:
         name: What the reports call it: its path in the folder, or the split
@@ -48,8 +48,8 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures, none of which is kept.
+class EvaluationSet:
+    """Images to be scored, of which none is kept.
 
     Attributes:
         name: What they are called.
@@ -61,39 +61,52 @@ class Pictures:
     name: str
     classes: list
     count: int
-    each: Callable[[], Iterator[Picture]]
+    each: Callable[[], Iterator[StoredImage]]
 
-    def batches(self, size):
-        """Batches of pictures, read while the batch before is worked on.
+    def batches(self, size, indices):
+        """Batches of images, read while a model works on the batch before.
 
         Args:
             size: Height and width of the squares in pixels.
+            indices: Labels by the names of the classes.
 
         Returns:
-            An iterator over lists of `(picture, square)`; the square is
-            uint8 `[size, size, 3]`, as evaluation sees it, or the
-            `UserError` of a picture that can't be read.
+            An iterator over `Batch`es of squares uint8 `[N, size, size, 3]`,
+            as evaluation sees them. A class without a label has -1.
         """
 
-        def square(picture):
+        def square(image):
             try:
-                image = Image.fromarray(picture.read())
-                return picture, np.array(square_crop(image, size))
+                return image, center_crop(image.read(), size)
             except UserError as error:
-                return picture, error
+                return image, error
+
+        def batch(pairs):
+            readable = [p for p in pairs if not isinstance(p[1], UserError)]
+            return Batch(
+                images=np.array([pixels for _, pixels in readable]),
+                labels=np.array(
+                    [indices.get(stored.label, -1) for stored, _ in readable],
+                    int,
+                ),
+                stored=[stored for stored, _ in readable],
+                unreadable=[
+                    str(e) for _, e in pairs if isinstance(e, UserError)
+                ],
+            )
 
         with ThreadPool(num_cpus()) as threads:
             waiting = collections.deque()
-            pictures = self.each()
-            while batch := list(itertools.islice(pictures, BATCH)):
-                waiting.append(threads.map_async(square, batch))
+            images = self.each()
+            while chunk := list(itertools.islice(images, BATCH_SIZE)):
+                waiting.append(threads.map_async(square, chunk))
                 if len(waiting) > 1:
-                    yield waiting.popleft().get()
+                    yield batch(waiting.popleft().get())
             while waiting:
-                yield waiting.popleft().get()
+                yield batch(waiting.popleft().get())
 
 
-def folder_pictures(root):
+def folder_images(root):
     """The images of ROOT/CLASS/ and the folders below, or of ROOT alone.
 
     Where there are folders, each is a class; where there are none, the classes
@@ -104,7 +117,7 @@ def folder_pictures(root):
         root: The folder.
 
     Returns:
-        `Pictures`.
+        `EvaluationSet`.
 
     Raises:
         UserError: If there is no image, or no test part.
@@ -127,7 +140,7 @@ def folder_pictures(root):
         for name, folder in folders.items():
             for file, _ in image_files(root / folder, skipped):
                 path = root / folder / file
-                yield Picture(str(path.relative_to(root)), name, path)
+                yield StoredImage(str(path.relative_to(root)), name, path)
 
     skipped = collections.Counter()
     count = sum(1 for _ in each(skipped))
@@ -140,11 +153,13 @@ def folder_pictures(root):
             f"for each class. Found: {classes}"
         )
     name = root.resolve().relative_to(given.resolve().parent).as_posix()
-    return Pictures(name, classes, count, lambda: each(collections.Counter()))
+    return EvaluationSet(
+        name, classes, count, lambda: each(collections.Counter())
+    )
 
 
-def dataset_pictures(source, split):
-    """The pictures of a split of a data set.
+def dataset_images(source, split):
+    """The images of a split of a data set.
 
     Args:
         source: A `Source`.
@@ -152,7 +167,7 @@ def dataset_pictures(source, split):
             instance; None for "test", or the held-out part of the digits.
 
     Returns:
-        `Pictures`.
+        `EvaluationSet`.
 
     Raises:
         UserError: If there is no such set or split.
@@ -173,13 +188,15 @@ def dataset_pictures(source, split):
             # Test sets that are published without labels have -1.
             name = classes[label] if label >= 0 else None
             place = f"{split}/{index}"
-            yield Picture(place, name, f"{source.dataset} {place}", contents)
+            yield StoredImage(
+                place, name, f"{source.dataset} {place}", contents
+            )
 
-    return Pictures(f"{source.dataset} {split}", classes, count, each)
+    return EvaluationSet(f"{source.dataset} {split}", classes, count, each)
 
 
 def rows_of_split(source, split):
-    """The encoded pictures with labels of a split, their number, the classes.
+    """The encoded images with labels of a split, their number, the classes.
 
     Returns:
         `(rows, count, classes)`: a `tf.data.Dataset`, an int, a list.

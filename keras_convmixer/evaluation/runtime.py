@@ -1,22 +1,22 @@
-"""Exported files as functions, whatever their numbers inside.
+"""One interface for all that can be run: exported files and Keras models.
 
 All of them may be called from several threads at a time.
 """
 
 import collections
 import contextlib
+import tempfile
 import threading
-import time
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from keras_convmixer.compat import operators_of
+from keras_convmixer.evaluation.output_kind import OutputKind
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.processors import num_cpus
-
-from .load_saved_model import load_saved_model
-from .output_kind import OutputKind
 
 INTERFACES = (
     [np.uint8, np.float32],
@@ -28,10 +28,40 @@ INTERFACES = (
 # They compute nothing, after the last activation of a TFLite file and of a
 # SavedModel.
 CONVERSIONS = ("DEQUANTIZE", "QUANTIZE", "CAST", "RESHAPE")
+PATTERN = frozenset("*?[]\\")
 COPIES = ("Identity", "Cast", "Reshape")
 
 
-class TFLiteFile:
+class Model(Protocol):
+    """A function of images, whatever it is stored as.
+
+    `TFLiteFile`, `SavedModel`, `OnnxFile` and `keras_model.KerasModel` are
+    such functions.
+
+    Attributes:
+        image_type: What it is called with: "uint8" pixels, also of a file
+            that takes int8, or "float32".
+        image_size: `(height, width)` of its images in pixels.
+        channels: Of its images.
+        output_name: "probabilities", "logits" or "features".
+        kind: The `OutputKind` of its output.
+        classes: Their number.
+        batch_size: How many images it is best called with.
+    """
+
+    image_type: str
+    image_size: tuple
+    channels: int
+    output_name: str
+    kind: OutputKind
+    classes: int
+    batch_size: int
+
+    def __call__(self, images):
+        """Outputs float32 `[N, classes]` of `[N, H, W, channels]`."""
+
+
+class TFLiteFile(Model):
     """A TFLite file as a function of one image.
 
     An interpreter runs one image at a time, so there is one for each call at
@@ -44,15 +74,6 @@ class TFLiteFile:
         threads: How many each call runs with; None for all cores. A server
             that calls from several threads is fastest with 1.
 
-    Attributes:
-        image_type: What it is called with: "uint8" pixels, also of a file
-            that takes int8, or "float32".
-        image_size: `(height, width)` of its images in pixels.
-        channels: Of its images.
-        output_name: "probabilities", "logits" or "features".
-        kind: The `OutputKind` of its output.
-        classes: Their number.
-
     Raises:
         UserError: If it is not a file that `export` writes.
 
@@ -60,6 +81,8 @@ class TFLiteFile:
         file = TFLiteFile("digits_int8.tflite")
         probabilities = file(image[None])
     """
+
+    batch_size = 1
 
     def __init__(self, path, threads=None):
         self.path, self.threads = path, threads or num_cpus()
@@ -161,15 +184,14 @@ def kind_of_file(output_name, classes, is_sigmoid):
     return OutputKind.CLASSES
 
 
-class SavedModel:
-    """The same for a SavedModel, which takes several images at a time.
+class SavedModel(Model):
+    """A SavedModel, which takes several images at a time.
 
     Args:
         path: Its folder.
-
-    Attributes:
-        image_type, image_size, channels, output_name, kind, classes: As above.
     """
+
+    batch_size = 64
 
     def __init__(self, path):
         try:
@@ -192,10 +214,28 @@ class SavedModel:
         self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
 
     def __call__(self, images):
-        """Outputs float32 `[N, classes]` of `[N, H, W, channels]`."""
         import tensorflow as tf
 
         return self.serve(image=tf.constant(images))[self.output_name].numpy()
+
+
+def load_saved_model(path):
+    """`tf.saved_model.load` of a path that may have characters of a pattern.
+
+    TensorFlow looks for the variables by a pattern that begins with the path.
+    A link without such characters takes its place.
+
+    Args:
+        path: The folder.
+    """
+    import tensorflow as tf
+
+    if PATTERN.isdisjoint(str(path)):
+        return tf.saved_model.load(str(path))
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "saved_model")
+        link.symlink_to(Path(path).resolve(), target_is_directory=True)
+        return tf.saved_model.load(str(link))
 
 
 def last_operation(serve):
@@ -214,17 +254,18 @@ def last_operation(serve):
     return node.op
 
 
-class OnnxFile:
-    """The same for an ONNX file, run by ONNX Runtime.
+class OnnxFile(Model):
+    """An ONNX file, run by ONNX Runtime.
 
     Args:
         path: The file.
         threads: How many it runs with; None for all cores.
 
     Attributes:
-        image_type, image_size, channels, output_name, kind, classes: As above.
         labels: Names of the classes; empty where it has none.
     """
+
+    batch_size = 1
 
     def __init__(self, path, threads=None):
         import onnxruntime
@@ -255,26 +296,9 @@ class OnnxFile:
         self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
 
     def __call__(self, images):
-        """Outputs float32 `[N, classes]` of `[N, H, W, channels]`."""
         (outputs,) = self.session.run(None, {"image": images})
         return outputs
 
 
-def timings(run, image, seconds):
-    """Milliseconds of each of some runs, one after the other.
-
-    Args:
-        run: A function of an image.
-        image: The image.
-        seconds: How long to go on, about; five runs are the least.
-
-    Returns:
-        A list of float.
-    """
-    run(image)  # The first call allocates.
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        run(image)
-        times.append(1000 * (time.perf_counter() - start))
-    return times
+# By the ending of a file; a SavedModel is a folder.
+RUNNERS = {"": SavedModel, ".tflite": TFLiteFile, ".onnx": OnnxFile}

@@ -11,6 +11,9 @@ import flatbuffers
 import numpy as np
 from flatbuffers.number_types import UOffsetTFlags
 
+METADATA = "TFLITE_METADATA"  # Name of the metadata in the file.
+LABELS = "labels.txt"  # Name of the file of labels that is packed with it.
+
 
 # Positions of fields in their tables.
 class Model(IntEnum):

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from scipy.stats import binomtest
 
-from .runtime import TFLiteFile
+from keras_convmixer.evaluation.collect import Batch, collect
+from keras_convmixer.evaluation.runtime import TFLiteFile
+from keras_convmixer.evaluation.scores import precision_by_confidence
 
 INTERVAL = 0.95
 
@@ -88,15 +89,15 @@ def answers_on(path, images):
         images: Pairs of an image `[H, W, 3]` and its int label, a
             `tf.data.Dataset` or a list.
     """
-    run, probabilities, labels = TFLiteFile(path), [], []
-    progress = keras.utils.Progbar(
-        len(images), unit_name="image for the threshold"
+    batches = (
+        Batch(np.asarray(image)[None], np.array([int(label)]))
+        for image, label in images
     )
-    for image, label in images:
-        probabilities.append(run(np.asarray(image)[None])[0])
-        labels.append(int(label))
-        progress.add(1)
-    return Answers.of(np.stack(probabilities), np.array(labels))
+    return Answers.of(
+        *collect(
+            TFLiteFile(path), batches, len(images), "image for the threshold"
+        )
+    )
 
 
 def find_threshold(wanted, held_out, test=None):
@@ -154,22 +155,15 @@ def least_threshold(confidence, is_right, wanted):
     >>> least_threshold([0.9, 0.8, 0.6], [True, True, False], wanted=0.9)
     (0.7, 1.0)
     """
-    confidence = np.asarray(confidence)
-    order = np.argsort(-confidence, kind="stable")
-    ranked = confidence[order]
-    precision = np.cumsum(np.asarray(is_right)[order]) / np.arange(
-        1, len(order) + 1
-    )
-    # What is level is answered together.
-    is_end = np.append(ranked[1:] != ranked[:-1], True)
-    most = float(precision[is_end].max())
-    reached = np.flatnonzero(is_end & (precision >= wanted))
+    _, lowest, precision = precision_by_confidence(confidence, is_right)
+    most = float(precision.max())
+    reached = np.flatnonzero(precision >= wanted)
     if not len(reached):
         return None, most
     last = reached[-1]
-    if last + 1 == len(ranked):
+    if last + 1 == len(lowest):
         return 0.0, most
-    return round(float(ranked[last] + ranked[last + 1]) / 2, 6), most
+    return round(float(lowest[last] + lowest[last + 1]) / 2, 6), most
 
 
 def cross_answered(confidence, is_right, wanted):

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from keras_convmixer.training.calibration import (
+from keras_convmixer.evaluation.calibration import (
     fit_temperature,
     with_temperature,
 )
-from keras_convmixer.training.scores import (
+from keras_convmixer.evaluation.scores import (
     Reliability,
     expected_calibration_error,
 )

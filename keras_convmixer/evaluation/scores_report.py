@@ -9,14 +9,14 @@ MOST_CLASSES = 50  # Of more the worst are shown.
 WORST = 10
 
 
-def scores_report(classifier, pictures, matching, result, milliseconds):
+def scores_report(classifier, images, matching, result, milliseconds):
     """What `--json` writes.
 
     Args:
         classifier: The `Classifier`.
-        pictures: The `Pictures`.
+        images: The `EvaluationSet`.
         matching: Their `Matching`.
-        result: The `Evaluation`.
+        result: The `Predictions`.
         milliseconds: Those of one image.
 
     Returns:
@@ -26,9 +26,9 @@ def scores_report(classifier, pictures, matching, result, milliseconds):
     """
     report = {
         "file": classifier.path.name,
-        "pictures": pictures.name,
+        "pictures": images.name,
         "classified": result.images,
-        "unreadable": result.unreadable,
+        "unreadable": result.num_unreadable,
         "milliseconds": milliseconds,
         "images_a_second": round(result.images / result.seconds, 1),
     }

@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 from matplotlib.figure import Figure
 
-from keras_convmixer import center_crop, class_map_model
-from keras_convmixer.data.crop import visible_box
+from keras_convmixer.data.crop import center_crop, visible_box
+from keras_convmixer.features import class_map_model
 from keras_convmixer.utils.files import replacing
 from keras_convmixer.utils.plot_text import drawable
 

@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 from keras_convmixer.data.index import read_index, write_index
-from keras_convmixer.training.config import Config, package_versions
-from keras_convmixer.training.moved_images import moved, with_test_folder
-from keras_convmixer.training.workers import is_chief
+from keras_convmixer.runs.config import Config, package_versions
+from keras_convmixer.runs.moved_images import moved, with_test_folder
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.cluster import is_chief
 from keras_convmixer.utils.commands import command
 from keras_convmixer.utils.files import (
     replacing,

@@ -3,10 +3,9 @@
 import zipfile
 from pathlib import Path
 
-from keras_convmixer.utils.checks import UserError
-
-from .metadata import LABELS, METADATA
-from .metadata_schema import (
+from keras_convmixer.evaluation.metadata_schema import (
+    LABELS,
+    METADATA,
     Model,
     Normalization,
     ProcessUnitType,
@@ -16,6 +15,7 @@ from .metadata_schema import (
     Thresholding,
     Union,
 )
+from keras_convmixer.utils.checks import UserError
 
 MAX_LABEL_BYTES = 2**24
 

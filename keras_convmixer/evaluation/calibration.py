@@ -7,6 +7,7 @@ dense layer with its weights divided by T has it at no cost.
 
 import keras
 import numpy as np
+from scipy.optimize import brentq
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
@@ -18,7 +19,6 @@ LEAST = float(np.finfo(np.float32).tiny)  # Whose logarithm there is.
 # A sigmoid in float32 is 1 where its logit is larger than this one's.
 MOST_SURE = 1 - float(np.finfo(np.float32).eps)
 RANGE = (1e-3, 1e3)  # Of 1 / T.
-HALVINGS = 50  # Of its logarithm, which is then known to 13 digits.
 # What may stand behind the head; layers and operations.
 ACTIVATIONS = ("softmax", "sigmoid")
 NOTHING = ("linear", "dropout", "identity")
@@ -99,14 +99,14 @@ def fit_temperature(probabilities, labels):
         expected = (softmax(inverse * logits) * logits).sum(-1)
         return (expected - own).sum() + 1 - 1 / inverse
 
-    low, high = np.log(RANGE)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if slope(np.exp(middle)) < 0:
-            low = middle
-        else:
-            high = middle
-    return float(np.exp(-(low + high) / 2))
+    low, high = RANGE
+    if slope(low) >= 0:
+        return 1 / low
+    if slope(high) <= 0:
+        return 1 / high
+    return float(
+        np.exp(-brentq(lambda log: slope(np.exp(log)), *np.log(RANGE)))
+    )
 
 
 def fold_temperature(model, temperature):

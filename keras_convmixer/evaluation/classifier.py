@@ -1,28 +1,48 @@
-"""Any trained model or exported file as one function of pictures."""
+"""Any trained model or exported file as one function of images."""
 
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from keras_convmixer.data.class_names import normalize_class
+from keras_convmixer.data.crop import center_crop
+from keras_convmixer.data.decode import read_image
+from keras_convmixer.evaluation.output_kind import OutputKind
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.extras import check_onnx
+from keras_convmixer.utils.labels import label_names
 from keras_convmixer.utils.softmax import softmax
 
-from .extras import check_onnx
-from .labels import label_names
-from .output_kind import OutputKind
-
 SUFFIXES = (".tflite", ".onnx", ".keras")
-BATCH = 64
-# Of a Keras model or a SavedModel: faster on several images at a time.
 SAVED_MODEL = "saved_model.pb"
 
 
-class Classifier:
-    """What names the classes of pictures, whatever it is stored as.
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of an image.
 
-    It may be called from several threads at a time; of other processes each
-    makes its own.
+    Attributes:
+        label: The name of the most probable class.
+        probability: Its probability.
+        probabilities: Those of all classes, float32 `[classes]`.
+        is_sure: Whether it reaches the threshold of the file, if that has one.
+    """
+
+    label: str
+    probability: float
+    probabilities: np.ndarray
+    is_sure: bool = True
+
+
+def load(
+    path: str | Path,
+    labels: Sequence[str] | Mapping[str, int] | None = None,
+    threads: int | None = None,
+) -> "Classifier":
+    """A trained model or an exported file, ready to classify photos.
 
     Args:
         path: A `.tflite` or `.onnx` file or a SavedModel that `export` wrote,
@@ -32,6 +52,29 @@ class Classifier:
             in the `labels.txt` beside.
         threads: How many each call of a TFLite or ONNX file runs with; None
             for all cores.
+
+    Returns:
+        A `Classifier`, whose `predict` takes paths and arrays.
+
+    Raises:
+        UserError: A `ValueError`, as of `Classifier`.
+
+    Example:
+        classifier = load("digits_int8.tflite")
+        for prediction in classifier.predict(["photo.jpg"]):
+            print(f"{prediction.label} {prediction.probability:.0%}")
+    """
+    return Classifier(path, labels, threads)
+
+
+class Classifier:
+    """What names the classes of images, whatever it is stored as.
+
+    It may be called from several threads at a time; of other processes each
+    makes its own.
+
+    Args:
+        path, labels, threads: As for `load`.
 
     Attributes:
         path: As given.
@@ -43,7 +86,6 @@ class Classifier:
             have any number, and not classes.
         threshold: The probability below which the file is not sure, or None.
         model: The `keras.Model`, which has class maps; None of a file.
-        batch: How many images it is best given at a time.
 
     Raises:
         UserError: If it is something else, its images are not square pixels,
@@ -60,31 +102,33 @@ class Classifier:
         self.model = self.threshold = self.normalization = None
         labels = label_names(labels)
         if self.path.suffix == ".tflite":
-            from .read_metadata import (
+            from keras_convmixer.evaluation.read_metadata import (
                 read_labels,
                 read_normalization,
                 read_threshold,
             )
-            from .runtime import TFLiteFile
+            from keras_convmixer.evaluation.runtime import TFLiteFile
 
-            self.run, self.batch = TFLiteFile(self.path, threads), 1
+            self.run = TFLiteFile(self.path, threads)
             labels = labels or read_labels(self.path)
             self.threshold = read_threshold(self.path)
             self.normalization = read_normalization(self.path)
         elif self.path.suffix == ".onnx":
             check_onnx(self.path)
-            from .runtime import OnnxFile
+            from keras_convmixer.evaluation.runtime import OnnxFile
 
-            self.run, self.batch = OnnxFile(self.path, threads), 1
+            self.run = OnnxFile(self.path, threads)
             labels = labels or self.run.labels or labels_beside(self.path)
         elif is_saved_model(self.path):
-            from .runtime import SavedModel
+            from keras_convmixer.evaluation.runtime import SavedModel
 
-            self.run, self.batch = SavedModel(self.path), BATCH
+            self.run = SavedModel(self.path)
             labels = labels or labels_beside(self.path)
         else:
+            from keras_convmixer.evaluation.keras_model import KerasModel
+
             self.model, found = read_keras(self.path, labels)
-            self.run, self.batch = KerasModel(self.model), BATCH
+            self.run = KerasModel(self.model)
             labels = labels or found
         self.size = self.side()
         self.has_one_output = self.run.classes == 1
@@ -108,7 +152,7 @@ class Classifier:
         if self.normalization is not None and self.run.image_type == "float32":
             mean, std = self.normalization
             images = (images - mean) / std
-        step = self.batch
+        step = self.run.batch_size
         outputs = np.concatenate(
             [
                 self.run(images[first : first + step])
@@ -122,6 +166,45 @@ class Classifier:
         if are_logits:
             return softmax(outputs)
         return outputs
+
+    def predict(self, images: Iterable) -> list[Prediction]:
+        """Names what photos show.
+
+        Args:
+            images: Paths of images, or RGB arrays `[height, width, 3]` of any
+                size with values from 0 to 255.
+
+        Returns:
+            A `Prediction` for each.
+
+        Raises:
+            UserError: If one of them is no image.
+        """
+        predictions = []
+        for image in images:
+            (probabilities,) = self(self.square(image)[None])
+            index = int(probabilities.argmax())
+            probability = float(probabilities[index])
+            predictions.append(
+                Prediction(
+                    label=self.labels[index],
+                    probability=probability,
+                    probabilities=probabilities,
+                    is_sure=probability >= (self.threshold or 0),
+                )
+            )
+        return predictions
+
+    def square(self, image):
+        """What it sees of a photo: uint8 `[size, size, 3]`.
+
+        Args:
+            image: Its path, or its pixels as for `predict`.
+        """
+        if isinstance(image, str | os.PathLike):
+            image = read_image(image)
+        image = center_crop(image, self.size)
+        return np.repeat(image, 3 // image.shape[-1], -1)
 
     def side(self):
         """The side of its images, which must come from pixels."""
@@ -139,24 +222,6 @@ class Classifier:
                 f"{(height, width, run.channels)}"
             )
         return height
-
-
-class KerasModel:
-    """A Keras model with the interface of the files of `export.runtime`."""
-
-    def __init__(self, model):
-        from .interface import input_type, output_kind, output_name
-
-        self.model = model
-        model.make_predict_function()  # Not by two threads at a time.
-        self.kind = output_kind(model)
-        self.image_type = input_type(model)
-        self.output_name = output_name(model)
-        *self.image_size, self.channels = model.input_shape[1:]
-        self.classes = model.output_shape[-1]
-
-    def __call__(self, images):
-        return self.model.predict_on_batch(images)
 
 
 def check_path(path):
@@ -198,7 +263,7 @@ def read_keras(path, labels):
     the file; a model of one's own is built as Keras does, which runs no code
     of the file's.
     """
-    from keras_convmixer.training.run_folder import RunFolder
+    from keras_convmixer.runs.run_folder import RunFolder
 
     if path.is_dir():
         run = RunFolder(path)

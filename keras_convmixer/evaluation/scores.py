@@ -1,16 +1,16 @@
-"""Accuracy, calibration and confusions, from sums of one batch after another.
+"""Accuracy, calibration and confusions of a classifier.
 
-Nothing here grows with the number of images.
+Some 30 bytes are kept of an image, and neither its pixels nor its outputs.
 """
 
 from collections import Counter
 
 import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
 
 BINS = 15  # Of the confidence, for the calibration error.
-COVERAGE_BINS = 1000
-# A file in eight bits gives probabilities of zero, whose logarithm is none.
-LEAST = float(np.finfo(np.float32).eps)
+# A file in eight bits gives probabilities of zero, which have no logarithm.
+MIN_PROBABILITY = float(np.finfo(np.float32).eps)
 
 
 def expected_calibration_error(probabilities, labels, bins=BINS):
@@ -74,36 +74,32 @@ class Reliability:
         return float(differences / self.counts.sum())
 
 
-class Coverage:
-    """How often the images are right about which a model is surest.
+def precision_by_confidence(confidence, is_right):
+    """The precision of the most confident images, for every number of them.
 
-    The bins are of one width in the logarithm of the odds: a trained network
-    has most of its images close to a confidence of 1.
+    Images of equal confidence are taken together.
+
+    Args:
+        confidence: float `[N]`.
+        is_right: bool `[N]`.
+
+    Returns:
+        `(counts, lowest, precision)`, `[points]` each: a number of images,
+        the lowest confidence among them, and the share that was classified
+        rightly.
+
+    Example:
+
+    >>> precision_by_confidence([0.9, 0.6, 0.6], [True, True, False])[2]
+    array([1.        , 0.66666667])
     """
-
-    def __init__(self):
-        odds = np.exp(np.linspace(-7, 17, COVERAGE_BINS - 1))
-        self.edges = odds / (1 + odds)
-        self.counts = np.zeros(COVERAGE_BINS, int)
-        self.right = np.zeros(COVERAGE_BINS, int)
-
-    def add(self, confidence, is_right):
-        """Adds images: float `[N]` from 0 to 1 and bool `[N]`."""
-        bins = np.searchsorted(self.edges, confidence)
-        np.add.at(self.counts, bins, 1)
-        np.add.at(self.right, bins, is_right)
-
-    def curve(self):
-        """Points of the curve, those of the surest images first.
-
-        Returns:
-            `(coverage, precision)`, float `[points]` each: a share of the
-            images, and how many of these were classified rightly.
-        """
-        is_used = self.counts[::-1] > 0
-        counts = self.counts[::-1].cumsum()[is_used]
-        right = self.right[::-1].cumsum()[is_used]
-        return counts / self.counts.sum(), right / counts
+    confidence = np.asarray(confidence)
+    order = np.argsort(-confidence, kind="stable")
+    ranked = confidence[order]
+    counts = np.arange(1, len(order) + 1)
+    precision = np.cumsum(np.asarray(is_right)[order]) / counts
+    is_end = np.append(ranked[1:] != ranked[:-1], True)
+    return counts[is_end], ranked[is_end], precision[is_end]
 
 
 class Scores:
@@ -114,12 +110,6 @@ class Scores:
     Args:
         classes: How many classes the classifier has.
 
-    Attributes:
-        images: How many images were added.
-        confusions: Counts of (label, first class), a `Counter`.
-        reliability: A `Reliability`.
-        coverage: A `Coverage`.
-
     Example:
 
     >>> scores = Scores(classes=2)
@@ -129,15 +119,8 @@ class Scores:
     """
 
     def __init__(self, classes):
-        self.images = 0
-        self.confusions = Counter()
-        self.reliability = Reliability()
-        self.coverage = Coverage()
-        self._among_five = 0
-        self._surprise = 0.0
-        self._support = np.zeros(classes, int)
-        self._given = np.zeros(classes, int)
-        self._right = np.zeros(classes, int)
+        self.num_classes = classes
+        self._columns = [], [], [], [], []
 
     def add(self, probabilities, labels):
         """Adds images.
@@ -147,37 +130,74 @@ class Scores:
             labels: int `[N]`, their classes.
         """
         first = ranked(probabilities)[:, :5]
-        is_right = first[:, 0] == labels
-        confidence = probabilities.max(-1)
-        own = probabilities[np.arange(len(labels)), labels]
-        self.images += len(labels)
-        self.confusions.update(
-            zip(labels.tolist(), first[:, 0].tolist(), strict=True)
+        columns = (
+            labels,
+            first[:, 0],
+            probabilities.max(-1),
+            probabilities[np.arange(len(labels)), labels],
+            (first == labels[:, None]).any(-1),
         )
-        self.reliability.add(confidence, is_right)
-        self.coverage.add(confidence, is_right)
-        self._among_five += int((first == labels[:, None]).sum())
-        self._surprise -= float(np.log(own.clip(LEAST, 1 - LEAST)).sum())
-        np.add.at(self._support, labels, 1)
-        np.add.at(self._given, first[:, 0], 1)
-        np.add.at(self._right, labels, is_right)
+        for column, values in zip(self._columns, columns, strict=True):
+            column.append(values.copy())
+
+    def _column(self, index):
+        parts = self._columns[index]
+        return np.concatenate(parts) if parts else np.zeros(0, int)
+
+    @property
+    def labels(self):
+        """The classes of the images, int `[N]`."""
+        return self._column(0)
+
+    @property
+    def classes(self):
+        """The first class that each image was given, int `[N]`."""
+        return self._column(1)
+
+    @property
+    def confidence(self):
+        """The probability of that class, float `[N]`."""
+        return self._column(2)
+
+    @property
+    def is_right(self):
+        """Whether it is the image's own class, bool `[N]`."""
+        return self.classes == self.labels
+
+    @property
+    def images(self):
+        """How many images were added."""
+        return sum(map(len, self._columns[0]))
+
+    @property
+    def confusions(self):
+        """Counts of (label, first class), a `Counter`."""
+        pairs = zip(self.labels.tolist(), self.classes.tolist(), strict=True)
+        return Counter(pairs)
 
     @property
     def top1(self):
         """Share of the images whose first class is their own."""
-        return float(self._right.sum() / self.images)
+        return float(self.is_right.mean())
 
     @property
     def top5(self):
         """Share whose own class is among the first five; None for fewer."""
-        if len(self._support) <= 5:
-            return None
-        return self._among_five / self.images
+        return float(self._column(4).mean()) if self.num_classes > 5 else None
 
     @property
     def log_loss(self):
         """Mean of -log(probability of the own class), in nats."""
-        return self._surprise / self.images
+        own = np.float64(self._column(3))
+        own = own.clip(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+        return float(-np.log(own).mean())
+
+    @property
+    def reliability(self):
+        """The `Reliability` of all images."""
+        result = Reliability()
+        result.add(self.confidence, self.is_right)
+        return result
 
     @property
     def ece(self):
@@ -185,19 +205,46 @@ class Scores:
         return self.reliability.error
 
     @property
+    def coverage(self):
+        """`(coverage, precision)` of the most confident images.
+
+        float `[points]` each: a share of the images, and how many of these
+        were classified rightly.
+        """
+        counts, _, precision = precision_by_confidence(
+            self.confidence, self.is_right
+        )
+        return counts / self.images, precision
+
+    def by_class(self):
+        """Precision, recall and F1 of each class, and its images.
+
+        Returns:
+            `(precision, recall, f1, support)`, `[classes]` each. Precision is
+            NaN for a class that was never given, recall for one without
+            images, F1 for one that is both.
+        """
+        return precision_recall_fscore_support(
+            self.labels,
+            self.classes,
+            labels=range(self.num_classes),
+            zero_division=np.nan,
+        )
+
+    @property
     def support(self):
         """Images of each class, int `[classes]`."""
-        return self._support
+        return self.by_class()[3]
 
     @property
     def recall(self):
         """Of each class, float `[classes]`; NaN where there is no image."""
-        return divided(self._right, self._support)
+        return self.by_class()[1]
 
     @property
     def precision(self):
         """Of each class, float `[classes]`; NaN where it was never given."""
-        return divided(self._right, self._given)
+        return self.by_class()[0]
 
     @property
     def mean_recall(self):
@@ -207,8 +254,7 @@ class Scores:
     @property
     def macro_f1(self):
         """Mean over the classes that have images or were given to some."""
-        f1 = divided(2 * self._right, self._support + self._given)
-        return float(np.nanmean(f1))
+        return float(np.nanmean(self.by_class()[2]))
 
 
 def ranked(probabilities):
@@ -217,9 +263,3 @@ def ranked(probabilities):
     Of classes that are level the first comes first, as with `argmax`.
     """
     return np.argsort(-probabilities, axis=-1, kind="stable")
-
-
-def divided(counts, totals):
-    """`counts / totals`; NaN where a total is 0."""
-    empty = np.full(len(totals), np.nan)
-    return np.divide(counts, totals, out=empty, where=totals > 0)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.source import Source
-from keras_convmixer.training.plan import Plan
-from keras_convmixer.training.recipes import Recipe
+from keras_convmixer.runs.plan import Plan
+from keras_convmixer.runs.recipe import Recipe
 from keras_convmixer.utils.checks import UserError, dataclass_from_json
 
 # Of `config.json`. Version 0.1.0 wrote none, which counts as 0. A field that a

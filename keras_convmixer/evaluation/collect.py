@@ -1,0 +1,78 @@
+"""The one loop that runs a model on images.
+
+What becomes of the outputs is up to the caller: scores, a comparison, a
+threshold.
+"""
+
+import contextlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_convmixer.utils.commands import own_lines
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that a model is run on together.
+
+    Attributes:
+        images: `[N, height, width, channels]`, as the model takes them.
+        labels: int `[N]`, -1 for a class that the model does not know; or as
+            `OutputKind.is_right` takes them; None where they are unknown.
+        stored: The `StoredImage` of each; empty where there are none.
+        unreadable: The complaint of each image that can't be read and is not
+            among them.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    stored: list | tuple = ()
+    unreadable: list | tuple = ()
+
+    def __len__(self):
+        return len(self.images) + len(self.unreadable)
+
+
+def run_batches(run, batches, count=None, unit_name="image"):
+    """Runs a model on batches.
+
+    Args:
+        run: A function from images to outputs: a `Classifier`, a file of
+            `evaluation.runtime`, the `predict_on_batch` of a Keras model.
+        batches: An iterable of `Batch`.
+        count: How many images there are in all, unreadable ones included, for
+            a progress bar; None for no bar.
+        unit_name: What the progress bar calls one of them.
+
+    Yields:
+        `(batch, outputs)`: float32 `[N, classes]`, None without images.
+    """
+    if count is None:
+        add, lines = lambda images: None, contextlib.nullcontext()
+    else:
+        from keras.utils import Progbar
+
+        add, lines = Progbar(count, unit_name=unit_name).add, own_lines()
+    with lines:
+        for batch in batches:
+            yield batch, run(batch.images) if len(batch.images) else None
+            add(len(batch))
+
+
+def collect(run, batches, count=None, unit_name="image"):
+    """All outputs for some images, and the labels of these.
+
+    Args:
+        run, batches, count, unit_name: As for `run_batches`.
+
+    Returns:
+        `(outputs, labels)`: float32 `[N, classes]`; `labels` as the batches
+        have them, None where they are unknown.
+    """
+    outputs, labels = [], []
+    for batch, found in run_batches(run, batches, count, unit_name):
+        outputs.append(found)
+        labels.append(batch.labels)
+    known = labels[0] is not None
+    return np.concatenate(outputs), np.concatenate(labels) if known else None

@@ -1,0 +1,188 @@
+"""Plots of an evaluation: confusions, mistakes, calibration, coverage."""
+
+import csv
+import io
+import sys
+from collections import Counter
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from keras_convmixer.utils.files import replacing, write_bytes
+from keras_convmixer.utils.plot_text import drawable
+
+MOST_CLASSES = 50  # Of a confusion matrix that can be looked at.
+
+
+def draw_all(plots):
+    """Writes plots; one that fails costs one line, and not the others.
+
+    Args:
+        plots: Functions by path; each is called with its path.
+
+    Returns:
+        Whether all of them were written.
+    """
+    failures = 0
+    for path, draw in plots.items():
+        try:
+            draw(path)
+        except Exception as error:
+            failures += 1
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            print(f"{path} could not be drawn: {reason}", file=sys.stderr)
+    return not failures
+
+
+def plot_confusion(counts, classes, path):
+    """How often images of a class (row) were given each class (column).
+
+    Of many classes, the most frequent confusions only; all of them are in a
+    CSV file of the same name beside it.
+
+    Args:
+        counts: Images by (class, class that they were given), a `Counter`.
+        classes: The names of the classes.
+        path: The file to write.
+    """
+    if len(classes) > MOST_CLASSES:
+        write_confusion(counts, classes, path.with_suffix(".csv"))
+        plot_most_confused(counts, classes, path)
+        return
+    matrix = np.zeros((len(classes), len(classes)), int)
+    for pair, count in counts.items():
+        matrix[pair] = count
+    size = 2.5 + 0.45 * len(classes)
+    figure = Figure(figsize=(size, size))
+    with drawable(classes) as classes:
+        ConfusionMatrixDisplay(matrix, display_labels=classes).plot(
+            xticks_rotation="vertical",
+            colorbar=False,
+            cmap="Blues",
+            ax=figure.subplots(),
+        )
+        save(figure, path)
+
+
+def write_confusion(counts, classes, path):
+    """Writes the counts of (label, prediction) that are not zero as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("true", "predicted", "count"))
+    for (label, prediction), count in sorted(counts.items()):
+        writer.writerow((classes[label], classes[prediction], count))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Names of folders are bytes: not all of them are UTF-8.
+    write_bytes(path, text.getvalue().encode(errors="surrogateescape"))
+
+
+def plot_most_confused(counts, classes, path, most=30):
+    """The pairs of classes that were taken for each other most often."""
+    wrong = Counter({pair: n for pair, n in counts.items() if len({*pair}) > 1})
+    worst = wrong.most_common(most)
+    figure = Figure(figsize=(7, 1.5 + 0.25 * len(worst)))
+    with drawable(classes) as classes:
+        axes = figure.subplots()
+        names = [f"{classes[a]}, not {classes[b]}" for (a, b), _ in worst]
+        axes.barh(range(len(worst)), [count for _, count in worst])
+        axes.set_yticks(range(len(worst)), names)
+        axes.invert_yaxis()
+        axes.set_title(f"{len(worst)} most frequent of {len(wrong)} confusions")
+        axes.set_xlabel("images")
+        save(figure, path)
+
+
+def plot_mistakes(mistakes, classes, path):
+    """The images that were given a wrong class with the most confidence.
+
+    Args:
+        mistakes: A list of `Mistake`, the worst first.
+        classes: The names of the classes.
+        path: The file to write; without a mistake, none.
+    """
+    if not mistakes:
+        return
+    rows, columns = grid_shape(len(mistakes), most_columns=6)
+    figure = Figure(figsize=(2 * columns, 2.3 * rows + 0.4))
+    with drawable(classes) as classes:
+        all_axes = figure.subplots(
+            *(rows, columns),
+            squeeze=False,
+            subplot_kw={"frame_on": False, "xticks": [], "yticks": []},
+        )
+        for mistake, axes in zip(mistakes, all_axes.flat, strict=False):
+            axes.imshow(mistake.image)
+            axes.set_title(
+                f"{classes[mistake.label]}, not\n{classes[mistake.prediction]} "
+                f"({mistake.confidence:.0%})",
+                fontsize=9,
+            )
+        save(figure, path)
+
+
+def plot_reliability(reliability, path):
+    """How often a model is right that is so sure, and how sure it is.
+
+    Args:
+        reliability: A `Reliability`.
+        path: The file to write.
+    """
+    counts, edges = reliability.counts, reliability.edges
+    is_used = counts > 0
+    middles = (edges[:-1] + edges[1:]) / 2
+    width = edges[1] - edges[0]
+    figure = Figure(figsize=(4.5, 5.5))
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    above.bar(
+        middles[is_used],
+        reliability.right[is_used] / counts[is_used],
+        width,
+        edgecolor="white",
+        label="right",
+    )
+    above.plot(
+        reliability.confidence[is_used] / counts[is_used],
+        reliability.right[is_used] / counts[is_used],
+        *("C1.-",),
+        label="against mean confidence",
+    )
+    above.plot((0, 1), (0, 1), color="grey", linestyle="--", label="calibrated")
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")
+    above.set_title(f"calibration error {reliability.error:.2%}")
+    above.legend(loc="upper left")
+    below.bar(middles, counts / counts.sum(), width, edgecolor="white")
+    below.set(xlabel="confidence", ylabel="share of images")
+    save(figure, path)
+
+
+def plot_coverage(shares, precision, path):
+    """How often a model is right about the images of which it is surest.
+
+    Args:
+        shares, precision: As `Scores.coverage` gives them.
+        path: The file to write.
+    """
+    figure = Figure(figsize=(4.5, 3.5))
+    axes = figure.subplots()
+    axes.plot(shares, precision)
+    axes.set(
+        xlabel="share of the images, the surest first",
+        ylabel="share of them that is right",
+        xlim=(0, 1),
+    )
+    axes.grid(alpha=0.3)
+    save(figure, path)
+
+
+def grid_shape(count, most_columns):
+    """Rows and columns of so many pictures."""
+    columns = min(most_columns, count)
+    return -(-count // columns), columns
+
+
+def save(figure, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
