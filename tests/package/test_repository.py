@@ -33,7 +33,7 @@ def test_each_range_is_stated_once():
     assert not requirements(ROOT / "requirements.txt")
     assert set(re.findall("^-r requirements/(.+)$", everything, re.M)) == {
         file.name for file in files
-    } - {"heic.txt", "cuda.txt"}  # One with a library under the GPL; one of gigabytes.
+    } - {"heic.txt", "cuda.txt"}  # A library under the GPL, and gigabytes.
     assert [
         str(each) for each in requirements(ROOT / "requirements/cuda.txt")
     ] == ["tensorflow[and-cuda]"]
