@@ -50,8 +50,8 @@ def measure(run):
     """The rows of one run: Keras, the stock files, ours."""
     from benchmarks.measure import interleaved, spread, tflite_run
     from benchmarks.stock import convert_stock
+    from export import REPRESENTATIVE_IMAGES
     from export.reference import Reference
-    from export.writers import REPRESENTATIVE_IMAGES
     from keras_convmixer.data.image_data import as_arrays, sample
     from keras_convmixer.variants import short_form
 

@@ -56,7 +56,7 @@ def measure(run, plot):
     from keras_convmixer.evaluation.predictions import predict
 
     model, data = run.trained_model(), run.data()
-    if folded := run.calibration():
+    if folded := run.metrics().get("calibration"):
         fold_temperature(model, 1 / folded["temperature"])
     found = held_out = predict(model, data.held_out)
     temperature = fit_temperature(

@@ -70,8 +70,8 @@ def measure(weights, args):
     from benchmarks.measure import interleaved, spread, tflite_run
     from benchmarks.networks import shipped_network
     from benchmarks.stock import convert_stock
+    from export import REPRESENTATIVE_IMAGES
     from export.tflite_export import export_tflite
-    from export.writers import REPRESENTATIVE_IMAGES
     from keras_convmixer.data.image_data import as_arrays, sample
 
     model, data = shipped_network(weights, args.data_dir)

@@ -57,8 +57,8 @@ def measure(weights, args):
     from benchmarks.accuracy import compared, stock_run
     from benchmarks.networks import shipped_network
     from benchmarks.stock import convert_stock
+    from export import REPRESENTATIVE_IMAGES
     from export.reference import Reference
-    from export.writers import REPRESENTATIVE_IMAGES
     from keras_convmixer.data.image_data import as_arrays, sample
 
     model, data = shipped_network(weights, args.data_dir)

@@ -1,14 +1,17 @@
 """Writes a trained model as files for devices, and proves each of them.
 
-`export_tflite` does so from Python, `python -m export` for a run folder.
+`export_model` does so from Python, `python -m export` for a run folder.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from .formats import DEFAULT_FORMATS, FORMATS, IO, TFLITE_FORMATS
 
 if TYPE_CHECKING:
-    from .tflite_export import AgreementError, export_tflite
+    from .model_export import export_model
+    from .tflite_export import export_tflite
+    from .verify import AgreementError
 
 __all__ = [
     "DEFAULT_FORMATS",
@@ -16,21 +19,27 @@ __all__ = [
     "IO",
     "TFLITE_FORMATS",
     "AgreementError",
+    "export_model",
     "export_tflite",
 ]
-LAZY = ("AgreementError", "export_tflite")
+_MODULE_OF = {
+    "AgreementError": "verify",
+    "export_model": "model_export",
+    "export_tflite": "tflite_export",
+}
 
 QAT_EPOCHS = 5
 PROOF_IMAGES = 10_000
+# Of a run; ranges hardly change with more.
+REPRESENTATIVE_IMAGES = 200
 
 
 def __getattr__(name):
     # When first used: a command answers a mistake before Keras is imported.
-    if name not in LAZY:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import tflite_export
-
-    return getattr(tflite_export, name)
+    module = importlib.import_module(f".{_MODULE_OF[name]}", __name__)
+    return getattr(module, name)
 
 
 def __dir__():

@@ -97,27 +97,29 @@ def main(arguments=None):
     run.read_config()  # A mistake is answered before TensorFlow's seconds.
     quiet_tensorflow("tensorflow")
     from .run_export import export_run
+    from .verify import AgreementError
 
-    failed = export_run(
-        run,
-        formats=args.formats,
-        min_agreement=args.min_agreement,
-        max_images=args.images,
-        epochs=args.epochs or QAT_EPOCHS,
-        io=args.io,
-        precision=args.precision,
-        image_folder=args.image_folder,
-        test_folder=args.test_folder,
-        data_dir=args.data_dir,
-    )
-    for result in failed:
-        print(
-            f"error: {result.path.name} {result.describe_agreement()}, less "
-            f"than --min-agreement {args.min_agreement}: "
-            "nothing was handed over",
-            file=sys.stderr,
+    try:
+        export_run(
+            run,
+            formats=args.formats,
+            min_agreement=args.min_agreement,
+            max_images=args.images,
+            epochs=args.epochs or QAT_EPOCHS,
+            io=args.io,
+            precision=args.precision,
+            image_folder=args.image_folder,
+            test_folder=args.test_folder,
+            data_dir=args.data_dir,
         )
-    if failed:
+    except AgreementError as error:
+        for result in error.results:
+            print(
+                f"error: {result.path.name} {result.describe_agreement()}, "
+                f"less than --min-agreement {args.min_agreement}: "
+                "nothing was handed over",
+                file=sys.stderr,
+            )
         sys.exit(1)
 
 

@@ -48,7 +48,7 @@ def find_normalization(model, input_range, images):
             f"{model.name!r} takes normalised images of unknown range: "
             "MediaPipe Tasks, `classify` and `evaluate` refuse the file. Give "
             "input_range=(0, 1) if its images are pixels divided by 255",
-            stacklevel=4,
+            stacklevel=5,
         )
         return None
     low, high = input_range

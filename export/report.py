@@ -139,7 +139,7 @@ def write_model_card(folder, run, data, results, proof, num_images):
         proof: Their table.
         num_images: How many images they are of.
     """
-    plan, calibration = run.read_config().plan, run.calibration()
+    plan, calibration = run.read_config().plan, run.metrics().get("calibration")
     recipe = plan.recipe
     size, classes = recipe.image_size, len(data.classes)
     lines = [

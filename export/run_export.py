@@ -2,13 +2,13 @@
 
 import shutil
 
-from keras_convmixer.evaluation.threshold import answers_on, find_threshold
+from keras_convmixer.data.image_data import sample
 from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.utils.backend import check_tensorflow
 from keras_convmixer.utils.files import move, sole_use, temporary_folder
 
-from . import PROOF_IMAGES, QAT_EPOCHS, writers
-from .formats import DEFAULT_FORMATS, TABLE, TFLITE
+from . import PROOF_IMAGES, QAT_EPOCHS, REPRESENTATIVE_IMAGES
+from .formats import DEFAULT_FORMATS, TABLE
 from .reference import Reference
 from .report import (
     images_in_words,
@@ -17,8 +17,9 @@ from .report import (
     write_model_card,
     write_report,
 )
-from .verify import verify
-from .writers import Training, write_described
+from .verified import write_verified
+from .verify import check_agreement
+from .writers import FineTuning, TrainedModel
 
 
 def export_run(
@@ -52,9 +53,10 @@ def export_run(
             `RunFolder.data`.
 
     Returns:
-        The `Result`s of the files that fell short; then nothing was written.
+        The `Result`s of the files that were written.
 
     Raises:
+        AgreementError: If a file falls short; nothing is written.
         UserError: If another process uses the folder, or it is not that of a
             training.
     """
@@ -79,48 +81,40 @@ def export_files(
 ):
     """Does what `export_run` says, in a folder that is locked."""
     model, recipe, data = run.read(**places)
-    training = Training(model, recipe, data, epochs=epochs, io=io)
+    trained = TrainedModel(
+        model,
+        data.classes,
+        f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on {data.name}",
+        lambda: sample(data.train, REPRESENTATIVE_IMAGES),
+        io=io,
+        fine_tuning=FineTuning(data, recipe.batch_size, epochs),
+    )
     images = proof_images(data, max_images).batch(recipe.batch_size)
     reference = Reference.of_dataset(model, images)
     keras_top1 = reference.top1(reference.outputs)
+    parts = [proof_images(data, max_images)]
+    if data.test is not None:
+        parts.insert(0, evenly(data, data.held_out_pictures, max_images))
 
     with temporary_folder(run.path) as folder:
-        results = []
+        new = []
         for format in formats:
             print(format, flush=True)
-            row = TABLE[format]
-            path = folder / row.file_name(run.name, io)
-            aware = getattr(writers, row.writer)(path, format, training)
-            threshold = None
-            if precision is not None and row.suffix == TFLITE:
-                parts = [proof_images(data, max_images)]
-                if data.test is not None:
-                    held_out = evenly(data, data.held_out_pictures, max_images)
-                    parts.insert(0, held_out)
-                answers = [answers_on(path, part) for part in parts]
-                threshold = find_threshold(precision, *answers)
-                write_described(
-                    path,
-                    path.read_bytes(),
-                    format,
-                    training,
-                    threshold=threshold.value or None,
+            path = folder / TABLE[format].file_name(run.name, io)
+            new.append(
+                write_verified(
+                    path, format, trained, reference, precision, parts
                 )
-            # After the last change of the file.
-            result = verify(path, format, reference, aware)
-            result.io, result.threshold = io, threshold
-            result.qat_epochs = epochs if row.is_fine_tuned else None
-            results.append(result)
-        failed = [r for r in results if r.falls_short(min_agreement)]
-        if not failed:
-            results = with_earlier(results, run.export_folder, len(reference))
+            )
+        results = new
+        if not any(result.falls_short(min_agreement) for result in new):
+            results = with_earlier(new, run.export_folder, len(reference))
         proof = table(keras_top1, results)
         print(f"{images_in_words(data, len(reference))}\n{proof}")
         for result in results:
             if result.threshold is not None:
                 print(f"{result.path.name}: {result.threshold}")
-        if failed:
-            return failed
+        check_agreement(new, min_agreement)
 
         write_model_card(
             folder,
@@ -144,7 +138,9 @@ def export_files(
             move(path, run.export_folder / path.name)
         report(results)
     name_unlisted(run.export_folder, results)
-    return []
+    for result in new:
+        result.path = run.export_folder / result.path.name
+    return new
 
 
 def proof_images(data, most):

@@ -3,47 +3,16 @@
 import contextlib
 import io as streams
 import warnings
-from functools import partial
 from pathlib import Path
 
-from keras_convmixer.evaluation.keras_model import output_kind, output_name
-from keras_convmixer.evaluation.output_kind import has_one_answer
-from keras_convmixer.evaluation.threshold import answers_on, find_threshold
 from keras_convmixer.utils.backend import check_tensorflow
 from keras_convmixer.utils.checks import UserError, check_choice
 from keras_convmixer.utils.commands import silent_libraries
-from keras_convmixer.utils.files import replacing
-from keras_convmixer.utils.labels import label_names
 
-from .arguments import read_representative_images, read_verification
 from .formats import IO, TFLITE_FORMATS
-from .input_range import find_normalization
-from .interface import check_model
-from .metadata import add_metadata, check_labels
-from .precision import full_float32
-from .reference import Reference
-from .tflite import convert
-from .verify import verify
+from .verified import write_files
 
 
-class AgreementError(RuntimeError):
-    """A file differs from the Keras model on too many images.
-
-    No argument is wrong: the model loses too much accuracy in this format.
-
-    Attributes:
-        result: The `Result` of the file that was not handed over.
-    """
-
-    def __init__(self, result, min_agreement):
-        super().__init__(
-            f"{result.path.name} {result.describe_agreement()}, less than "
-            f"min_agreement={min_agreement}: no file was written"
-        )
-        self.result = result
-
-
-@full_float32()
 def export_tflite(
     model,
     path,
@@ -136,49 +105,19 @@ def export_tflite(
     path = check_path(path)
     check_choice("format", format, TFLITE_FORMATS)
     check_choice("io", io, IO)
-    if not 0 <= min_agreement <= 1:
-        raise UserError(
-            f"min_agreement must be from 0 to 1. Received: {min_agreement!r}"
-        )
-    check_model(model)
-    output_kind(model)  # Or it can't be compared.
-    labels = check_labels(
-        label_names(labels), model.output_shape[-1], output_name(model)
-    )
-    if representative_images is not None:
-        representative_images = read_representative_images(
-            representative_images, model
-        )
-    images, classes = read_verification(
-        verification, representative_images, model
-    )
-    if precision is not None:
-        check_precision(precision, classes, model)
-    describe = partial(
-        add_metadata,
-        name=path.stem,
-        description=f"{model.name}, {format}",
-        labels=labels,
-        normalization=find_normalization(model, input_range, images),
-    )
     with contextlib.nullcontext() if verbose else quiet():
-        contents = describe(convert(model, format, representative_images, io))
-        reference = Reference.of_arrays(model, images, classes)
-        threshold = None
-        with replacing(path) as temporary:
-            temporary.write_bytes(contents)
-            if precision is not None:
-                pairs = list(zip(images, classes.ravel(), strict=True))
-                threshold = find_threshold(
-                    precision, answers_on(temporary, pairs)
-                )
-                temporary.write_bytes(
-                    describe(contents, threshold=threshold.value or None)
-                )
-            result = verify(temporary, format, reference)
-            result.path, result.io, result.threshold = path, io, threshold
-            if result.falls_short(min_agreement):
-                raise AgreementError(result, min_agreement)
+        (result,) = write_files(
+            model,
+            {path.name: format},
+            path.parent,
+            labels=labels,
+            representative_images=representative_images,
+            verification=verification,
+            min_agreement=min_agreement,
+            io=io,
+            precision=precision,
+            input_range=input_range,
+        )
     return result
 
 
@@ -192,24 +131,6 @@ def check_path(path):
     if not path.parent.is_dir():
         raise UserError(f"path must be in a folder. There is no {path.parent}")
     return path
-
-
-def check_precision(precision, classes, model):
-    """That there is something to choose a threshold by."""
-    if not 0 < precision <= 1:
-        raise UserError(
-            "precision must be more than 0 and at most 1. Received: "
-            f"{precision!r}"
-        )
-    if classes is None:
-        raise UserError("precision needs verification images with their labels")
-    kind, output = output_kind(model), output_name(model)
-    outputs = model.output_shape[-1]
-    if not has_one_answer(kind, output, outputs):
-        raise UserError(
-            "precision needs a model that gives probabilities of which one is "
-            f"the answer. This one gives {outputs} {output}, {kind.value}"
-        )
 
 
 @contextlib.contextmanager

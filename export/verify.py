@@ -95,6 +95,33 @@ class Result:
         return " and ".join(words)
 
 
+class AgreementError(RuntimeError):
+    """Files differ from the Keras model on too many images.
+
+    No argument is wrong: the model loses too much accuracy in these formats.
+
+    Attributes:
+        results: The `Result`s of the files that were not handed over.
+    """
+
+    def __init__(self, results, min_agreement):
+        described = " and ".join(
+            f"{result.path.name} {result.describe_agreement()}"
+            for result in results
+        )
+        super().__init__(
+            f"{described}, less than min_agreement={min_agreement}: no file "
+            "was written"
+        )
+        self.results = results
+
+
+def check_agreement(results, min_agreement):
+    """An `AgreementError` if a file falls short."""
+    if failed := [r for r in results if r.falls_short(min_agreement)]:
+        raise AgreementError(failed, min_agreement)
+
+
 @full_float32()
 def verify(path, format, reference, aware=None):
     """Runs a file or a SavedModel and compares it with Keras.

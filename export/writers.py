@@ -1,18 +1,19 @@
-"""One function for each format that a run is exported in."""
+"""One function for each format that a model is exported in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import keras
+import numpy as np
 
 from keras_convmixer.data.batches import (
     held_out_batches,
     steps_in_epoch,
     training_batches,
 )
-from keras_convmixer.data.image_data import ImageData, sample
+from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.evaluation.keras_model import input_type, output_name
-from keras_convmixer.runs.recipe import Recipe
 
 from .formats import TABLE
 from .int8.qat import convert_qat
@@ -20,35 +21,52 @@ from .interface import device_model
 from .metadata import add_metadata
 from .tflite import convert
 
-REPRESENTATIVE_IMAGES = 200
+
+@dataclass
+class FineTuning:
+    """What "int8_qat" is trained on.
+
+    Attributes:
+        data: The `ImageData` that the model was trained on.
+        batch_size: Images a step.
+        epochs: How often the training images are gone through.
+    """
+
+    data: ImageData
+    batch_size: int
+    epochs: int
 
 
 @dataclass
-class Training:
-    """What was trained, on what, and how its files shall be.
+class TrainedModel:
+    """A model, and what its files need besides.
 
     Attributes:
         model: The trained `keras.Model`.
-        recipe: The `Recipe` it was trained with.
-        data: The `ImageData` it was trained on.
-        epochs: How long "int8_qat" is fine-tuned.
+        labels: Names of its classes, or None.
+        description: What it is, for people.
+        sample: Gives the representative images `[N, H, W, channels]`.
+        normalization: As for `add_metadata`.
         io: As for `export.tflite.convert`.
+        fine_tuning: The `FineTuning`; None where its images are not known.
     """
 
     model: keras.Model
-    recipe: Recipe
-    data: ImageData
-    epochs: int
-    io: str
+    labels: list | None
+    description: str
+    sample: Callable[[], np.ndarray]
+    normalization: tuple | None = (0, 1)
+    io: str = "uint8"
+    fine_tuning: FineTuning | None = None
 
     @cached_property
     def representative_images(self):
-        return sample(self.data.train, REPRESENTATIVE_IMAGES)
+        return self.sample()
 
 
-def write_servable(path, format, training):
+def write_servable(path, format, trained):
     """Writes the folder of the SavedModel."""
-    write_saved_model(training.model, path)
+    write_saved_model(trained.model, path)
 
 
 def write_saved_model(model, path):
@@ -66,62 +84,54 @@ def write_saved_model(model, path):
     serving.export(path, format="tf_saved_model", verbose=False)
 
 
-def write_converted(path, format, training):
+def write_converted(path, format, trained):
     """Writes a TFLite file of the model as it is."""
     is_integer = TABLE[format].is_integer
-    images = training.representative_images if is_integer else None
-    contents = convert(training.model, format, images, training.io)
-    write_described(path, contents, format, training)
+    images = trained.representative_images if is_integer else None
+    contents = convert(trained.model, format, images, trained.io)
+    write_described(path, contents, format, trained)
 
 
-def write_fine_tuned(path, format, training):
+def write_fine_tuned(path, format, trained):
     """Writes a TFLite file of the model after fine-tuning.
 
     Returns:
         The quantisation-aware model that it was converted from.
     """
-    data, size = training.data, training.recipe.batch_size
+    data, size = trained.fine_tuning.data, trained.fine_tuning.batch_size
     steps = steps_in_epoch(data, size)
     contents, aware = convert_qat(
-        training.model,
-        representative_images=training.representative_images,
+        trained.model,
+        representative_images=trained.representative_images,
         # Not augmented: the ranges are those of images as they are.
         batches=training_batches(data, size, steps, seed=0),
         steps=steps,
         held_out=held_out_batches(data, size),
-        epochs=training.epochs,
-        io=training.io,
+        epochs=trained.fine_tuning.epochs,
+        io=trained.io,
     )
-    write_described(path, contents, format, training)
+    write_described(path, contents, format, trained)
     return aware
 
 
-def write_onnx(path, format, training):
+def write_onnx(path, format, trained):
     """Writes the file for ONNX Runtime."""
     from .onnx_file import onnx_file  # Its packages are an extra.
 
     contents = onnx_file(
-        training.model, training.data.classes, description(format, training)
+        trained.model, trained.labels, f"{trained.description}, {format}"
     )
     path.write_bytes(contents)
 
 
-def write_described(path, contents, format, training, threshold=None):
+def write_described(path, contents, format, trained, threshold=None):
     """Writes a TFLite file with its metadata, as `add_metadata` does."""
     contents = add_metadata(
         contents,
         name=path.stem,
-        description=description(format, training),
-        labels=training.data.classes,
+        description=f"{trained.description}, {format}",
+        labels=trained.labels,
         threshold=threshold,
+        normalization=trained.normalization,
     )
     path.write_bytes(contents)
-
-
-def description(format, training):
-    """What a file says of itself."""
-    recipe = training.recipe
-    return (
-        f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on "
-        f"{training.data.name}, {format}"
-    )

@@ -35,7 +35,17 @@ if TYPE_CHECKING:  # For editors and type checkers.
         freeze as freeze,
     )
     from keras_convmixer.inference import reparameterize as reparameterize
+    from keras_convmixer.training.options import (
+        resume as resume,
+        train as train,
+    )
     from keras_convmixer.variants import list_variants as list_variants
+
+    from .export import (
+        AgreementError as AgreementError,
+        export_model as export_model,
+        export_tflite as export_tflite,
+    )
 
 __version__ = "0.1.0"
 
@@ -62,11 +72,19 @@ _MODULE_OF = {
     "preprocess_input": "applications",
     "read_image": "data.decode",
     "reparameterize": "inference",
+    "resume": "training.options",
+    "train": "training.options",
 }
-__all__ = list(_MODULE_OF)
+# Of the folder `export`, which knows this package, and not the reverse.
+_EXPORT = ["AgreementError", "export_model", "export_tflite"]
+__all__ = sorted([*_MODULE_OF, *_EXPORT])
 
 
 def __getattr__(name):
+    if name in _EXPORT:
+        from keras_convmixer.utils.extras import export_package
+
+        return getattr(importlib.import_module(export_package()), name)
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")

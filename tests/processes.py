@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+if "PYTEST_XDIST_WORKER" in os.environ:  # There is one for each core.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(
     [
@@ -117,7 +119,8 @@ def carry_out(arguments, folder, environment, streams):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.path.insert(0, str(ROOT))
+    others = [path for path in sys.path if path != str(ROOT)]
+    sys.path[:] = [environment["PYTHONPATH"], *others]
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

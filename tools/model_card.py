@@ -9,7 +9,6 @@ python -m tools.model_card runs/cifar10_cpu ...
 The second time the card has a table of the files, from the leaderboard.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -117,7 +116,7 @@ def card_of(run, model, data, stem, network, args):
     )
 
     config = run.read_config()
-    plan, metrics = config.plan, json.loads(run.metrics_path.read_text())
+    plan, metrics = config.plan, run.metrics()
     recipe, calibration = plan.recipe, metrics.get("calibration")
     return CARD.format(
         network=network,

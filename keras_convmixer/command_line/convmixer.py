@@ -7,13 +7,13 @@ convmixer export r
 import argparse
 import importlib
 import importlib.metadata
-import importlib.util
 import sys
 from dataclasses import dataclass
 
 from keras_convmixer import __version__
 from keras_convmixer.utils.checks import did_you_mean
 from keras_convmixer.utils.commands import Parser, called_as
+from keras_convmixer.utils.extras import export_package
 
 PACKAGE = "keras-convmixer"
 
@@ -81,7 +81,9 @@ def main(arguments=None, prog="convmixer"):
             f"{prog} {name} needs pip install '{PACKAGE}[{program.extra}]'"
         )
     with called_as(f"{prog} {name}"):
-        importlib.import_module(module_of(program)).main(arguments[1:])
+        package = export_package() if program.module.startswith(".") else None
+        module = importlib.import_module(program.module, package)
+        module.main(arguments[1:])
 
 
 def make_parser(prog):
@@ -122,16 +124,3 @@ def is_missing(extra):
             except importlib.metadata.PackageNotFoundError:
                 return True
     return False
-
-
-def module_of(program):
-    """The full name of a program's module.
-
-    The folder `export` is `keras_convmixer.export` where the package is
-    installed, and lies beside `keras_convmixer` in a checkout.
-    """
-    if not program.module.startswith("."):
-        return program.module
-    installed = importlib.util.find_spec("keras_convmixer.export")
-    package = "keras_convmixer.export" if installed else "export"
-    return package + program.module

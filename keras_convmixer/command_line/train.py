@@ -1,12 +1,11 @@
 """`convmixer train`, and `python train.py`: from images to a run folder."""
 
 import contextlib
-import dataclasses
 import sys
 from argparse import BooleanOptionalAction
 from pathlib import Path
 
-from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES, Source
+from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES
 from keras_convmixer.runs.plan import (
     CLASS_WEIGHTS,
     KEEP,
@@ -15,8 +14,8 @@ from keras_convmixer.runs.plan import (
     Plan,
 )
 from keras_convmixer.runs.recipe import Recipe
-from keras_convmixer.runs.run_folder import RunFolder, check_empty
-from keras_convmixer.training.recipes import recipe_for
+from keras_convmixer.runs.run_folder import RunFolder
+from keras_convmixer.training.options import plan_of
 from keras_convmixer.training.workers import is_lost_machine
 from keras_convmixer.utils.backend import (
     check_training_backend,
@@ -32,8 +31,7 @@ from keras_convmixer.utils.commands import (
     one_line_errors,
     quiet_tensorflow,
 )
-from keras_convmixer.variants import DEPTHWISE_INITIALIZERS, parse_variant
-from keras_convmixer.weights import find_file
+from keras_convmixer.variants import DEPTHWISE_INITIALIZERS
 
 # Where the images are now: options that a run folder can be given anew.
 PLACES = ("image_folder", "test_folder", "data_dir")
@@ -155,11 +153,6 @@ def parse_arguments(arguments=None):
     args = parser.parse_args(arguments)
     if args.resume:
         check_resume_options(parser, args.resume, parser.options(arguments))
-        return args
-    if args.freeze is not None and not args.weights:
-        parser.error("--freeze needs --weights")
-    if not args.image_folder and not args.dataset:
-        args.dataset = "digits"
     return args
 
 
@@ -202,7 +195,9 @@ def main(arguments=None):
             resume(run, args.replicas, **places)
     else:
         with option_named(args):
-            plan = new_plan(args)
+            if args.dataset not in (None, "digits"):
+                quiet_tensorflow()  # Which tensorflow-datasets imports.
+            plan = plan_of(**vars(args))
             quiet_tensorflow()
             from keras_convmixer.training.train import begin, finish
 
@@ -277,38 +272,3 @@ def option_named(args):
         raise UserError(
             f"{error}, of the recipe; {option} changes it"
         ) from None
-
-
-def new_plan(args):
-    """What to train, on what."""
-    source = Source(
-        dataset=args.dataset,
-        data_dir=args.data_dir,
-        image_folder=args.image_folder,
-        test_folder=args.test_folder,
-        seed=args.seed,
-        broken_images=args.broken_images,
-        duplicates=args.duplicates,
-    )
-    variant = args.model and parse_variant(args.model)
-    workers = worker_addresses()
-    if workers and not args.run:
-        raise UserError("several machines need --run, the same on each")
-    if args.run and not workers:
-        check_empty(args.run)
-    if source.dataset not in (None, "digits"):
-        quiet_tensorflow()  # Which tensorflow-datasets imports.
-    recipe = recipe_for(source.dataset, source.native_size(), args.recipe)
-    if variant:
-        recipe = recipe.with_variant(variant)
-    recipe = recipe.replace(**options_of(Recipe, args))
-    if args.weights:
-        find_file(args.weights, recipe.network)
-    options = options_of(Plan, args)
-    return Plan(**options | {"recipe": recipe, "source": source})
-
-
-def options_of(record, args):
-    """The arguments that are fields of a dataclass."""
-    names = {field.name for field in dataclasses.fields(record)}
-    return {k: v for k, v in vars(args).items() if k in names}

@@ -208,12 +208,11 @@ class RunFolder:
         with replacing(self.model_path) as temporary:
             model.save(temporary)
 
-    def calibration(self):
-        """What `metrics.json` has of it: a dict, or None."""
+    def metrics(self):
+        """What `metrics.json` has: a dict, empty until the training ends."""
         if not self.metrics_path.is_file():
-            return None
-        metrics = json.loads(self.metrics_path.read_text(encoding="utf-8"))
-        return metrics.get("calibration")
+            return {}
+        return json.loads(self.metrics_path.read_text(encoding="utf-8"))
 
     def remove_backups(self):
         """Removes what only a training that goes on needs."""

@@ -42,7 +42,7 @@ from keras_convmixer.utils.commands import own_lines
 BROKEN_IMAGE = re.compile("[^\n]*(can't be read as an image|JPEG data)[^\n]*")
 
 
-def train(plan, path=None):
+def carry_out(plan, path=None):
     """Trains, evaluates and writes a new run folder.
 
     Args:
@@ -61,7 +61,7 @@ def train(plan, path=None):
 
 
 def begin(plan, path=None):
-    """All of `train` that comes before the first step.
+    """All of `carry_out` that comes before the first step.
 
     Returns:
         `(training, run)`: a `Training` and its new `RunFolder`.
@@ -76,7 +76,7 @@ def begin(plan, path=None):
 
 
 def finish(training, run):
-    """All of `train` that comes after `begin`."""
+    """All of `carry_out` that comes after `begin`."""
     with run.in_use():
         fit_and_evaluate(training, run)
 

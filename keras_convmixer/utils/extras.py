@@ -13,3 +13,12 @@ def check_onnx(what):
                 f"{what} needs pip install 'keras-convmixer[onnx]': there is "
                 f"no {package}"
             )
+
+
+def export_package():
+    """The name of the package that the folder `export` is.
+
+    It is a part of the installed package, and beside it in a checkout.
+    """
+    installed = importlib.util.find_spec("keras_convmixer.export")
+    return "keras_convmixer.export" if installed else "export"

@@ -154,7 +154,7 @@ def test_convmixer(arguments, words, refused):
         ("--erasing 2", "--erasing: must be a number from 0 to 1"),
         ("--mixup -1", "--mixup: must be a number from 0 to 1"),
         ("--cutmix some", "--cutmix: must be a number from 0 to 1"),
-        ("--freeze 1", "--freeze needs --weights"),
+        ("--freeze 1", "freeze needs weights"),
         ("--freeze -1", "--freeze: must be an integer from 0"),
         ("--mixed-precision int8", "'float16', 'bfloat16'"),
         ("--seed -1", "--seed: must be an integer from 0 to 4294967295"),

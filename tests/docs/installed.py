@@ -1,11 +1,8 @@
 """The packages as `pip install` lays them out, without installing them."""
 
-import os
 import shutil
-import subprocess
-import sys
 
-from tests.processes import ROOT
+from tests.processes import ROOT, Command, checked
 
 
 def lay_out_installed(folder):
@@ -25,14 +22,6 @@ def lay_out_installed(folder):
 
 
 def run_installed(site, *arguments, cwd):
-    """Runs Python with the packages of `lay_out_installed`, and no others."""
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(site), "MPLBACKEND": "agg"},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
+    """Runs Python with the packages of `lay_out_installed` in front."""
+    with Command(*arguments, cwd=cwd, PYTHONPATH=str(site)) as command:
+        return checked(command.finish())

@@ -264,7 +264,7 @@ def program_of(command):
         return None, arguments
     if name == "convmixer":
         program = convmixer.PROGRAMS[arguments[0]]
-        return convmixer.module_of(program), arguments[1:]
+        return program.module.removeprefix("."), arguments[1:]
     if name == "pip":
         check_pip(arguments)
     elif name == "npm":

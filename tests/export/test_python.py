@@ -1,4 +1,4 @@
-"""`load` and `evaluate`: what the commands do, from Python."""
+"""What the commands do, from Python."""
 
 import shutil
 
@@ -11,6 +11,7 @@ from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_example
+from tests.processes import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +91,112 @@ def test_what_can_not_be_scored_is_refused(digits_export, photos):
     ):
         with pytest.raises(UserError):
             keras_convmixer.evaluate(file, **arguments)
+
+
+def test_a_training_is_exported_and_classifies_a_photo(photos, tmp_path):
+    run = keras_convmixer.train(
+        str(tmp_path / "run"),
+        image_folder=photos,
+        model="16/2/k3/p2",
+        image_size=8,
+        epochs=3,
+        batch_size=8,
+        flip=False,
+    )
+    plan = run.read_config().plan
+    assert (plan.recipe.dim, plan.recipe.epochs, plan.recipe.flip) == (
+        *(16, 3),
+        False,
+    )
+    results = keras_convmixer.export_model(
+        run, ["float32", "int8"], min_agreement=0
+    )
+    assert [result.path for result in results] == [
+        run.export_folder / f"run_{format}.tflite"
+        for format in ("float32", "int8")
+    ]
+    path = next(photos.rglob("*.png"))
+    for result in results:
+        assert result.bytes == result.path.stat().st_size
+        classifier = keras_convmixer.load(result.path)
+        (of_file,) = classifier.predict([path])
+        assert of_file.label in run.read_config().classes
+    (of_run,) = keras_convmixer.load(run).predict([path])
+    (of_float,) = keras_convmixer.load(results[0].path).predict([path])
+    np.testing.assert_allclose(
+        of_float.probabilities, of_run.probabilities, atol=1e-5
+    )
+    with pytest.raises(UserError, match="is finished"):
+        keras_convmixer.resume(run)
+    with pytest.raises(UserError, match="labels can't be given"):
+        keras_convmixer.export_model(run, ["float32"], labels=["a"])
+
+
+def test_the_examples_of_training_and_export_are_right(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_example(keras_convmixer.train)
+    run_example(keras_convmixer.export_model)
+    fixture = ROOT / "tests" / "fixtures" / "format_0"
+    shutil.copytree(fixture / "interrupted", "runs/photos")
+    shutil.copytree(fixture / "photos", "moved/photos")
+    run_example(keras_convmixer.resume)
+
+
+def test_a_mistake_is_answered_before_anything_is_trained(tmp_path):
+    for options, words in (
+        ({"epoch": 3}, "unknown option 'epoch'. Did you mean 'epochs'"),
+        ({"freeze": 1}, "freeze needs weights"),
+        ({"dataset": "digits", "image_folder": "x"}, "not both"),
+        ({"recipe": "digit"}, "Did you mean 'digits'"),
+        ({"model": "convmixer_768"}, "convmixer_768"),
+        ({"weights": "imagenett"}, "imagenett"),
+    ):
+        with pytest.raises(UserError, match=words):
+            keras_convmixer.train(tmp_path / "run", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_keras_model_is_exported_in_any_format_or_in_none(
+    digits_export, tmp_path
+):
+    run = digits_export.parent
+    classifier = keras_convmixer.load(run)
+    images, labels = as_arrays(Source("digits").load(8).held_out, 40)
+    options = {
+        "labels": classifier.labels,
+        "representative_images": images,
+        "verification": (images, labels),
+    }
+    folder = tmp_path / "files"
+    formats = ["saved_model", "float32", "int8"]
+    results = keras_convmixer.export_model(
+        classifier.model, formats, folder, **options
+    )
+    assert [result.format for result in results] == formats
+    assert sorted(folder.iterdir()) == sorted(r.path for r in results)
+    assert min(result.top1 for result in results) > 0.9
+    # A `.keras` file is the same.
+    (again,) = keras_convmixer.export_model(
+        run / "model.keras", ["int8"], folder, **options
+    )
+    before = results[2].path.stat().st_mtime_ns
+    model = classifier.model
+    kernel, bias = model.get_layer("head").get_weights()
+    # No probability is far from another: rounding decides.
+    model.get_layer("head").set_weights([kernel * 1e-6, bias * 0])
+    with pytest.raises(keras_convmixer.AgreementError, match=r"_int8\.tflite"):
+        keras_convmixer.export_model(
+            model, ["float32", "int8"], folder, **options
+        )
+    assert results[2].path.stat().st_mtime_ns == before
+    assert again.path.is_file()
+    for wrong, words in (
+        ({"folder": None}, "needs a folder"),
+        ({"formats": ["int8_qat"]}, "the folder of a training"),
+        ({"formats": ["int9"]}, "Did you mean 'int8'"),
+        ({"verification": None, "representative_images": None}, "was not run"),
+        ({"min_agreement": 98}, "from 0 to 1"),
+    ):
+        given = {"formats": ["float32"], "folder": folder, **options, **wrong}
+        with pytest.raises(UserError, match=words):
+            keras_convmixer.export_model(model, **given)

@@ -130,7 +130,7 @@ VALUES = ("int8", "float32", "8/1/k3/p2", "1", "0", "-1", "nan")
 WORDS = some.sampled_from((*FLAGS, *VALUES)) | some.text(max_size=8)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(arguments=some.lists(WORDS, max_size=6))
 @pytest.mark.parametrize("parse", [train.parse_arguments, export_arguments])
 def test_arguments_are_taken_or_refused_in_one_line(parse, arguments):

@@ -37,7 +37,8 @@ def test_an_old_run_is_exported_and_evaluated(old):
     formats = ("--formats", "saved_model", "float32", "--min-agreement", 0)
     run_program(export, run, *formats, "--image-folder", photos)
     # The folder keeps a note of the new place.
-    assert export_run(str(run), ["dynamic"], min_agreement=0) == []
+    (written,) = export_run(str(run), ["dynamic"], min_agreement=0)
+    assert written.path == run / "export" / "finished_dynamic.tflite"
     report = json.loads((run / "export" / "report.json").read_text())
     assert [row["format"] for row in report["files"]] == [
         *("saved_model", "float32", "dynamic"),
