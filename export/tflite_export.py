@@ -152,6 +152,9 @@ def quiet():
     finally:
         logger.setLevel(level)
     for warning in caught:
+        # Those of other categories are for the developers of libraries.
+        if not issubclass(warning.category, UserWarning):
+            continue
         warnings.warn_explicit(
             warning.message,
             category=warning.category,

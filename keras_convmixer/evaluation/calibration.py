@@ -8,11 +8,11 @@ dense layer with its weights divided by T has it at no cost.
 import keras
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import softmax
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
 from keras_convmixer.utils.labels import class_indices, zeros_and_ones
-from keras_convmixer.utils.softmax import softmax
 
 BATCH_SIZE = 32
 LEAST = float(np.finfo(np.float32).tiny)  # Whose logarithm there is.
@@ -96,7 +96,7 @@ def fit_temperature(probabilities, labels):
 
     def slope(inverse):
         """The derivative with respect to b, which grows with b."""
-        expected = (softmax(inverse * logits) * logits).sum(-1)
+        expected = (softmax(inverse * logits, axis=-1) * logits).sum(-1)
         return (expected - own).sum() + 1 - 1 / inverse
 
     low, high = RANGE
@@ -130,7 +130,7 @@ def with_temperature(probabilities, temperature):
     Returns:
         float32 `[N, classes]`.
     """
-    scaled = softmax(logarithms(probabilities) / temperature)
+    scaled = softmax(logarithms(probabilities) / temperature, axis=-1)
     return scaled.astype("float32")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.crop import center_crop
@@ -14,7 +15,6 @@ from keras_convmixer.evaluation.output_kind import OutputKind
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.extras import check_onnx
 from keras_convmixer.utils.labels import label_names
-from keras_convmixer.utils.softmax import softmax
 
 SUFFIXES = (".tflite", ".onnx", ".keras")
 SAVED_MODEL = "saved_model.pb"
@@ -164,7 +164,7 @@ class Classifier:
             other = 0 * outputs if are_logits else 1 - outputs
             outputs = np.concatenate([other, outputs], axis=-1)
         if are_logits:
-            return softmax(outputs)
+            return softmax(outputs, axis=-1)
         return outputs
 
     def predict(self, images: Iterable) -> list[Prediction]:

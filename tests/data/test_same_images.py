@@ -68,9 +68,9 @@ FILES = files()
 def evaluated(pictures):
     """What `evaluate` gives a model, by the picture's name."""
     return {
-        picture.name: square
-        for batch in pictures.batches(SIDE)
-        for picture, square in batch
+        stored.name: square
+        for batch in pictures.batches(SIDE, {})
+        for stored, square in zip(batch.stored, batch.images, strict=True)
     }
 
 

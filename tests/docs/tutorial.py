@@ -31,7 +31,7 @@ def execute_tutorial(folder):
     client = NotebookClient(
         nbformat.read(TUTORIAL, as_version=4),
         kernel_name="python3",
-        timeout=300,
+        timeout=None,
         resources={"metadata": {"path": str(work)}},
     )
     # A notebook that is opened has a backend of its own for its pictures.

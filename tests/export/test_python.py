@@ -13,6 +13,8 @@ from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_example
 from tests.processes import ROOT
 
+OLD = ROOT / "tests" / "fixtures" / "format_0"
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
@@ -93,12 +95,12 @@ def test_what_can_not_be_scored_is_refused(digits_export, photos):
             keras_convmixer.evaluate(file, **arguments)
 
 
-def test_a_training_is_exported_and_classifies_a_photo(photos, tmp_path):
+def test_a_training_is_exported_and_classifies_a_photo(tmp_path):
+    folder = OLD / "photos"
     run = keras_convmixer.train(
         str(tmp_path / "run"),
-        image_folder=photos,
-        model="16/2/k3/p2",
-        image_size=8,
+        image_folder=folder,
+        model="16/2/k3/p4@16",
         epochs=3,
         batch_size=8,
         flip=False,
@@ -115,7 +117,7 @@ def test_a_training_is_exported_and_classifies_a_photo(photos, tmp_path):
         run.export_folder / f"run_{format}.tflite"
         for format in ("float32", "int8")
     ]
-    path = next(photos.rglob("*.png"))
+    path = next(folder.rglob("*.png"))
     for result in results:
         assert result.bytes == result.path.stat().st_size
         classifier = keras_convmixer.load(result.path)
@@ -136,9 +138,8 @@ def test_the_examples_of_training_and_export_are_right(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_example(keras_convmixer.train)
     run_example(keras_convmixer.export_model)
-    fixture = ROOT / "tests" / "fixtures" / "format_0"
-    shutil.copytree(fixture / "interrupted", "runs/photos")
-    shutil.copytree(fixture / "photos", "moved/photos")
+    shutil.copytree(OLD / "interrupted", "runs/photos")
+    shutil.copytree(OLD / "photos", "moved/photos")
     run_example(keras_convmixer.resume)
 
 

@@ -95,7 +95,7 @@ def test_what_was_verified_is_what_is_handed_over(
             verified.append(path.read_bytes())
             super().__init__(path, threads)
 
-    monkeypatch.setattr(verify, "TFLiteFile", Recorded)
+    monkeypatch.setitem(verify.RUNNERS, ".tflite", Recorded)
     path = tmp_path / "flowers.tflite"
     probabilities = model.predict(images, verbose=0)
     classes = np.zeros(len(images), int)

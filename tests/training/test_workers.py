@@ -11,7 +11,7 @@ import pytest
 from keras_convmixer.training.devices import distribute
 from tests.processes import Command, checked, run_command
 
-SECONDS = 300  # That machines may take, which could wait for one another.
+SECONDS = 1800  # That machines may take, which could wait for one another.
 TWENTY_STEPS = """
 import dataclasses, sys
 from keras_convmixer.utils.commands import quiet_tensorflow
