@@ -34,7 +34,7 @@ from keras_convmixer.utils.commands import (
 from keras_convmixer.utils.tables import markdown_table
 
 SECONDS = 350
-SECONDS_A_ROW = 150
+SECONDS_A_ROW = 180
 LEAST_SECONDS = 10  # In fewer no row is begun.
 COLUMNS = (
     "row",

@@ -14,6 +14,7 @@ NETWORKS = [
 ]
 # Where its kernels differ most, by the size of the depthwise ones: 5, 7, 9.
 KERNELS = NETWORKS[:3]
+WAYS = ("stock", "float32", "cudnn")  # Of `training.depthwise`.
 
 
 def keras_rows(networks, precisions, xla):
@@ -76,12 +77,15 @@ def pytorch_rows(networks, **options):
     ]
 
 
-def depthwise_rows(networks, precisions, ways):
+def uncompiled_rows(precision, ways):
+    """Without XLA, in each way where the kernels differ most."""
     return [
-        keras_row(network, batch, precision, "off", way)
-        for precision in precisions
-        for network, batch in networks
-        for way in ways
+        *(
+            keras_row(network, batch, precision, "off", way)
+            for network, batch in KERNELS
+            for way in ways
+        ),
+        *keras_rows(NETWORKS[3:], [precision], "off"),
     ]
 
 
@@ -103,7 +107,7 @@ ROWS = [
     *pytorch_rows(NETWORKS),
     *pytorch_rows(NETWORKS[:3], channels_last=False),
     *pytorch_rows(NETWORKS[:1], compiled=True),
-    real_row("fit: cifar10@32", fit_rate, "cifar10", {}, count=5120, seconds=8),
+    real_row("fit: cifar10@32", fit_rate, "cifar10", {}, count=2560, seconds=8),
     *(
         real_row(
             f"input: {recipe}@{side}",
@@ -114,14 +118,13 @@ ROWS = [
             seconds=5,
         )
         for recipe, side, count in (
-            ("cifar10", 32, 5120),
+            ("cifar10", 32, 2560),
             ("photographs", 112, 1200),
             ("imagenet2012", 224, 1200),
         )
     ),
     *jax_rows(NETWORKS[:3]),
-    *keras_rows(NETWORKS, ["bfloat16"], "off"),
-    *depthwise_rows(KERNELS, ["bfloat16"], ("stock", "float32", "cudnn")),
+    *uncompiled_rows("bfloat16", WAYS),
     *(
         real_row(
             f"repeat: cifar10@32{words}",
@@ -129,26 +132,21 @@ ROWS = [
             "cifar10",
             {"batch_size": 128},
             alone=True,  # What makes it deterministic holds for the process.
-            count=5120,
+            count=2560,
             steps=30,
             deterministic=deterministic,
         )
         for words, deterministic in (("", False), (", deterministic", True))
     ),
-    *keras_rows(NETWORKS[:3], ["float16", "float32"], "on"),
-    *keras_rows(NETWORKS[:3], ["float16", "float32"], "off"),
-    *depthwise_rows(
-        KERNELS, ["float16", "float32"], ("stock", "float32", "cudnn")
-    ),
+    *keras_rows(NETWORKS, ["float16", "float32"], "on"),
     *jax_rows(NETWORKS[3:]),
     *pytorch_rows(NETWORKS[1:], compiled=True),
-    *keras_rows(NETWORKS[3:], ["float16", "float32"], "on"),
-    *keras_rows(NETWORKS[3:], ["float16", "float32"], "off"),
+    *uncompiled_rows("float16", WAYS),
+    *uncompiled_rows("float32", ("stock", "cudnn")),
 ]
 
 SMALL = [("8/1/k4/p4@8", 4)]
 SMALL_ROWS = [
-    *keras_rows(SMALL, ["bfloat16"], "on"),
     keras_row(*SMALL[0], "bfloat16", "off", "float32"),
     real_row(
         "fit: cifar10@32",

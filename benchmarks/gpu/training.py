@@ -3,18 +3,20 @@
 The images are files in a folder that is made once.
 """
 
+import functools
+import math
 import tempfile
 import time
 from pathlib import Path
 
+PICTURES = 100  # Different ones, at most.
 SMALL_SIDE = 64  # Pixels, up to which images are cut out of larger ones.
 
 
-def images_of(folder, side, count):
-    """A folder of as many images in four classes; gives its path.
+def images_of(side, count):
+    """A folder of as many images in four classes, made once; gives its path.
 
     Args:
-        folder: Where it is made, once.
         side: Of the images in pixels, up to `SMALL_SIDE`: PNG files. Above,
             they are JPEG files of about 500 x 375.
         count: How many there are.
@@ -22,23 +24,38 @@ def images_of(folder, side, count):
     from PIL import Image
 
     from benchmarks.stand_in import write_pictures
+    from keras_convmixer.utils.files import replacing
 
+    folder = Path(tempfile.gettempdir(), "keras_convmixer-benchmarks-gpu")
     place = folder / f"{min(side, SMALL_SIDE + 1)}-{count}"
     if place.exists():
         return place
-    paths = write_pictures(folder / "pictures", min(count, 300))
-    for number in range(count):
-        path = paths[number % len(paths)]
-        target = place / f"class {number % 4}"
-        target.mkdir(parents=True, exist_ok=True)
-        if side > SMALL_SIDE:
-            (target / f"{number}.jpg").hardlink_to(path)
-            continue
-        with Image.open(path) as image:
-            left = number % (min(image.size) - side)
-            cut = image.crop((left, left, left + side, left + side))
-            cut.save(target / f"{number}.png")
+    paths = write_pictures(folder / "pictures", min(count, PICTURES))
+    each = math.ceil(count / len(paths))
+    with replacing(place) as temporary:
+        for number, path in enumerate(paths):
+            target = temporary / f"class {number % 4}"
+            target.mkdir(parents=True, exist_ok=True)
+            if side > SMALL_SIDE:
+                for copy in range(each):
+                    name = f"{number}-{copy}.jpg"
+                    (target / name).hardlink_to(path)
+                continue
+            with Image.open(path) as image:
+                for copy in range(each):
+                    left = 7 * copy % (min(image.size) - side)
+                    cut = image.crop((left, left, left + side, left + side))
+                    cut.save(target / f"{number}-{copy}.png")
     return place
+
+
+@functools.cache
+def images(side, count):
+    """Their `Source` and `ImageData`."""
+    from keras_convmixer.data.source import Source
+
+    source = Source(image_folder=str(images_of(side, count)))
+    return source, source.load(side)
 
 
 def training_of(recipe, changes, count, **options):
@@ -53,17 +70,13 @@ def training_of(recipe, changes, count, **options):
     from keras_convmixer.utils.commands import quiet_tensorflow
 
     quiet_tensorflow()
-    from keras_convmixer.data.source import Source
     from keras_convmixer.runs.plan import Plan
     from keras_convmixer.training.recipes import RECIPES
     from keras_convmixer.training.train import prepare
 
     changed = RECIPES[recipe].replace(**changes)
-    folder = Path(tempfile.gettempdir(), "keras_convmixer-benchmarks-gpu")
-    place = images_of(folder, changed.image_size, count)
-    source = Source(image_folder=str(place), duplicates="warn")
-    plan = Plan(changed, source, **options)
-    return prepare(plan, lambda: source.load(changed.image_size))
+    source, data = images(changed.image_size, count)
+    return prepare(Plan(changed, source, **options), lambda: data)
 
 
 def input_rate(recipe, changes, count, seconds):

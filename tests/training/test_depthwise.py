@@ -20,7 +20,7 @@ from keras_convmixer.utils.checks import UserError
 def ways(policy, kernel_size, **options):
     """Those of the depthwise convolutions of a trained model."""
     with dtype_policy(policy):
-        stock = ConvMixer(4, 2, kernel_size, 2, input_shape=(8, 8, 3))
+        stock = ConvMixer(4, 1, kernel_size, 2, input_shape=(8, 8, 3))
         model = for_training(stock, one_cpu=False, **options)
     return {
         getattr(layer, "way", None)
@@ -32,23 +32,18 @@ def ways(policy, kernel_size, **options):
 @pytest.mark.parametrize(
     ("policy", "kernel_size", "way"),
     [
-        ("mixed_float16", 5, "stock"),
         ("mixed_bfloat16", 7, "stock"),
         ("mixed_float16", 8, "float32"),
         ("mixed_bfloat16", 9, "float32"),
-        ("mixed_bfloat16", 4, "float32"),
         ("float32", 9, "stock"),
     ],
 )
 def test_what_cudnn_does_not_compute_is_added_in_32_bits(
     policy, kernel_size, way
 ):
-    for replicas in (1, 2):
-        assert ways(policy, kernel_size, replicas=replicas) == {way}
-        # XLA has its own way.
-        assert ways(policy, kernel_size, replicas=replicas, xla=True) == {
-            "stock"
-        }
+    assert ways(policy, kernel_size, replicas=1) == {way}
+    # XLA has its own way.
+    assert ways(policy, kernel_size, replicas=2, xla=True) == {"stock"}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -1,5 +1,6 @@
 """A training that is stopped and goes on ends as if it had not been."""
 
+import os
 import signal
 
 import h5py
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_convmixer.command_line.train import main
+from keras_convmixer.utils.process_state import HeldStops
 from tests.helpers import run_program
 from tests.processes import Command, run_command
 
@@ -95,6 +97,29 @@ def test_sigterm_saves_the_steps_that_are_done(tmp_path):
     assert f"to go on: python train.py --resume {run}" in stopped.stdout
     assert progress(run) == (0, 3)
     assert not (run / "history.csv").exists()
+
+
+def test_a_stop_is_held_back_and_a_second_one_is_not():
+    received = []
+
+    def handler(number, frame):
+        received.append(number)
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        with HeldStops() as stops:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stops.pending
+            assert not received
+            stops.let_go()
+            assert len(received) == 1
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+            assert len(received) == 2
+        assert len(received) == 3  # Nothing is lost at the end.
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
