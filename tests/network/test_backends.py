@@ -60,10 +60,21 @@ head.set_weights([np.zeros((4, 10)), biases])
 model.train_on_batch(np.zeros((2, 8, 8, 3)), np.eye(10)[[2, 2]])
 corrections = head.get_weights()[1] - biases
 
+from keras_convmixer.training.callbacks import NaNLossError, StopOnNaN
+
+images, stopped = np.full((2, 8, 8, 3), np.nan), False
+try:
+    model.fit(
+        images, np.eye(10)[[2, 2]], epochs=2, verbose=0,
+        callbacks=[StopOnNaN()],
+    )
+except NaNLossError:
+    stopped = True
+
 np.savez(
     sys.argv[1], corrections=corrections, logits=logits, features=features,
     pixels=pixels, trained=trained, loss=float(loss), moved=moved,
-    variables=len(before),
+    variables=len(before), stopped=stopped,
 )
 """
 
@@ -100,6 +111,12 @@ def test_tensorflow_reads_what_jax_saved(results):
     np.testing.assert_allclose(
         model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_nan_loss_ends_a_training(results, backend):
+    """JAX does not wait for the loss of a step before the next begins."""
+    assert np.load(results / f"{backend}.npz")["stopped"]
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])

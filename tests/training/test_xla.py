@@ -143,7 +143,9 @@ def test_kernels_of_any_size_are_compiled(dtype):
             loss = tf.add_n([tf.reduce_sum(tf.square(r)) for r in results])
         return tape.gradient(loss, [images, *kernels])
 
-    compiled = tf.function(gradients, jit_compile=True)(images, kernels)
+    compiled = tf.function(gradients, jit_compile=True, autograph=False)(
+        images, kernels
+    )
     wide = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), kernels)
     exact = gradients(tf.cast(images, tf.float32), wide)
     tolerance = 1e-5 if dtype == "float32" else 0.03
