@@ -1,4 +1,4 @@
-"""Private internals of Keras and LiteRT, each behind one function.
+"""Private internals of Keras, TensorFlow and LiteRT, each behind a function.
 
 They have no public equivalent, and any release may change them. Nothing else
 in the package uses them; tests/network/test_compat.py tests each alone, so
@@ -97,3 +97,17 @@ def operators_of(interpreter):
         partition of the graph that a delegate runs, as "DELEGATE".
     """
     return interpreter._get_ops_details()
+
+
+def labelled_kernels(labels):
+    """Has TensorFlow compute with kernels that it does not use by itself.
+
+    Args:
+        labels: Labels of kernels, by the names of operations.
+
+    Returns:
+        A context for the operations that are added to the graph in it.
+    """
+    import tensorflow as tf
+
+    return tf.compat.v1.get_default_graph()._kernel_label_map(labels)

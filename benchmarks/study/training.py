@@ -18,7 +18,7 @@ from keras_convmixer.data.batches import (
     training_batches,
 )
 from keras_convmixer.data.source import Source
-from keras_convmixer.training.callbacks import Backup
+from keras_convmixer.training.backup import Backup
 from keras_convmixer.training.compile import compile_for_training
 from keras_convmixer.training.devices import distribute
 from keras_convmixer.training.recipes import RECIPES
@@ -60,7 +60,7 @@ def train(row, data_dir, folder):
     backup = Backup(folder / "backup.weights.h5")
     history = folder / "history.csv"
     with devices.scope():
-        epoch = backup.restore(model)
+        epoch, _ = backup.restore(model)
     batches = training_batches(
         data,
         recipe.batch_size,

@@ -140,6 +140,13 @@ def parse_arguments(arguments=None):
         help="fold a temperature into the trained model, so that its "
         "probabilities mean what they say (default: yes)",
     )
+    add_number(
+        Plan,
+        "--backup-minutes",
+        default=10.0,
+        metavar="MINUTES",
+        help="between two backups within an epoch (default: 10)",
+    )
     add("--tensorboard", action="store_true", help="logs in RUN/tensorboard")
     add("--run", type=Path, help="folder to write (default: runs/NAME)")
     add(

@@ -27,11 +27,14 @@ class Shard:
         index: Which machine it is.
         count: How many machines there are.
         replicas: Their number on all machines together.
+        joined: Whether the replicas of a machine are given one batch, which
+            is divided later.
     """
 
     index: int = 0
     count: int = 1
     replicas: int = 1
+    joined: bool = False
 
     @property
     def local_replicas(self):
@@ -42,10 +45,12 @@ class Shard:
     def batches_a_step(self):
         """How many batches this machine is given for a step.
 
-        One for each replica where there are several machines; a single one
-        divides its batch among its replicas.
+        TensorFlow wants one for each replica where there are several
+        machines; a single one divides its batch among its replicas.
         """
-        return self.local_replicas if self.count > 1 else 1
+        if self.joined or self.count == 1:
+            return 1
+        return self.local_replicas
 
 
 ONE_MACHINE = Shard()
@@ -80,6 +85,7 @@ def training_batches(
     epoch=0,
     shard=ONE_MACHINE,
     class_weights=None,
+    step=0,
 ):
     """Epoch after epoch of shuffled batches, without end.
 
@@ -96,6 +102,8 @@ def training_batches(
         shard: The `Shard` of this machine. One of several gets its part of
             every batch, in batches for one replica.
         class_weights: A weight for each class, or None.
+        step: The first step of the first epoch. Images before it are not
+            read.
 
     Returns:
         `tf.data.Dataset` of (images, one-hot labels), and of weights if the
@@ -149,6 +157,7 @@ def training_batches(
     buffer = min(buffer, data.num_train)
     every = tf.data.Dataset.counter(epoch).flat_map(rows_of)
     numbered = every.enumerate(epoch * steps * batch_size)
+    numbered = numbered.skip(step * batch_size)
     own = numbered.shard(shard.count, shard.index)
     if augmentation is None:
         images = own.map(lambda number, pair: pair)
@@ -156,7 +165,7 @@ def training_batches(
         images = own.map(changed, tf.data.AUTOTUNE)
     size = batch_size // shard.count // shard.batches_a_step
     batches = images.batch(size, drop_remainder=True)
-    first = epoch * steps * shard.batches_a_step
+    first = (epoch * steps + step) * shard.batches_a_step
     mixed = batches.enumerate(first).map(mix, READY)
     if class_weights is not None:
         mixed = mixed.map(weighted(class_weights))

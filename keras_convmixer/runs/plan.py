@@ -6,6 +6,7 @@ from keras_convmixer.data.source import Source
 from keras_convmixer.runs.recipe import Recipe
 from keras_convmixer.utils.checks import (
     POSITIVE_INTEGER,
+    POSITIVE_NUMBER,
     check_choice,
     check_limits,
     integers,
@@ -39,6 +40,8 @@ class Plan:
             CPU does anyway.
         rematerialize: Whether activations are computed again for the
             gradient, which takes less memory and more time.
+        backup_minutes: Between two backups within an epoch. There is one at
+            the end of each epoch anyway.
         tensorboard: Whether TensorBoard's logs are written.
         keep: The epoch whose model is kept: the "last", whose held-out
             accuracy is unbiased since the held-out images chose nothing, or
@@ -61,6 +64,7 @@ class Plan:
     xla: str = "auto"
     deterministic: bool = False
     rematerialize: bool = False
+    backup_minutes: float = limited(POSITIVE_NUMBER, default=10.0)
     tensorboard: bool = False
     keep: str = "last"
     class_weights: str | None = None

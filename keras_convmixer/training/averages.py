@@ -37,3 +37,7 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.set_weights(self.trained)
+
+    def on_train_end(self, logs=None):
+        # Keras has just set the averages, from which no training goes on.
+        self.model.set_weights(self.trained)

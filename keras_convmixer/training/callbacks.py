@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-import h5py
 import keras
 
 from keras_convmixer.training.averages import AveragedWeights
@@ -35,9 +34,6 @@ def callbacks_of(run, plan, plain, epoch, writes_files):
     return callbacks
 
 
-VARIABLES = "variables"  # Group of a backup.
-
-
 class NaNLossError(UserError, RuntimeError):
     """The loss is NaN or infinite.
 
@@ -54,6 +50,9 @@ class NaNLossError(UserError, RuntimeError):
 
 class StopOnNaN(keras.callbacks.Callback):
     """Ends the training after a batch whose loss is NaN or infinite."""
+
+    # Else Keras on JAX waits for the loss of a step before it begins the next.
+    async_safe = True
 
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(logs["loss"]):
@@ -88,76 +87,6 @@ class SaveModel(keras.callbacks.Callback):
             self.plain.set_weights(self.model.get_weights())
             with replacing(self.path) as temporary:
                 self.plain.save(temporary)
-
-
-class Backup(keras.callbacks.Callback):
-    """Keeps all of the training's state at the end of every epoch.
-
-    Unlike `keras.callbacks.BackupAndRestore` it is one file, whole at any
-    moment. Variables are stored by their position: the layers that train them
-    depend on the devices, and a training may go on on others. It has to be the
-    last callback, so that what the others wrote of an epoch is there when its
-    backup is.
-
-    Args:
-        path: File, ending in `.weights.h5`.
-    """
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = Path(path)
-
-    def restore(self, model):
-        """Loads the backup, if there is one, into a compiled model.
-
-        Returns:
-            How many epochs it has behind it.
-        """
-        if not self.path.is_file():
-            return 0
-        model.optimizer.build(model.trainable_variables)
-        with h5py.File(self.path) as file:
-            epochs = int(file.attrs["epochs"])
-            is_by_position = VARIABLES in file
-            if is_by_position:
-                restore_variables(model, file[VARIABLES])
-        if not is_by_position:  # Version 0.1.0 wrote it.
-            model.load_weights(self.path)
-        return epochs
-
-    def on_epoch_end(self, epoch, logs=None):
-        with (
-            replacing(self.path) as temporary,
-            h5py.File(temporary, "w") as file,
-        ):
-            for index, variable in enumerate(state_of(self.model)):
-                value = keras.ops.convert_to_numpy(variable)
-                file[f"{VARIABLES}/{index}"] = value
-            file.attrs["epochs"] = epoch + 1
-
-
-def restore_variables(model, saved):
-    """Sets the variables of a model and its optimizer.
-
-    Args:
-        model: A compiled model whose optimizer is built.
-        saved: Their values by position. Those of a float16 training have a
-            loss scale besides, which others do without.
-    """
-    variables, positions = state_of(model), range(len(saved))
-    if len(saved) != len(variables):
-        optimizer = model.optimizer
-        inner = getattr(optimizer, "inner_optimizer", optimizer).variables
-        variables, first = [*model.weights, *inner], len(model.weights)
-        skipped = len(saved) - len(variables)
-        positions = [*range(first), *range(first + skipped, len(saved))]
-    for variable, index in zip(variables, positions, strict=True):
-        variable.assign(saved[str(index)][()])
-
-
-def state_of(model):
-    """The variables that the next steps of a training depend on."""
-    return [*model.weights, *model.optimizer.variables]
 
 
 def plain_copy(model):

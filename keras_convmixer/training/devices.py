@@ -36,7 +36,9 @@ class Devices:
         replicas: Their number on all machines.
         scope: Makes the context in which to build, compile and restore it.
         one_cpu: Whether it is TensorFlow on one CPU, undivided, without XLA.
-        workers: The strategy of several machines; None for one.
+        workers: TensorFlow's strategy of several machines; None for one.
+        process: Which of several that JAX has train this is.
+        processes: Their number; 1 with TensorFlow.
         gpus: The `Gpu` of each replica of this machine; none on CPUs.
         xla: Whether XLA compiles the training step.
         deterministic: Whether GPUs compute the same bits in every run.
@@ -47,6 +49,8 @@ class Devices:
     scope: object = contextlib.nullcontext
     one_cpu: bool = False
     workers: object = None
+    process: int = 0
+    processes: int = 1
     gpus: list[Gpu] = field(default_factory=list)
     xla: bool = False
     deterministic: bool = False
@@ -70,11 +74,12 @@ class Devices:
         """The model to be trained in its place; call it in the scope."""
         if keras.backend.backend() == "jax":
             return model
-        if self.compiles_gradients:
-            return CompiledGradients(model.input, model.output)
         from keras_convmixer.training.fast_layers import for_training
 
-        return for_training(model, self.replicas, self.one_cpu)
+        model = for_training(model, self.replicas, self.one_cpu, self.xla)
+        if self.compiles_gradients:
+            return CompiledGradients(model.input, model.output)
+        return model
 
     def mend(self, model):
         """What the model needs besides, once it is compiled."""
@@ -88,7 +93,8 @@ class Devices:
             make: A function of a `Shard` that returns a data set.
         """
         if self.workers is None:
-            return make(Shard(replicas=self.replicas))
+            process, processes = self.process, self.processes
+            return make(Shard(process, processes, self.replicas, joined=True))
         return self.workers.distribute_datasets_from_function(
             lambda context: make(
                 Shard(
@@ -99,6 +105,25 @@ class Devices:
             )
         )
 
+    @contextlib.contextmanager
+    def apart(self):
+        """Within it what is built is this process' own, whatever others do."""
+        distribution = keras.distribution.distribution()
+        if self.processes > 1:
+            keras.distribution.set_distribution(None)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(distribution)
+
+    def part(self):
+        """Ends what several processes of JAX do together."""
+        if self.processes > 1:
+            import jax
+
+            # Each waits here for the others: later they would not all come.
+            jax.distributed.shutdown()
+
 
 def distribute(
     replicas, batch_size, accumulation=1, xla="auto", deterministic=False
@@ -106,7 +131,8 @@ def distribute(
     """Distributes all models that are built from now on.
 
     With TensorFlow by `MirroredStrategy`, or `MultiWorkerMirroredStrategy`
-    where TF_CONFIG names several machines; with JAX by `DataParallel`.
+    where TF_CONFIG names several machines; with JAX by `DataParallel`, over
+    the processes of all machines.
 
     Args:
         replicas: Their number on a machine; None for all GPUs, or one CPU.
@@ -190,18 +216,46 @@ def strategy(replicas, batch_size, accumulation, xla, deterministic):
 def data_parallel(replicas, batch_size, deterministic):
     import jax
 
+    # TensorFlow makes the batches, on the CPU.
+    with contextlib.suppress(RuntimeError):  # It is in use already.
+        tf.config.set_visible_devices([], "GPU")
     if deterministic:
         be_deterministic()
     if replicas:
         jax.config.update("jax_num_cpu_devices", replicas)
-    devices = keras.distribution.list_devices()
-    gpus = [name for name in devices if not name.startswith("cpu")]
-    count = checked_count(replicas, len(gpus), batch_size)
-    used = devices[:count]
-    if count > 1:
-        parallel = keras.distribution.DataParallel(devices=used)
+    addresses = worker_addresses()
+    processes, process = len(addresses) or 1, 0
+    if addresses:
+        process = cluster()["task"]["index"]
+        keras.distribution.initialize(
+            ",".join(addresses), num_processes=processes, process_id=process
+        )
+    gpus = gpus_of_jax()
+    count = checked_count(replicas, len(gpus), batch_size, processes)
+    if processes == 1:
+        names = devices = keras.distribution.list_devices()[:count]
+    elif count < len(jax.local_devices()):
+        raise UserError(
+            "each of several processes with JAX uses all GPUs that it sees: "
+            "CUDA_VISIBLE_DEVICES chooses them. Received: replicas "
+            f"{replicas}"
+        )
+    else:
+        devices = keras.distribution.list_devices()
+        names = [f"{d.platform}:{d.id}" for d in jax.local_devices()]
+    if len(devices) > 1:
+        parallel = keras.distribution.DataParallel(
+            devices=devices, auto_shard_dataset=False
+        )
         keras.distribution.set_distribution(parallel)
-    return Devices(used, count, gpus=gpus_of_jax()[:count], xla=True)
+    return Devices(
+        names,
+        len(devices),
+        process=process,
+        processes=processes,
+        gpus=gpus[:count],
+        xla=True,
+    )
 
 
 def checked_count(replicas, gpus, batch_size, workers=1):

@@ -1,7 +1,8 @@
 """What takes the place of a ConvMixer's layers while TensorFlow trains it.
 
 They compute what the stock layers compute, on one CPU in less time, on several
-replicas with less rounding. The model that is saved has the stock ones.
+replicas and in 16 bits with less rounding. The model that is saved has the
+stock ones.
 
 Under mixed precision one CPU multiplies 16-bit numbers in pointwise
 convolutions, where most of the work is. All else is float32, which is faster on
@@ -15,6 +16,10 @@ import tensorflow as tf
 from keras import layers
 
 from keras_convmixer.compat import operation_of
+from keras_convmixer.training.depthwise import (
+    SwitchableDepthwiseConv2D,
+    choose_way,
+)
 from keras_convmixer.training.gelu_norm import (
     gelu,
     gelu_norm,
@@ -25,13 +30,14 @@ from keras_convmixer.training.gelu_norm import (
 IMAGES_AT_ONCE = 8
 
 
-def for_training(model, replicas, one_cpu):
+def for_training(model, replicas, one_cpu, xla=False):
     """A copy of a ConvMixer to be trained, with its weights.
 
     Args:
         model: A model that `ConvMixer` built.
         replicas: Their number, on all machines.
-        one_cpu: Whether there is but one, on a CPU.
+        one_cpu: Whether there is but one, on a CPU, without XLA.
+        xla: Whether XLA compiles the training step.
     """
     if one_cpu:
         gelu_in_norm = each_norm_follows_gelu(model)
@@ -41,10 +47,10 @@ def for_training(model, replicas, one_cpu):
             ),
             layers.DepthwiseConv2D: FastDepthwiseConv2D,
         }
-    elif replicas > 1:
-        replacements = {layers.BatchNormalization: SharedBatchNormalization}
     else:
-        return model
+        replacements = {layers.DepthwiseConv2D: SwitchableDepthwiseConv2D}
+        if replicas > 1 and not xla:
+            replacements[layers.BatchNormalization] = SharedBatchNormalization
 
     def replace(layer):
         new = replacements.get(type(layer), type(layer))
@@ -57,6 +63,7 @@ def for_training(model, replicas, one_cpu):
 
     copy = keras.models.clone_model(model, clone_function=replace)
     copy.set_weights(model.get_weights())
+    choose_way(copy, "stock" if xla else None)
     return copy
 
 

@@ -21,11 +21,8 @@ from keras_convmixer.features import freeze
 from keras_convmixer.runs.plan import Plan
 from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.training.announce import print_plan
-from keras_convmixer.training.callbacks import (
-    Backup,
-    callbacks_of,
-    plain_copy,
-)
+from keras_convmixer.training.backup import Backup
+from keras_convmixer.training.callbacks import callbacks_of, plain_copy
 from keras_convmixer.training.compile import (
     compile_for_training,
     dtype_policy,
@@ -37,6 +34,7 @@ from keras_convmixer.training.xla import black_batch, compile_ahead
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.cluster import is_chief
 from keras_convmixer.utils.commands import own_lines
+from keras_convmixer.utils.process_state import HeldStops
 
 # What TensorFlow makes of an image that can't be decoded.
 BROKEN_IMAGE = re.compile("[^\n]*(can't be read as an image|JPEG data)[^\n]*")
@@ -127,8 +125,8 @@ class Training:
     model: keras.Model
     plain: keras.Model
 
-    def batches(self, epoch=0, shard=ONE_MACHINE):
-        """The training batches, from an epoch on."""
+    def batches(self, epoch=0, shard=ONE_MACHINE, step=0):
+        """The training batches, from a step of an epoch on."""
         balanced = self.plan.class_weights == "balanced"
         return training_batches(
             self.data,
@@ -137,6 +135,7 @@ class Training:
             self.plan.seed,
             augmentation=Augmentation(self.plan.recipe),
             epoch=epoch,
+            step=step,
             shard=shard,
             class_weights=self.data.balanced_weights() if balanced else None,
         )
@@ -191,7 +190,8 @@ def prepare(plan, load):
         )
         if plan.freeze is not None:
             freeze(model, plan.freeze)
-        plain = plain_copy(model)
+        with devices.apart():
+            plain = plain_copy(model)
         model = devices.prepare(model)
         compile_for_training(
             model, recipe, recipe.epochs * steps, devices.jit_compile
@@ -210,8 +210,10 @@ def fit_and_evaluate(training, run):
     try:
         with dtype_policy("float32"):  # Of what is not the trained model.
             fit(training, run)
+            training.devices.part()
             if is_chief():
-                evaluate(run, training.data, training.batches())
+                with training.devices.apart():
+                    evaluate(run, training.data, training.batches())
                 run.remove_backups()
     except tf.errors.OpError as error:
         if broken := BROKEN_IMAGE.search(error.message):
@@ -224,26 +226,39 @@ def fit_and_evaluate(training, run):
 def fit(training, run):
     """Trains from the run's last backup on, or from the beginning."""
     plan, model, devices = training.plan, training.model, training.devices
-    backup = Backup(run.backup_path)
+    stops = HeldStops()
+    backup = Backup(run.backup_path, plan.backup_minutes, stops, is_chief())
     with devices.scope():
-        epoch = backup.restore(model)
+        epoch, step = backup.restore(model)
     callbacks = callbacks_of(run, plan, training.plain, epoch, is_chief())
+    callbacks.append(backup)
     if is_chief():
-        callbacks.append(backup)
         print_plan(training, run)
+        if step:
+            print(f"goes on in epoch {epoch + 1} after step {step}")
     if devices.xla and keras.backend.backend() == "tensorflow":
         compile_step(training, epoch)
-    with own_lines():
-        model.fit(
-            devices.data(lambda shard: training.batches(epoch, shard)),
-            validation_data=devices.data(training.held_out_batches),
-            initial_epoch=epoch,
-            epochs=plan.recipe.epochs,
-            steps_per_epoch=training.steps,
-            shuffle=False,  # The data set shuffles itself.
-            callbacks=callbacks,
-            verbose="auto" if is_chief() else 0,
-        )
+    with own_lines(), stops:
+        if step:
+            fit_epochs(training, callbacks, epoch, epoch + 1, step)
+            epoch += 1
+        if epoch < plan.recipe.epochs:
+            fit_epochs(training, callbacks, epoch, plan.recipe.epochs)
+
+
+def fit_epochs(training, callbacks, first, end, step=0):
+    """Trains from a step of the first epoch on until the end of the others."""
+    devices = training.devices
+    training.model.fit(
+        devices.data(lambda shard: training.batches(first, shard, step)),
+        validation_data=devices.data(training.held_out_batches),
+        initial_epoch=first,
+        epochs=end,
+        steps_per_epoch=training.steps - step,
+        shuffle=False,  # The data set shuffles itself.
+        callbacks=callbacks,
+        verbose="auto" if is_chief() else 0,
+    )
 
 
 def compile_step(training, epoch):

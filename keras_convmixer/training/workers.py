@@ -1,4 +1,4 @@
-"""Several machines that train one model, each a worker.
+"""Several machines that train one model with TensorFlow, each a worker.
 
 Every machine runs the same command, with the cluster in its environment:
 

@@ -10,7 +10,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from keras_convmixer.training.callbacks import state_of
+from keras_convmixer.training.backup import state_of
+from keras_convmixer.training.depthwise import choose_way
 
 
 class CompiledGradients(keras.Model):
@@ -82,6 +83,7 @@ def compile_ahead(model, batches, scope=contextlib.nullcontext):
     except tf.errors.OpError as error:
         failure = error
         model.jit_compile = model.xla = False
+        choose_way(model)
         model.make_train_function(force=True)
         model.make_test_function(force=True)
     with scope():

@@ -39,6 +39,50 @@ def stop_signals():
             signal.signal(number, handler or signal.SIG_DFL)
 
 
+class HeldStops:
+    """Holds Ctrl-C and SIGTERM back until it is their time, within a `with`.
+
+    Only a signal that Python handles is held back, and only the first one:
+    whoever sends a second does not want to wait.
+
+    Example:
+        >>> with HeldStops() as stops:
+        ...     for step in steps:
+        ...         step()
+        ...         if stops.pending:
+        ...             save()
+        ...             stops.let_go()
+    """
+
+    def __init__(self):
+        self.pending = []
+        self.handlers = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if callable(handler := signal.getsignal(number)):
+                    self.handlers[number] = handler
+                    signal.signal(number, self.hold)
+        return self
+
+    def hold(self, number, frame):
+        if self.pending:
+            self.let_go()
+        self.pending.append(number)
+
+    def let_go(self):
+        """Has the signal do what it does without this."""
+        number = self.pending.pop()
+        self.handlers[number](number, None)
+
+    def __exit__(self, kind, *error):
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+        if self.pending and kind is None:
+            self.let_go()
+
+
 @contextlib.contextmanager
 def printable_output():
     """Escapes what the encoding of the output lacks, such as "\\u732b"."""

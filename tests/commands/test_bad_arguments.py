@@ -160,6 +160,7 @@ def test_convmixer(arguments, words, refused):
         ("--seed -1", "--seed: must be an integer from 0 to 4294967295"),
         ("--limit-steps 0", "--limit-steps: must be a positive integer"),
         ("--replicas 0", "--replicas: must be a positive integer"),
+        ("--backup-minutes 0", "--backup-minutes: must be a positive number"),
         ("--image-size 0", "--image-size: must be an integer from 1 to 4096"),
         ("--model convmixer_768_23", "Did you mean 'convmixer_768_32'?"),
         ("--model 64/4/k7", "'DIM/DEPTH/kKERNEL/pPATCH[/ACTIVATION]"),

@@ -256,7 +256,7 @@ def program_of(command):
             return convmixer.PROGRAMS["train"].module, arguments[1:]
         flag, module, *arguments = arguments
         assert flag == "-m", command
-        if module in ("export", "benchmarks.study"):
+        if module in ("export", "benchmarks.gpu", "benchmarks.study"):
             return f"{module}.__main__", arguments
         if module.split(".")[0] in ("export", "benchmarks", "tools", "tests"):
             return module, arguments
@@ -289,11 +289,13 @@ def check_python_module(module, arguments):
 
 
 def check_pip(arguments):
-    """`pip install .`, with extras that exist, or `-r` a file that does."""
+    """`pip install .` with extras that exist, `-r` and a file, or JAX."""
     what, *rest = arguments
     assert what == "install", arguments
     if rest[0] == "-r":
         assert (ROOT / rest[1]).exists(), rest
+        return
+    if rest[0] == "jax[cuda12]":  # It brings a CUDA of its own: no extra.
         return
     extras = re.fullmatch(r"\.(?:\[([\w,]+)\])?", rest[0])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())

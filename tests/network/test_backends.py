@@ -1,16 +1,24 @@
 """The network builds, trains and computes the same without TensorFlow."""
 
+import contextlib
 import csv
 import json
+import os
+import shlex
 import subprocess
 import sys
 import time
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
+from export import classify
+from tests.helpers import run_program
 from tests.processes import ROOT, run_python
+from tests.training.test_workers import SECONDS, two_addresses
 
 GOLDEN = ROOT / "tests" / "fixtures" / "timm_golden"
 
@@ -52,10 +60,21 @@ head.set_weights([np.zeros((4, 10)), biases])
 model.train_on_batch(np.zeros((2, 8, 8, 3)), np.eye(10)[[2, 2]])
 corrections = head.get_weights()[1] - biases
 
+from keras_convmixer.training.callbacks import NaNLossError, StopOnNaN
+
+images, stopped = np.full((2, 8, 8, 3), np.nan), False
+try:
+    model.fit(
+        images, np.eye(10)[[2, 2]], epochs=2, verbose=0,
+        callbacks=[StopOnNaN()],
+    )
+except NaNLossError:
+    stopped = True
+
 np.savez(
     sys.argv[1], corrections=corrections, logits=logits, features=features,
     pixels=pixels, trained=trained, loss=float(loss), moved=moved,
-    variables=len(before),
+    variables=len(before), stopped=stopped,
 )
 """
 
@@ -95,9 +114,33 @@ def test_tensorflow_reads_what_jax_saved(results):
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_nan_loss_ends_a_training(results, backend):
+    """JAX does not wait for the loss of a step before the next begins."""
+    assert np.load(results / f"{backend}.npz")["stopped"]
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_a_confident_mistake_has_a_gradient(results, backend):
     corrections = np.load(results / f"{backend}.npz")["corrections"]
     assert corrections[0] < 0 < corrections[2]
+
+
+TRAINING = (
+    *("train.py", "--dataset", "tiny_pictures", "--model", "8/1/k3/p2@16"),
+    *("--batch-size", 14, "--epochs", 3, "--ema", 0.9, "--no-calibration"),
+)
+
+
+def jax_process(*arguments, **variables):
+    """A new interpreter, whose Keras is on JAX from the start."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "jax", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -105,26 +148,71 @@ def jax_runs(tmp_path_factory, tiny_tfds):
     """Two trainings by JAX on two devices: one was killed and resumed."""
     folder = tmp_path_factory.mktemp("jax")
     killed, whole = folder / "killed", folder / "whole"
-    options = [
-        *("train.py", "--dataset", "tiny_pictures", "--data-dir", tiny_tfds),
-        *("--model", "8/1/k3/p2@16", "--batch-size", 14, "--replicas", 2),
-        *("--epochs", 3, "--ema", 0.9, "--no-calibration", "--run"),
-    ]
+    options = [*TRAINING, "--data-dir", tiny_tfds, "--replicas", 2, "--run"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_BACKEND", "jax")
-        arguments = [sys.executable, *map(str, [*options, killed])]
-        with subprocess.Popen(
-            arguments, cwd=ROOT, stdout=subprocess.DEVNULL
+        with jax_process(
+            *options, killed, "--backup-minutes", 1e-9
         ) as training:
-            while not (killed / "backup.weights.h5").exists():
+            while not is_within_an_epoch(killed):
                 assert training.poll() is None
                 time.sleep(0.02)
             training.kill()
-        run_python("train.py", "--resume", killed)
+        resumed = run_python("train.py", "--resume", killed).stdout
         printed = run_python(*options, whole).stdout
+    assert "goes on in epoch" in resumed
     assert "cpu:0, cpu:1" in printed
     assert "30 training, 13 held out" in printed
+    (whole / "stdout.txt").write_text(printed)
     return killed, whole
+
+
+def is_within_an_epoch(run):
+    try:
+        with h5py.File(run / "backup.weights.h5") as file:
+            return file.attrs["steps"] > 0
+    except OSError:  # There is none yet.
+        return False
+
+
+def test_two_processes_of_jax_train_as_one_does(jax_runs, tiny_tfds, tmp_path):
+    run = tmp_path / "run"
+    addresses = two_addresses()
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                jax_process(
+                    *(*TRAINING, "--data-dir", tiny_tfds, "--run", run),
+                    TF_CONFIG=json.dumps(
+                        {
+                            "cluster": {"worker": addresses},
+                            "task": {"type": "worker", "index": index},
+                        }
+                    ),
+                )
+            )
+            for index in range(2)
+        ]
+        for process in processes:
+            stack.callback(process.kill)
+        for process in processes:
+            printed, errors = process.communicate(timeout=SECONDS)
+            assert process.returncode == 0, printed + errors
+    assert "held-out top-1" not in printed  # Only the first one evaluates.
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["images"] == 13
+    ours, expected = (
+        np.concatenate([*map(np.ravel, model.get_weights())])
+        for model in (
+            keras.saving.load_model(folder / "model.keras")
+            for folder in (run, jax_runs[1])
+        )
+    )
+    # Each device has other images of the same batches: sums are rounded
+    # otherwise.
+    change = np.linalg.norm(ours - expected) / np.linalg.norm(expected)
+    print(f"weights differ by {change:.1e}")
+    assert change < 1e-2
 
 
 def test_jax_resumes_a_training(jax_runs):
@@ -145,11 +233,17 @@ def test_jax_evaluates_any_number_of_held_out_images(jax_runs):
         assert float(last["val_accuracy"]) == pytest.approx(top1, abs=1e-6)
 
 
-def test_tensorflow_exports_what_jax_trained(jax_runs, monkeypatch):
+def test_tensorflow_exports_what_jax_trained(jax_runs, tmp_path, monkeypatch):
     # The same environment: an export has Keras run on TensorFlow by itself.
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    run_python("-m", "export", jax_runs[1], "--formats", "float32")
-    assert (jax_runs[1] / "export" / "whole_float32.tflite").is_file()
+    printed = (jax_runs[1] / "stdout.txt").read_text().splitlines()[-1]
+    words = shlex.split(printed.removeprefix("next: python "))
+    run_python(*words, "--formats", "float32")
+    file = jax_runs[1] / "export" / "whole_float32.tflite"
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (20, 16), "red").save(photo)
+    answer = run_program(classify.main, file, photo)
+    assert "photo.png" in answer
 
 
 def test_a_backend_that_does_not_train_is_named_at_once(tmp_path, monkeypatch):

@@ -74,12 +74,13 @@ def prepared(plan):
 
 
 def fit(training, batches):
-    """All weights after each batch, and those after the training."""
-    model, after_batches = training.model, []
+    """All weights after each batch, and those that are evaluated."""
+    model, after_batches, evaluations = training.model, [], []
     record = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: after_batches.append(
             model.get_weights()
-        )
+        ),
+        on_test_end=lambda logs: evaluations.append(model.get_weights()),
     )
     ema, evaluated = training.plan.recipe.ema, None
     if ema:
@@ -95,7 +96,7 @@ def fit(training, batches):
             *([record, AveragedWeights()] if ema else [record]),
         ],
     )
-    return after_batches, model.get_weights()
+    return after_batches, evaluations[-1] if ema else model.get_weights()
 
 
 def reference(plan, batches):

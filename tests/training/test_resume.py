@@ -1,25 +1,36 @@
 """A training that is stopped and goes on ends as if it had not been."""
 
-import random
+import os
 import signal
-import time
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from keras_convmixer.command_line.train import main
+from keras_convmixer.utils.process_state import HeldStops
 from tests.helpers import run_program
 from tests.processes import Command, run_command
 
 
-def stop(command, run, epochs, signal):
-    """Sends a signal soon after the first `epochs`, anywhere in the next."""
-    history = run / "history.csv"
-    command.wait_for(
-        lambda: history.exists() and history.read_text().count("\n") > epochs
-    )
-    time.sleep(random.uniform(0, 0.3))
+def progress(run):
+    """Epochs and steps of the next one that a backup has behind it."""
+    try:
+        with h5py.File(run / "backup.weights.h5") as file:
+            return file.attrs["epochs"], file.attrs["steps"]
+    except OSError:  # There is none yet.
+        return 0, 0
+
+
+def stop_within(command, run, epochs, signal):
+    """Sends a signal between two steps, at a backup after some epochs."""
+
+    def is_within():
+        done, steps = progress(run)
+        return done >= epochs and steps > 0
+
+    command.wait_for(is_within)
     command.send_signal(signal)
     return command.finish()
 
@@ -29,16 +40,20 @@ def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
     run, whole = tmp_path / "run", tmp_path / "whole"
     options = [
         *("--image-folder", photographs, "--recipe", "imagenet2012"),
-        *("--model", "32/4/k5/p4@48", "--batch-size", 15, "--epochs", 9),
+        *("--model", "16/2/k5/p4@48", "--batch-size", 9, "--epochs", 3),
+        *("--ema", 0.9),
     ]
     run_program(main, *options, "--run", whole)
-    with Command("train.py", *options, "--run", run) as command:
-        killed = stop(command, run, 1, signal.SIGKILL)
+    each_step = ("--backup-minutes", 1e-9)
+    with Command("train.py", *options, *each_step, "--run", run) as command:
+        killed = stop_within(command, run, 0, signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
+    epochs, steps = progress(run)
     with Command("train.py", "--resume", run) as command:
         # Not SIGINT, which what a shell starts in the background ignores.
-        stopped = stop(command, run, 3, signal.SIGTERM)
+        stopped = stop_within(command, run, epochs + 1, signal.SIGTERM)
     assert stopped.returncode == 130
+    assert f"goes on in epoch {epochs + 1} after step {steps}" in stopped.stdout
     assert f"to go on: python train.py --resume {run}" in stopped.stdout
     assert not list(run.glob(".*"))
     run_command("train.py", "--resume", run)
@@ -55,6 +70,56 @@ def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
         *("model.keras", "config.json", "history.csv", "labels.txt"),
         *("metrics.json", "plots", "images.csv"),
     }
+
+
+TERMINATED_AFTER_THREE_STEPS = """
+import os, signal, sys
+from keras_convmixer.command_line.train import main
+from keras_convmixer.training.callbacks import StopOnNaN
+
+def send(callback, batch, logs):
+    if batch == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+StopOnNaN.on_train_batch_end = send
+main(sys.argv[1:])
+"""
+
+
+def test_sigterm_saves_the_steps_that_are_done(tmp_path):
+    run = tmp_path / "run"
+    with Command(
+        *("-c", TERMINATED_AFTER_THREE_STEPS),
+        *("--run", run, "--model", "8/1/k3/p2@8"),
+    ) as command:
+        stopped = command.finish()
+    assert stopped.returncode == 130
+    assert f"to go on: python train.py --resume {run}" in stopped.stdout
+    assert progress(run) == (0, 3)
+    assert not (run / "history.csv").exists()
+
+
+def test_a_stop_is_held_back_and_a_second_one_is_not():
+    received = []
+
+    def handler(number, frame):
+        received.append(number)
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        with HeldStops() as stops:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stops.pending
+            assert not received
+            stops.let_go()
+            assert len(received) == 1
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+            assert len(received) == 2
+        assert len(received) == 3  # Nothing is lost at the end.
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
@@ -75,7 +140,7 @@ def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_backup_goes_on_where_it_was(tmp_path, ema):
     from keras_convmixer.training.averages import AveragedWeights
-    from keras_convmixer.training.callbacks import Backup
+    from keras_convmixer.training.backup import Backup
     from keras_convmixer.training.compile import compile_for_training
     from keras_convmixer.training.recipes import DIGITS
 
@@ -90,7 +155,7 @@ def test_a_backup_goes_on_where_it_was(tmp_path, ema):
     backup = Backup(tmp_path / "backup.weights.h5")
 
     def fit(model, first, last):
-        assert backup.restore(model) == first
+        assert backup.restore(model) == (first, 0)
         model.fit(
             *(pixels, labels, 16),
             initial_epoch=first,

@@ -1,17 +1,20 @@
 """A step that XLA compiles computes what it computes uncompiled."""
 
 import dataclasses
+import faulthandler
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_convmixer.training.callbacks import state_of
+from keras_convmixer.features import freeze
+from keras_convmixer.training.backup import state_of
 from keras_convmixer.training.compile import (
     compile_for_training,
     dtype_policy,
 )
+from keras_convmixer.training.depthwise import SwitchableDepthwiseConv2D
 from keras_convmixer.training.devices import Devices, distribute
 from keras_convmixer.training.gpus import be_deterministic
 from keras_convmixer.training.xla import black_batch, compile_ahead
@@ -20,15 +23,20 @@ from tests.processes import run_command
 from tests.training.test_combinations import plan_of, prepared
 
 STEPS = 3
-CASES = {  # By kernel size: options and changes of the recipe.
-    3: (("float16", "ema", "freeze"), {}),
-    4: (("mixing",), {"activation": "gelu"}),
-    5: (("bfloat16", "accumulation", "class weights"), {}),
-    6: (("ema", "accumulation"), {"depthwise_initializer": "covariance"}),
-    7: (("float16", "accumulation", "mixing"), {"activation": "gelu"}),
-    8: (("class weights", "freeze"), {}),
-    9: (("bfloat16", "ema"), {"activation": "gelu"}),
-}
+# XLA takes seconds to compile a step: each has several options.
+CASES = [  # Options, and changes of the recipe.
+    (
+        ("ema", "accumulation", "mixing"),
+        {
+            "activation": "gelu",
+            "kernel_size": 4,
+            "depthwise_initializer": "covariance",
+        },
+    ),
+    (("float16", "ema", "freeze"), {}),
+    (("bfloat16", "accumulation", "class weights"), {}),
+]
+SECONDS = 900  # That two replicas may take, which could wait for each other.
 TWO_REPLICAS = ("ema", "freeze", "class weights", "mixing")
 
 
@@ -83,82 +91,151 @@ def check(precision, before, compiled, uncompiled):
     assert np.linalg.norm(ours - theirs) <= 0.1 * change
 
 
-@pytest.mark.parametrize("kernel_size", CASES)
-def test_a_compiled_step_is_the_uncompiled(kernel_size):
-    names, changes = CASES[kernel_size]
-    plan = xla_plan(names, {**changes, "kernel_size": kernel_size})
+@pytest.mark.parametrize(("names", "changes"), CASES)
+def test_a_compiled_step_is_the_uncompiled(names, changes):
+    plan = xla_plan(names, changes)
     training = prepared(plan)
-    model = training.model
+    model, scope = training.model, training.devices.scope
     assert model.jit_compile
+    traces = count_traces(model)
+    with scope():  # As a backup that is restored leaves it.
+        model.optimizer.build(model.trainable_variables)
+    before = values(model)
+    assert compile_ahead(model, black_batch(training.batches()), scope) is None
+    for old, new in zip(before, values(model), strict=True):
+        np.testing.assert_array_equal(old, new)
+    ahead = len(traces)
+    assert ahead > 0
     before, compiled = states(training, model)
+    assert len(traces) == ahead  # Nothing is compiled once more.
     model.run_eagerly, model.jit_compile = True, False
     model.make_train_function(force=True)
     _, uncompiled = states(training, model)
     check(plan.mixed_precision, before, compiled, uncompiled)
 
 
-def test_a_compiled_step_of_two_replicas_is_the_uncompiled(tmp_path):
-    """Both take the statistics of norms on each replica."""
+def count_traces(model):
+    """A list that grows whenever a step of the model is traced."""
+    traces, step = [], model.train_step
+
+    def train_step(data):
+        traces.append(data)
+        return step(data)
+
+    model.train_step = train_step
+    return traces
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_kernels_of_any_size_are_compiled(dtype):
+    """All in one function, which is compiled once."""
+    random = np.random.default_rng(0)
+    images = tf.cast(random.normal(size=(2, 10, 10, 3)), dtype)
+    kernels = [
+        tf.cast(random.normal(size=(k, k, 3, 1)), dtype) for k in range(3, 10)
+    ]
+
+    def gradients(images, kernels):
+        with tf.GradientTape() as tape:
+            tape.watch([images, *kernels])
+            results = [
+                tf.nn.depthwise_conv2d(images, kernel, [1] * 4, "SAME")
+                for kernel in kernels
+            ]
+            loss = tf.add_n([tf.reduce_sum(tf.square(r)) for r in results])
+        return tape.gradient(loss, [images, *kernels])
+
+    compiled = tf.function(gradients, jit_compile=True, autograph=False)(
+        images, kernels
+    )
+    wide = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), kernels)
+    exact = gradients(tf.cast(images, tf.float32), wide)
+    tolerance = 1e-5 if dtype == "float32" else 0.03
+    for ours, theirs in zip(compiled, exact, strict=True):
+        difference = np.linalg.norm(tf.cast(ours, tf.float32) - theirs)
+        assert difference <= tolerance * np.linalg.norm(theirs)
+
+
+@pytest.fixture(scope="module")
+def two_replicas(tmp_path_factory):
+    """What `train_on_two_replicas` writes."""
+    path = tmp_path_factory.mktemp("two_replicas") / "states.npz"
     run_command(
         "-c",
         f"import sys\nfrom {__name__} import train_on_two_replicas\n"
         "train_on_two_replicas(sys.argv[1])",
-        tmp_path,
+        path,
     )
-    for precision in (None, "float16"):
-        file = np.load(tmp_path / f"{precision}.npz")
-        results = [
-            [file[f"{state} {i}"] for i in range(len(file) // 3)]
-            for state in ("before", "compiled", "uncompiled")
-        ]
-        check(precision, *results)
+    return np.load(path)
 
 
-def train_on_two_replicas(folder):
+def train_on_two_replicas(path):
+    faulthandler.dump_traceback_later(SECONDS, exit=True)
     be_deterministic()  # Has XLA's flag, and TensorFlow's way, tried as well.
     plan = xla_plan(TWO_REPLICAS, {}, replicas=2)
     training = prepared(plan)
     devices, model = training.devices, training.model
-    for precision in (None, "float16"):
-        if precision:
-            with devices.scope(), dtype_policy("mixed_float16"):
-                stock = plan.recipe.build(3, classifier_activation=None)
-                model = devices.prepare(stock)
-                compile_for_training(model, plan.recipe, STEPS, False)
-        results = {}
-        before, compiled = states(training, model)
-        model.xla = False
-        model.make_train_function(force=True)
-        _, uncompiled = states(training, model)
-        for name, state in {
-            "before": before,
-            "compiled": compiled,
-            "uncompiled": uncompiled,
-        }.items():
-            results |= {f"{name} {i}": v for i, v in enumerate(state)}
-        np.savez(f"{folder}/{precision}.npz", **results)
+    results = {}
+    results["before"], results["compiled"] = states(training, model)
+    model.xla = False
+    model.make_train_function(force=True)
+    _, results["uncompiled"] = states(training, model)
+    with devices.scope(), dtype_policy("mixed_float16"):
+        stock = plan.recipe.build(3, classifier_activation=None)
+        freeze(stock, plan.freeze)
+        sixteen = devices.prepare(stock)
+        compile_for_training(sixteen, plan.recipe, STEPS, False)
+        sixteen.set_weights(results["before"][: len(sixteen.weights)])
+    _, after = states(training, sixteen)
+    count = len(sixteen.weights)
+    results["float16"] = after[:count]
+    # An overflow on the second replica only.
+    images, labels, weights = next(iter(training.batches()))
+    weights = tf.where(np.arange(8) >= 4, 1e7 * weights, weights)
+    batch = tf.data.Dataset.from_tensors((images, labels, weights))
+    sixteen.fit(batch, shuffle=False, verbose=0)
+    results["overflow"] = [
+        keras.ops.convert_to_numpy(v) for v in sixteen.trainable_variables
+    ]
+    results["no overflow"] = [
+        value
+        for value, variable in zip(
+            results["before"], sixteen.weights, strict=False
+        )
+        if variable.trainable
+    ]
+    np.savez(
+        path,
+        **{
+            f"{name} {index}": value
+            for name, values in results.items()
+            for index, value in enumerate(values)
+        },
+    )
 
 
-def test_compiling_ahead_changes_no_variable_and_is_not_done_again():
-    training = prepared(xla_plan(("float16", "ema"), {}))
-    model, scope = training.model, training.devices.scope
-    traces = []
+def saved(file, name):
+    names = [each for each in file if each.rpartition(" ")[0] == name]
+    return [file[f"{name} {index}"] for index in range(len(names))]
 
-    def train_step(data):
-        traces.append(data)
-        return keras.Model.train_step(model, data)
 
-    model.train_step = train_step
-    with scope():  # As a backup that is restored leaves it.
-        model.optimizer.build(model.trainable_variables)
-        model.optimizer.inner_optimizer.iterations.assign(7)
-    before = values(model)
-    batches = black_batch(training.batches())
-    assert compile_ahead(model, batches, scope) is None
-    for old, new in zip(before, values(model), strict=True):
+def test_a_compiled_step_of_two_replicas_is_the_uncompiled(two_replicas):
+    """Both take the statistics of norms on each replica."""
+    before, compiled, uncompiled, sixteen = (
+        saved(two_replicas, name)
+        for name in ("before", "compiled", "uncompiled", "float16")
+    )
+    check(None, before, compiled, uncompiled)
+    count = len(sixteen)
+    check("float16", before[:count], sixteen, compiled[:count])
+
+
+def test_an_overflow_on_one_replica_skips_the_compiled_step(two_replicas):
+    before = saved(two_replicas, "no overflow")
+    after = saved(two_replicas, "overflow")
+    assert before
+    for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
-    model.fit(training.batches(), steps_per_epoch=2, shuffle=False, verbose=0)
-    assert len(traces) == 1
 
 
 def test_what_xla_can_not_compile_is_trained_without():
@@ -166,20 +243,26 @@ def test_what_xla_can_not_compile_is_trained_without():
         zeros = tf.numpy_function(np.zeros_like, [x], tf.float32)
         return x + tf.ensure_shape(zeros, x.shape)
 
+    convolution = SwitchableDepthwiseConv2D(
+        4, padding="same", dtype="mixed_float16"
+    )
     model = keras.Sequential(
         [
-            keras.Input((4,)),
-            keras.layers.Dense(2),
+            keras.Input((4, 4, 2)),
             keras.layers.Lambda(unknown_to_xla),
+            convolution,
         ]
     )
-    model.compile("adam", "mse", jit_compile=True)
-    batches = tf.data.Dataset.from_tensors((tf.ones((3, 4)), tf.ones((3, 2))))
+    model.compile("sgd", "mse", jit_compile=True)
+    images = tf.ones((3, 4, 4, 2))
+    batches = tf.data.Dataset.from_tensors((images, images))
     before = model.get_weights()
     failure = compile_ahead(model, black_batch(batches))
     assert "compile" in failure.message
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+    # Its kernels are then TensorFlow's, of which one adds in 16 bits.
+    assert convolution.way == "float32"
     model.fit(batches, shuffle=False, verbose=0)
     assert model.optimizer.iterations.numpy() == 1
 
