@@ -3,6 +3,7 @@
 import itertools
 
 import flatbuffers
+import numpy as np
 
 # Stands in the 8-bit field of an operator's code for larger ones.
 LARGEST_OLD_CODE = 127
@@ -44,6 +45,30 @@ def pack(model):
     builder = SharingBuilder()
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def free_batch(model):
+    """Lets `resize_tensor_input` change the number of images of a file.
+
+    The converter writes the batch of 1 into the shape of each RESHAPE; -1 in
+    its place is whatever comes in.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex]
+            if code.builtinCode != schema.BuiltinOperator.RESHAPE:
+                continue
+            image, shape = (graph.tensors[i] for i in operator.inputs)
+            data = model.buffers[shape.buffer].data
+            sizes = np.frombuffer(bytes(data), np.int32).copy()
+            if image.shape[0] == sizes[0] == 1 and -1 not in sizes:
+                sizes[0] = -1
+                # Of its own: others may share the one with the 1.
+                shape.buffer = len(model.buffers)
+                model.buffers.append(schema.BufferT())
+                model.buffers[-1].data = sizes.view(np.uint8)
 
 
 def shorten_names(model):

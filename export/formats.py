@@ -13,7 +13,7 @@ class Format:
     Attributes:
         name: What it is called.
         arrangement: The inference model that it is made of, as for
-            `reparameterize`; None for the trained model itself.
+            `reparameterize`.
         writer: The function of `writers` that writes it, from `(path, format,
             training)`; it may return a model to compare the file with besides.
         suffix: How its files end; "" for a folder.
@@ -29,7 +29,7 @@ class Format:
     """
 
     name: str
-    arrangement: str | None
+    arrangement: str
     writer: str = "write_converted"
     suffix: str = TFLITE
     is_integer: bool = False
@@ -53,7 +53,12 @@ class Format:
 TABLE = {
     row.name: row
     for row in (
-        Format("saved_model", None, writer="write_servable", suffix=""),
+        Format(
+            "saved_model",
+            "converters",
+            writer="write_servable",
+            suffix="",
+        ),
         Format("float32", "cpu"),
         Format("float16", "cpu", is_half=True),
         Format("dynamic", "cpu_dynamic"),

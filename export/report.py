@@ -9,6 +9,7 @@ from keras_convmixer.utils.files import write_json, write_text
 from keras_convmixer.utils.tables import markdown_table
 
 from .formats import FORMATS, IO, TABLE
+from .runtimes import runtime_table
 from .verify import Result, interval
 
 REPORT = "report.json"
@@ -193,5 +194,10 @@ with the interval that a sample of this size allows; the largest difference is \
 that of a probability.
 
 {proof}
+
+The first releases that run each file; TensorFlow stands for `tflite-runtime` \
+and `org.tensorflow:tensorflow-lite` as well:
+
+{runtime_table([result.path for result in results])}
 """,
     )

@@ -6,6 +6,7 @@ from keras_convmixer.utils.checks import UserError, check_choice
 
 from .arguments import read_representative_images
 from .converter import run_converter
+from .flatbuffer import free_batch, pack, unpack
 from .formats import IO, TABLE, TFLITE_FORMATS
 from .int8 import fitted_ranges, int8_file, quantize_dynamic
 from .interface import check_model, device_model
@@ -72,5 +73,8 @@ def convert(model, format, representative_images=None, io="uint8"):
     pixels = "float32" if row.takes_float else input_type(model)
     inference = device_model(inference, pixels, output_name(model))
     contents = run_converter(inference, float16_weights=row.is_half)
-    is_dynamic = row.arrangement == "cpu_dynamic"
-    return quantize_dynamic(contents) if is_dynamic else contents
+    if row.arrangement == "cpu_dynamic":
+        return quantize_dynamic(contents)
+    converted = unpack(contents)
+    free_batch(converted)
+    return pack(converted)

@@ -14,6 +14,7 @@ from keras_convmixer.data.batches import (
 )
 from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.evaluation.keras_model import input_type, output_name
+from keras_convmixer.inference import reparameterize
 
 from .formats import TABLE
 from .int8.qat import convert_qat
@@ -73,15 +74,24 @@ def write_saved_model(model, path):
     """Writes the model with the signature that the TFLite files have.
 
     `serving_default` takes `image`, uint8 `[batch, height, width, channels]`,
-    and gives `probabilities`, float32 `[batch, classes]`. TensorFlow alone
-    loads it.
+    and gives `probabilities`, float32 `[batch, classes]`. It is the only
+    signature, since coremltools converts no SavedModel of several. TensorFlow
+    loads it without Keras.
 
     Args:
         model: A model that `ConvMixer` built, or one that has it inside.
         path: The folder to write.
     """
-    serving = device_model(model, input_type(model), output_name(model))
-    serving.export(path, format="tf_saved_model", verbose=False)
+    inference = reparameterize(model, TABLE["saved_model"].arrangement)
+    serving = device_model(inference, input_type(model), output_name(model))
+    image = serving.inputs[0]
+    archive = keras.export.ExportArchive()
+    archive.track_and_add_endpoint(
+        "serving_default",
+        serving,
+        [keras.InputSpec(image.dtype, image.shape, name=image.name)],
+    )
+    archive.write_out(str(path), verbose=False)
 
 
 def write_converted(path, format, trained):

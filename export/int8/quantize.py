@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_convmixer.utils.checks import UserError
 
-from ..flatbuffer import pack, shorten_names, unpack
+from ..flatbuffer import free_batch, pack, shorten_names, unpack
 from ..operator_versions import state_versions
 from .graph import Graph
 
@@ -140,6 +140,7 @@ def quantize_int8(calibrated, io="uint8", float_gelu=False):
 
 def finished(model):
     """The contents of a quantised file, of its `ModelT`."""
+    free_batch(model)
     shorten_names(model)
     state_versions(model)
     return pack(model)

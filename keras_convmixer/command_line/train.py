@@ -70,6 +70,11 @@ def parse_arguments(arguments=None):
     add("--recipe", metavar="NAME", help="in place of the data set's own")
     add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
     add(
+        "--activation",
+        choices=("gelu", "relu"),
+        help="of the network (default: gelu, or the one of --model)",
+    )
+    add(
         "--depthwise-initializer",
         choices=DEPTHWISE_INITIALIZERS,
         help="how the depthwise kernels are drawn",

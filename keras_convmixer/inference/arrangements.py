@@ -1,6 +1,9 @@
 """The arrangements of the inference model, one for each kind of device."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from keras_convmixer.inference.gelu import erf_gelu, finite_gelu
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Arrangement:
             convolution is added after the pointwise convolution instead.
         tiles: Whether large depthwise convolutions are ordinary ones between
             tiles of the map where those are faster (see `depthwise_tiles`).
-        finite_gelu: Whether GELU stays finite on GPUs (see `finite_gelu`).
+        gelu: What GELU is computed as; None for Keras' own.
     """
 
     split_kernels: bool = True
@@ -29,7 +32,7 @@ class Arrangement:
     norm_is_layer: bool = True
     merge_shift: bool = False
     tiles: bool = False
-    finite_gelu: bool = False
+    gelu: Callable | None = None
 
 
 ARRANGEMENTS = {
@@ -45,5 +48,8 @@ ARRANGEMENTS = {
     "integers": Arrangement(),
     "integers_tiled": Arrangement(tiles=True),
     "whole": Arrangement(split_kernels=False, merge_shift=True),
-    "gpu": Arrangement(split_kernels=False, merge_shift=True, finite_gelu=True),
+    "gpu": Arrangement(split_kernels=False, merge_shift=True, gelu=finite_gelu),
+    "converters": Arrangement(
+        split_kernels=False, merge_shift=True, gelu=erf_gelu
+    ),
 }

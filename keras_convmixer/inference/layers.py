@@ -11,7 +11,7 @@ from keras_convmixer.inference.depthwise_tiles import (
     depthwise_tiling,
     tiled_kernel,
 )
-from keras_convmixer.inference.finite_gelu import with_finite_gelu
+from keras_convmixer.inference.gelu import with_gelu
 
 # Whatever Keras' image_data_format is, images are NHWC in these.
 SPATIAL = ("Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "Cropping2D")
@@ -28,9 +28,9 @@ class InferenceLayers:
     def __init__(self, activation, arranged):
         self.arranged = arranged
         self.names = {"image"}
-        self.activation = keras.activations.get(activation)
-        if arranged.finite_gelu:
-            self.activation = with_finite_gelu(self.activation)
+        self.activation = with_gelu(
+            keras.activations.get(activation), arranged.gelu
+        )
 
     def stem(self, image, kernel, bias):
         """The patch embedding; `image` is `(batch, H, W, channels)`."""

@@ -60,6 +60,8 @@ def reparameterize(model, arrangement="cpu", channel_groups=None):
             "whole": nothing is in parts, for runtimes whose large depthwise
             kernels are fast.
             "gpu": the same, with a GELU that stays finite on GPUs.
+            "converters": the same as "whole", with a GELU of operators that
+            Core ML's and TensorFlow.js' converters know.
         channel_groups: Number of groups of channels for "cpu" and
             "cpu_dynamic"; None for the fastest.
 
@@ -141,7 +143,7 @@ def reparameterize(model, arrangement="cpu", channel_groups=None):
         norm = f"{name}_pointwise_norm"
 
     x = build.activate(build.concatenate(outputs), "features_activation")
-    tail = Tail(trained.network, arranged.finite_gelu)
+    tail = Tail(trained.network, arranged.gelu)
     last_norm = trained.norm(norm)
     if tail.classifier() is None:
         x = build.scale(x, *last_norm, name="features_norm")

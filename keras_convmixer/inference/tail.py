@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from keras_convmixer.inference.finite_gelu import with_finite_gelu
 from keras_convmixer.inference.front import is_training_only
+from keras_convmixer.inference.gelu import with_gelu
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import Step
 
@@ -14,11 +14,11 @@ class Tail:
 
     Args:
         network: A `keras_convmixer.architecture.Network`.
-        finite_gelu: As for `reparameterize`.
+        gelu: As for `with_gelu`.
     """
 
-    def __init__(self, network, finite_gelu=False):
-        self.finite_gelu = finite_gelu
+    def __init__(self, network, gelu=None):
+        self.gelu = gelu
         self.start = list(network.trunk.values())[-1]
         self.steps = []
         self.output = network.output
@@ -95,9 +95,7 @@ class Tail:
                     name=unique(operation.name, taken),
                     **options,
                 )
-                if self.finite_gelu:
-                    copy = with_finite_gelu(copy)
-                copies[id(operation)] = copy
+                copies[id(operation)] = with_gelu(copy, self.gelu)
             copy = copies[id(operation)]
             results[step] = copy(*args, **kwargs)
             if is_new and getattr(operation, "weights", []):

@@ -20,7 +20,7 @@ from export.demo import PACKAGE, PAGE, find_package
 from export.metadata import add_metadata
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from keras_convmixer.inference.finite_gelu import finite_gelu
+from keras_convmixer.inference.gelu import finite_gelu
 from tests.helpers import TFLITE_FILES, outputs
 from tests.processes import ROOT
 

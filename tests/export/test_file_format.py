@@ -5,17 +5,22 @@ file, OpenVINO connects tensors by name, and OpenVINO and OpenCV read the 8-bit
 field of an operator's code.
 """
 
+import re
 import struct
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
+from export import TFLITE_FORMATS
 from export.flatbuffer import pack, shorten_names, unpack
 from export.int8.graph import Graph
 from export.metadata import add_metadata
+from export.runtimes import minimum_runtime, runtime_table
 from export.tflite import convert
 from keras_convmixer import ConvMixer
-from tests.helpers import TFLITE_FILES
+from tests.helpers import TFLITE_FILES, outputs
+from tests.processes import ROOT
 
 END = struct.Struct("<4s4H2LH")  # Of a zip archive, without a comment.
 ENTRY = struct.Struct("<4s6H3L5H2L")  # Of its directory.
@@ -101,6 +106,31 @@ def test_the_same_model_gives_the_same_bytes(integers, images):
     assert b"labels.txt" in integers
 
 
+@pytest.fixture(scope="module")
+def larger():
+    """A network with tiles in `int8_fast`, and images for it."""
+    network = ConvMixer(8, 1, 7, 4, input_shape=(64, 64, 3), classes=3)
+    random = np.random.default_rng(0)
+    return network, np.uint8(random.integers(0, 256, (5, 64, 64, 3)))
+
+
+@pytest.mark.parametrize("format", TFLITE_FORMATS)
+def test_any_number_of_images_may_be_given_at_a_time(format, larger):
+    network, images = larger
+    contents = convert(network, format, images)
+    resized = Interpreter(model_content=contents)
+    resized.resize_tensor_input(
+        resized.get_input_details()[0]["index"], images.shape
+    )
+    resized.allocate_tensors()
+    probabilities = resized.get_signature_runner()(
+        image=np.float32(images) if format == "gpu" else images
+    )["probabilities"]
+    np.testing.assert_allclose(
+        probabilities, outputs(contents, images), atol=1e-3
+    )
+
+
 def kernels_of_dense_layers(contents):
     graph = Graph(unpack(contents))
     tensors = dict(zip(graph.names, graph.graph.tensors, strict=True))
@@ -126,7 +156,21 @@ def test_the_head_alone_needs_no_newer_runtime_where_it_is_small(
     format, classes, runtime, images
 ):
     network = ConvMixer(8, 2, 7, 4, input_shape=(16, 16, 3), classes=classes)
-    model = unpack(convert(network, format, images))
-    (entry,) = [m for m in model.metadata if m.name == b"min_runtime_version"]
-    stated = bytes(np.uint8(model.buffers[entry.buffer].data))
-    assert stated.rstrip(b"\0").decode() == runtime
+    assert minimum_runtime(convert(network, format, images)) == runtime
+
+
+def test_the_first_releases_are_those_of_the_docs(digits_export):
+    """Docs and model card have them from one place."""
+    rows = runtime_table(
+        digits_export / f"digits_{format}.tflite" for format in TFLITE_FILES
+    ).splitlines()
+    page = (ROOT / "docs" / "phone.md").read_text()
+    card = (digits_export / "MODEL_CARD.md").read_text().splitlines()
+    for row in rows[2:]:
+        file, *versions = (cell.strip() for cell in row.strip("|").split("|"))
+        assert row in card
+        assert re.search(
+            rf"`{file.split('_', 1)[1][:-7]}` .*\| "
+            + r" +\| ".join(map(re.escape, versions[:3])),
+            page,
+        ), file

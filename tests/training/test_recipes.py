@@ -22,9 +22,10 @@ def test_a_recipe_by_name(tmp_path):
         *("--recipe", "cifar10", "--model", "8/1/k3/p2@8"),
         *("--epochs", 1, "--limit-steps", 1, "--batch-size", 32),
         *("--no-flip", "--cutmix", 0, "--run", run),
-        *("--class-weights", "balanced"),
+        *("--class-weights", "balanced", "--activation", "relu"),
     )
     recipe = json.loads((run / "config.json").read_text())["recipe"]
+    assert recipe["activation"] == "relu"
     assert recipe["rand_augment"] == 9
     assert recipe["mixup"] == 0.5
     assert recipe["cutmix"] == 0

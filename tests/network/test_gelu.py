@@ -1,4 +1,4 @@
-"""GELU as GPUs compute it: the same function, from small numbers."""
+"""GELU as GPUs and other converters compute it: the same function."""
 
 import math
 from itertools import pairwise
@@ -10,7 +10,7 @@ from keras import layers
 
 from export.tflite import convert
 from keras_convmixer import ConvMixer
-from keras_convmixer.inference.finite_gelu import LIMIT, finite_gelu
+from keras_convmixer.inference.gelu import LIMIT, erf_gelu, finite_gelu
 from tests.helpers import operators, outputs
 
 
@@ -24,23 +24,33 @@ def anywhere():
     return np.float32(x)
 
 
-def test_is_gelu():
+# The sum 1 + erf(x) has a few last bits of 1 below zero, times x.
+OF_ERF = 1e-6
+
+
+@pytest.mark.parametrize(
+    ("gelu", "atol"), [(finite_gelu, 3e-7), (erf_gelu, OF_ERF)]
+)
+def test_is_gelu(gelu, atol):
     x = anywhere()
     exact = [0.5 * v * math.erfc(-v / math.sqrt(2)) for v in np.float64(x)]
-    y = keras.ops.convert_to_numpy(finite_gelu(x))
+    y = keras.ops.convert_to_numpy(gelu(x))
     # The sum 1 + erf(x) has as much left of its last bit below zero.
-    np.testing.assert_allclose(y, exact, rtol=1e-6, atol=3e-7)
+    np.testing.assert_allclose(y, exact, rtol=1e-6, atol=atol)
     assert np.isfinite(y).all()
 
 
+@pytest.mark.parametrize(
+    ("gelu", "atol"), [(finite_gelu, 1e-7), (erf_gelu, OF_ERF)]
+)
 @pytest.mark.parametrize("approximate", [False, True])
-def test_is_the_gelu_of_keras(approximate):
+def test_is_the_gelu_of_keras(gelu, atol, approximate):
     x = anywhere()
     np.testing.assert_allclose(
-        finite_gelu(x, approximate),
+        gelu(x, approximate),
         keras.activations.gelu(x, approximate),
         rtol=1e-6,
-        atol=1e-7,
+        atol=atol,
     )
 
 

@@ -1,0 +1,64 @@
+"""The first release of each client that runs a file.
+
+A TFLite file states the first TensorFlow whose operators it is made of. That
+number is also the one of `tflite-runtime` on PyPI and of
+`org.tensorflow:tensorflow-lite` on Maven. LiteRT and MediaPipe have numbers of
+their own. `python -m tests.clients` runs files in releases around these.
+"""
+
+from keras_convmixer.utils.tables import markdown_table
+
+from .flatbuffer import unpack
+from .formats import TFLITE
+from .operator_versions import METADATA, numbers
+
+# (TensorFlow, the first MediaPipe Tasks that was built with it or a later one):
+# the oldest releases that ran our files.
+MEDIAPIPE = (("2.17.0", "0.10.13"), ("0", "0.10.5"))
+LITERT = "1.0.0"  # Its first release, made of TensorFlow 2.17.
+# Of files that are not TFLite: those with which they were tested.
+OTHERS = {"": {"TensorFlow": "2.15"}, ".onnx": {"ONNX Runtime": "1.17"}}
+
+
+def minimum_runtime(contents):
+    """The first TensorFlow that runs a TFLite file, such as "2.9.0"."""
+    model = unpack(contents)
+    (entry,) = (e for e in model.metadata if e.name == METADATA)
+    data = bytes(bytearray(model.buffers[entry.buffer].data))
+    return data.rstrip(b"\0").decode()
+
+
+def runtimes(path):
+    """The first release of each client that runs a file.
+
+    Args:
+        path: The `Path` of a file or a SavedModel that `export` wrote.
+
+    Returns:
+        `{client: version}`; None for MediaPipe and a file that takes int8.
+    """
+    if path.suffix != TFLITE:
+        return OTHERS[path.suffix]
+    needed = minimum_runtime(path.read_bytes())
+    mediapipe = next(
+        version
+        for tensorflow, version in MEDIAPIPE
+        if numbers(needed) >= numbers(tensorflow)
+    )
+    takes_images = not path.stem.endswith("_io_int8")
+    return {
+        "TensorFlow": needed.removesuffix(".0"),
+        "LiteRT": LITERT,
+        "MediaPipe Tasks": mediapipe if takes_images else None,
+    }
+
+
+def runtime_table(paths):
+    """The first releases for several files, as a Markdown table."""
+    columns = ("TensorFlow", "LiteRT", "MediaPipe Tasks", "ONNX Runtime")
+    return markdown_table(
+        [
+            {"file": path.name, **dict.fromkeys(columns), **runtimes(path)}
+            for path in paths
+        ]
+    )
