@@ -2,18 +2,8 @@
 
 import contextlib
 import sys
-from argparse import BooleanOptionalAction
-from pathlib import Path
 
-from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES
-from keras_convmixer.runs.plan import (
-    CLASS_WEIGHTS,
-    KEEP,
-    MIXED_PRECISIONS,
-    XLA,
-    Plan,
-)
-from keras_convmixer.runs.recipe import Recipe
+from keras_convmixer.command_line.train_options import make_parser
 from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.training.options import plan_of
 from keras_convmixer.training.workers import is_lost_machine
@@ -21,17 +11,14 @@ from keras_convmixer.utils.backend import (
     check_training_backend,
     configured_backend,
 )
-from keras_convmixer.utils.checks import UserError, allowed_of
+from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.cluster import is_chief, worker_addresses
 from keras_convmixer.utils.commands import (
     STOPPED,
-    Parser,
     command,
-    number,
     one_line_errors,
     quiet_tensorflow,
 )
-from keras_convmixer.variants import DEPTHWISE_INITIALIZERS
 
 # Where the images are now: options that a run folder can be given anew.
 PLACES = ("image_folder", "test_folder", "data_dir")
@@ -40,128 +27,7 @@ LOST = 1  # Exit status of a machine that others have left.
 
 
 def parse_arguments(arguments=None):
-    parser = Parser(
-        description="Trains a ConvMixer and writes a run folder.",
-        epilog="The defaults are the data set's recipe, in "
-        "keras_convmixer/training/recipes.py.",
-    )
-    add = parser.add_argument
-
-    def add_number(record, flag, **options):
-        name = flag.removeprefix("--").replace("-", "_")
-        add(flag, type=number(allowed_of(record, name)), **options)
-
-    add("--dataset", help="digits (default) or a tensorflow-datasets name")
-    add("--data-dir", help="where tensorflow-datasets keeps its files")
-    add("--image-folder", help="a folder with a folder of images per class")
-    add("--test-folder", help="its test part, if that is elsewhere")
-    add(
-        "--broken-images",
-        choices=BROKEN_IMAGES,
-        default="skip",
-        help="of the folder (default: skip)",
-    )
-    add(
-        "--duplicates",
-        choices=DUPLICATES,
-        default="warn",
-        help="in two parts or classes (default: warn)",
-    )
-    add("--recipe", metavar="NAME", help="in place of the data set's own")
-    add("--model", help="a network: convmixer_768_32, or 256/8/k5/p2")
-    add(
-        "--activation",
-        choices=("gelu", "relu"),
-        help="of the network (default: gelu, or the one of --model)",
-    )
-    add(
-        "--depthwise-initializer",
-        choices=DEPTHWISE_INITIALIZERS,
-        help="how the depthwise kernels are drawn",
-    )
-    add("--weights", help="weights to start from: a name or a file")
-    add_number(Recipe, "--image-size", help="pixels")
-    add_number(Recipe, "--epochs")
-    add_number(Recipe, "--batch-size", help="over all replicas together")
-    add_number(Recipe, "--learning-rate", help="peak of the schedule")
-    add_number(Recipe, "--weight-decay", help="AdamW's, on kernels only")
-    add_number(Recipe, "--label-smoothing", help="from 0 to 1")
-    add_number(Recipe, "--ema", help="what each step keeps of mean weights")
-    add_number(
-        Recipe,
-        "--accumulation",
-        metavar="BATCHES",
-        help="whose gradients make one step",
-    )
-    add("--flip", action=BooleanOptionalAction, help="mirror at random")
-    add_number(Recipe, "--shift", help="of the side, at most")
-    add_number(Recipe, "--crop", help="of the area, at least")
-    add_number(Recipe, "--rand-augment", help="magnitude")
-    add_number(Recipe, "--erasing", help="of the images")
-    add_number(Recipe, "--mixup", help="alpha; 0 for none")
-    add_number(Recipe, "--cutmix", help="alpha; 0 for none")
-    add_number(
-        Plan,
-        "--freeze",
-        metavar="BLOCKS",
-        help="leave the stem and the first blocks as --weights has them",
-    )
-    add(
-        "--mixed-precision",
-        choices=MIXED_PRECISIONS,
-        help="compute in 16 bits; what is saved is float32; auto: the type "
-        "that the GPU is made for, float32 on a CPU",
-    )
-    add(
-        "--xla",
-        choices=XLA,
-        default="auto",
-        help="compile the training step (default: on GPUs only)",
-    )
-    add(
-        "--deterministic",
-        action="store_true",
-        help="the same bits in every run on a GPU too, at an unknown cost",
-    )
-    add(
-        "--rematerialize",
-        action="store_true",
-        help="compute activations again for the gradient, to save memory",
-    )
-    add_number(Plan, "--seed", default=0)
-    add_number(Plan, "--limit-steps", help="steps an epoch at most")
-    add_number(Plan, "--replicas", help="GPUs, or logical CPUs")
-    add(
-        "--class-weights",
-        choices=CLASS_WEIGHTS,
-        help="all classes count the same, however few their images",
-    )
-    add("--keep", choices=KEEP, default="last", help="epoch (default: last)")
-    add(
-        "--calibration",
-        dest="calibrate",
-        action=BooleanOptionalAction,
-        default=True,
-        help="fold a temperature into the trained model, so that its "
-        "probabilities mean what they say (default: yes)",
-    )
-    add_number(
-        Plan,
-        "--backup-minutes",
-        default=10.0,
-        metavar="MINUTES",
-        help="between two backups within an epoch (default: 10)",
-    )
-    add("--tensorboard", action="store_true", help="logs in RUN/tensorboard")
-    add("--run", type=Path, help="folder to write (default: runs/NAME)")
-    add(
-        "--resume",
-        type=Path,
-        metavar="RUN",
-        help="go on after a stop, with --replicas, --image-folder, "
-        "--test-folder or --data-dir if the machine or the place of the "
-        "images is another one",
-    )
+    parser = make_parser()
     args = parser.parse_args(arguments)
     if args.resume:
         check_resume_options(parser, args.resume, parser.options(arguments))
@@ -209,8 +75,15 @@ def main(arguments=None):
         with option_named(args):
             if args.dataset not in (None, "digits"):
                 quiet_tensorflow()  # Which tensorflow-datasets imports.
-            plan = plan_of(**vars(args))
+            options = {**vars(args)}
+            is_dry = options.pop("dry_run")
+            plan = plan_of(**options)
             quiet_tensorflow()
+            if is_dry:
+                from keras_convmixer.training.dry_run import dry_run
+
+                dry_run(plan, args.run)
+                return
             from keras_convmixer.training.train import begin, finish
 
             training, run = begin(plan, args.run)

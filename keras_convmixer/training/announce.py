@@ -1,5 +1,7 @@
 """What a training prints before its long part begins."""
 
+import os
+
 from keras_convmixer.training.gpus import precision_of
 
 LISTED_CLASSES = 20  # Of more, the least, the median and the most are named.
@@ -11,7 +13,7 @@ def print_plan(training, run):
 
     Args:
         training: A `Training`.
-        run: Its `RunFolder`.
+        run: Its `RunFolder`; None where there is none.
     """
     plan, data = training.plan, training.data
     recipe = plan.recipe
@@ -35,9 +37,10 @@ def print_plan(training, run):
         "global batch": recipe.batch_size,
         "steps an epoch": training.steps,
         "epochs": recipe.epochs,
-        "run folder": run.path,
+        "run folder": run and os.fspath(run),
     }.items():
-        print(f"{name:>14}  {value}")
+        if value is not None:
+            print(f"{name:>14}  {value}")
     if counted and not plan.class_weights:
         warn_of_imbalance(data)
 

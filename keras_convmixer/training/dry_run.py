@@ -1,0 +1,103 @@
+"""`train.py --dry-run`: what a training would need, without training."""
+
+import time
+
+import keras
+import numpy as np
+
+from keras_convmixer.training.announce import print_plan
+from keras_convmixer.training.train import prepare
+
+MEASURED_STEPS = 3
+# Weights, gradients and AdamW's two moments, of 4 bytes each.
+BYTES_PER_PARAMETER = 16
+
+
+class StepTimes(keras.callbacks.Callback):
+    """Seconds of each training step.
+
+    Attributes:
+        seconds: A list of floats.
+    """
+
+    def on_train_begin(self, logs=None):
+        self.seconds = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seconds.append(time.perf_counter() - self.start)
+
+
+def dry_run(plan, run=None):
+    """Prints images, steps, parameters, memory and an estimate of the time.
+
+    A few steps are trained and thrown away; no file is written.
+
+    Args:
+        plan: A `Plan`.
+        run: The folder that a training would write, or None.
+
+    Raises:
+        UserError: If the plan can't be carried out.
+    """
+    training = prepare(plan, lambda: plan.source.load(plan.recipe.image_size))
+    print_plan(training, run)
+    weights, activations = memory(training)
+    times = StepTimes()
+    devices = training.devices
+    training.model.fit(
+        devices.data(lambda shard: training.batches(shard=shard)),
+        steps_per_epoch=MEASURED_STEPS + 1,
+        callbacks=[times],
+        verbose=0,
+    )
+    step = float(np.median(times.seconds[1:]))  # The first one compiles.
+    total = step * training.steps * plan.recipe.epochs
+    for name, value in {
+        "memory": f"{gigabytes(weights)} for weights and optimizer and about "
+        f"{gigabytes(activations)} for activations, in each replica",
+        "time": f"about {duration(total)} without evaluation, from "
+        f"{MEASURED_STEPS} steps of {step:.3g} s on this machine",
+    }.items():
+        print(f"{name:>14}  {value}")
+
+
+def memory(training):
+    """Bytes of a replica: `(weights and optimizer, activations)`.
+
+    The activations are the outputs of all layers, which the backward pass
+    needs; a framework may free or fuse some of them.
+    """
+    model = training.model
+    replicas = training.devices.replicas
+    batch = training.plan.recipe.batch_size / replicas
+    size = 4 if model.layers[-2].compute_dtype == "float32" else 2
+    outputs = sum(
+        np.prod(layer.output.shape[1:])
+        for layer in model.layers
+        if isinstance(layer.output, keras.KerasTensor)
+    )
+    return (
+        BYTES_PER_PARAMETER * model.count_params(),
+        int(batch * size * outputs),
+    )
+
+
+def gigabytes(count):
+    return f"{count / 1e9:.2g} GB"
+
+
+def duration(seconds):
+    """As in "3 min" and "2.5 h".
+
+    Example:
+        >>> duration(200), duration(9000)
+        ('3 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.3g} h"
