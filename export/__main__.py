@@ -16,62 +16,74 @@ from keras_convmixer.utils.extras import check_onnx
 from . import PROOF_IMAGES, QAT_EPOCHS
 from .formats import DEFAULT_FORMATS, FORMATS, IO, TABLE
 
-LEFT_OUT = " and ".join(
-    f"{row.name}, {row.left_out}," for row in TABLE.values() if row.left_out
-).rstrip(",")
+LEFT_OUT = ", ".join(
+    f"{row.name} ({row.left_out})" for row in TABLE.values() if row.left_out
+)
 
 
 def parse_arguments(arguments=None):
     parser = Parser(
         prog="python -m export",
-        description="Writes RUN/export/: a SavedModel and TFLite files, each "
-        "run on the held-out images and compared with the Keras model.",
+        description="Exports a training to RUN/export/: a SavedModel and "
+        "TFLite files, each verified against the Keras model on real images.",
     )
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="folder of a training")
+    add("run", type=Path, metavar="RUN", help="run folder of a training")
     add(
         "--formats",
         nargs="+",
         default=DEFAULT_FORMATS,
         metavar="FORMAT",
-        help=f"any of {', '.join(FORMATS)} (default: all but {LEFT_OUT})",
+        help=f"any of {', '.join(FORMATS)} (default: all except {LEFT_OUT})",
     )
     add(
         "--epochs",
         type=positive_int,
-        help="of int8_qat's fine-tuning, over the training images (default: "
+        metavar="N",
+        help="epochs of quantisation-aware fine-tuning, for int8_qat (default: "
         f"{QAT_EPOCHS})",
     )
     add(
         "--io",
         choices=IO,
         default=IO[0],
-        help="uint8: pixels in, float32 probabilities out; int8: integers in "
-        "and out, for int8 and int8_qat",
+        help="types of input and output. uint8: pixels to float32 "
+        "probabilities; int8: integers in and out, for int8 and int8_qat "
+        "(default: %(default)s)",
     )
     add(
         "--min-agreement",
         type=share,
         default=0.98,
-        help="least share of images on which a file and Keras must name the "
-        "same first class (default: %(default)s)",
+        metavar="SHARE",
+        help="min. top-1 agreement of a file with the Keras model, 0 to 1 "
+        "(default: %(default)s)",
     )
     add(
         "--precision",
         type=share,
-        help="write a threshold into each .tflite below which it is not sure, "
-        "so that this share of its answers is right (default: none)",
+        metavar="SHARE",
+        help="store a score threshold for this precision (e.g. 0.95) in each "
+        ".tflite (default: no threshold)",
     )
     add(
         "--images",
         type=positive_int,
         default=PROOF_IMAGES,
-        help="to compare on, at most, of each class as many as of another "
-        "(default: %(default)s)",
+        metavar="N",
+        help="max. number of verification images, class-balanced (default: "
+        "%(default)s)",
     )
-    add("--image-folder", help="where the images of the run are now")
-    add("--test-folder", help="where the images of its test part are now")
-    add("--data-dir", help="where tensorflow-datasets keeps its files now")
+    for flag, what in (
+        ("--image-folder", "training images"),
+        ("--test-folder", "test images"),
+        ("--data-dir", "files of tensorflow-datasets"),
+    ):
+        add(
+            flag,
+            metavar="FOLDER",
+            help=f"new location of the {what} (default: as in the training)",
+        )
     args = parser.parse_args(arguments)
     for format in args.formats:
         try:

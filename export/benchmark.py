@@ -24,14 +24,28 @@ def parse_arguments(arguments=None):
         "files that `python -m export` wrote, and what XNNPACK and GPUs take.",
     )
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE")
+    add(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a .tflite file",
+    )
     add(
         "--threads",
         nargs="+",
         type=positive_int,
         default=sorted({1, num_cpus()}),
+        metavar="N",
+        help="CPU threads to measure with (default: 1 and all cores)",
     )
-    add("--seconds", type=positive_float, default=2.0, help="of each timing")
+    add(
+        "--seconds",
+        type=positive_float,
+        default=2.0,
+        metavar="S",
+        help="seconds per measurement (default: %(default)s)",
+    )
     return parser.parse_args(arguments)
 
 

@@ -30,8 +30,8 @@ PICTURES = (".png", ".jpg", ".jpeg")
 def parse_arguments(arguments=None):
     parser = Parser(
         prog="python -m export.classify",
-        description="Prints the most probable classes of photographs, resized "
-        "and cropped as in evaluation.",
+        description="Classifies photos, resized and cropped as in evaluation, "
+        "and prints the most probable classes.",
     )
     add = parser.add_argument
     add(
@@ -40,16 +40,27 @@ def parse_arguments(arguments=None):
         metavar="FILE",
         help="a .tflite, .onnx or .keras file, a SavedModel or a run folder",
     )
-    add("images", nargs="+", metavar="IMAGE", help="a photograph")
-    add("--top", type=positive_int, default=5, help="classes of each image")
+    add("images", nargs="+", metavar="IMAGE", help="a photo")
+    add(
+        "--top",
+        type=positive_int,
+        default=5,
+        metavar="N",
+        help="classes to print per image (default: %(default)s)",
+    )
     add(
         "--heatmap",
         type=Path,
         metavar="PATH",
-        help="with a run or a .keras file, draw which places speak for the "
-        "likely classes: a .png or .jpg for one image, a folder for several",
+        help="for a run or a .keras file: draw class activation maps to a .png "
+        "or .jpg (one image) or to a folder (several)",
     )
-    add("--threads", type=positive_int, help="of a file (default: all)")
+    add(
+        "--threads",
+        type=positive_int,
+        metavar="N",
+        help="CPU threads for TFLite and ONNX files (default: all cores)",
+    )
     args = parser.parse_args(arguments)
     if args.heatmap and not has_class_maps(args.file):
         parser.error(

@@ -27,9 +27,8 @@ from keras_convmixer.utils.files import replacing, write_json
 def parse_arguments(arguments=None):
     parser = Parser(
         prog="python -m export.evaluate",
-        description="Runs a trained model or an exported file on pictures, and "
-        "prints how many it classifies rightly, how sure it is of them, and "
-        "what it confuses.",
+        description="Evaluates a trained model or an exported file on labelled "
+        "images: accuracy, calibration and confusions.",
     )
     add = parser.add_argument
     add(
@@ -40,38 +39,57 @@ def parse_arguments(arguments=None):
     )
     add(
         "--image-folder",
-        help="a folder with a folder of images per class, or with images "
-        "alone, which are classified and not scored",
+        metavar="FOLDER",
+        help="one subfolder of images per class; a flat folder of images is "
+        "classified but not scored",
     )
-    add("--dataset", help="digits, or a tensorflow-datasets name")
-    add("--split", help="of the data set (default: test)")
-    add("--data-dir", help="where tensorflow-datasets keeps its files")
+    add(
+        "--dataset",
+        metavar="NAME",
+        help="digits, or a name of tensorflow-datasets",
+    )
+    add("--split", help="split of the dataset (default: test)")
+    add(
+        "--data-dir",
+        metavar="FOLDER",
+        help="where tensorflow-datasets keeps its files",
+    )
     add(
         "--labels",
         type=Path,
         metavar="TEXT",
-        help="names of the classes, one in each line, in place of the file's",
+        help="class names, one per line (default: those stored with the model)",
     )
-    add("--threads", type=positive_int, help="of a file (default: all)")
+    add(
+        "--threads",
+        type=positive_int,
+        metavar="N",
+        help="CPU threads for TFLite and ONNX files (default: all cores)",
+    )
     add(
         "--predictions",
         type=Path,
         metavar="CSV",
-        help="write the five most probable classes of each picture",
+        help="write the top-5 classes of each image",
     )
-    add("--json", type=Path, help="write all scores, those of classes too")
+    add(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write all scores, also per class",
+    )
     add(
         "--plots",
         type=Path,
         metavar="FOLDER",
-        help="draw confusions, reliability, coverage and the worst mistakes",
+        help="plot confusions, reliability, coverage and the worst mistakes",
     )
     add(
         "--heatmaps",
         type=positive_int,
         metavar="N",
-        help="with a run or a .keras file, draw in --plots which places speak "
-        "for the likely classes of the N worst mistakes",
+        help="for a run or a .keras file: draw class activation maps of the N "
+        "worst mistakes in --plots",
     )
     args = parser.parse_args(arguments)
     if bool(args.dataset) == bool(args.image_folder):

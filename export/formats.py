@@ -67,7 +67,7 @@ TABLE = {
             "int8_fast",
             "integers_tiled",
             is_integer=True,
-            left_out="which is large",
+            left_out="larger files",
         ),
         Format(
             "gpu",
@@ -83,7 +83,7 @@ TABLE = {
             writer="write_fine_tuned",
             takes_int8=True,
             is_fine_tuned=True,
-            left_out="which is fine-tuned",
+            left_out="needs fine-tuning",
         ),
         Format(
             "onnx",
@@ -91,7 +91,7 @@ TABLE = {
             writer="write_onnx",
             suffix=".onnx",
             extra="onnx",
-            left_out="which is an extra",
+            left_out="needs the onnx extra",
         ),
     )
 }
