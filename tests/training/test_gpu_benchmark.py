@@ -73,7 +73,8 @@ def test_a_call_ends_when_its_seconds_are_over(tmp_path, capsys):
 
 def test_what_the_file_lacks_is_measured(tmp_path):
     output = tmp_path / "gpu.csv"
-    output.write_text(f"row\n{rows.ROWS[0].name}\n")
+    first, second = (f'"{row.name}"' for row in rows.ROWS[:2])
+    output.write_text(f"row,error\n{first},\n{second},out of memory\n")
     names = run_program(main, "--rest", "--list", "--output", output)
     assert names.splitlines() == [row.name for row in rows.ROWS[1:]]
     assert len(set(names.splitlines())) == len(rows.ROWS) - 1
