@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 
 import pytest
 
@@ -12,6 +13,15 @@ from benchmarks.measure import read_rows
 from tests.helpers import run_program
 
 SLEEP = ["sleep", "60"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder_of_images(tmp_path_factory):
+    """Not that of other processes, which would write it at the same time."""
+    folder = tmp_path_factory.mktemp("images")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield
 
 
 @pytest.mark.parametrize(
