@@ -7,7 +7,7 @@ python -m benchmarks.gpu --only 1024 --only repeat --seconds 120
 The most important rows come first. Each is appended to the CSV file as soon as
 it is measured, with its error if it fails; of rows of one name the last counts.
 What the time does not suffice for is named at the end, and `--rest` measures
-what the file lacks. `--list` prints the names.
+what the file lacks or has an error of. `--list` prints the names.
 
 A step is that of `model.fit` on one batch in memory: Keras', as `train.py`
 compiles it, on TensorFlow and on JAX, and PyTorch's of the same network, whose
@@ -59,7 +59,9 @@ def main(arguments=None):
         help="rows with this in their name; can be given several times",
     )
     parser.add_argument(
-        "--rest", action="store_true", help="rows that the file lacks"
+        "--rest",
+        action="store_true",
+        help="rows that the file lacks, or has an error of",
     )
     parser.add_argument(
         "--seconds",
@@ -77,7 +79,9 @@ def main(arguments=None):
     if args.only:
         rows = [row for row in rows if any(t in row.name for t in args.only)]
     if args.rest:
-        measured = {row["row"] for row in read_rows(args.output)}
+        measured = {
+            row["row"] for row in read_rows(args.output) if not row["error"]
+        }
         rows = [row for row in rows if row.name not in measured]
     if not rows:
         parser.error("no row is left. --list prints the names of all")

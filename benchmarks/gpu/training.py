@@ -1,6 +1,7 @@
 """Trainings with real input: its rate, that of the whole, and their repetition.
 
-The images are files in a folder that is made once.
+The images are a data set of tensorflow-datasets that is made once, so that they
+are read and decoded as CIFAR-10 and ImageNet are.
 """
 
 import functools
@@ -10,52 +11,74 @@ import time
 from pathlib import Path
 
 PICTURES = 100  # Different ones, at most.
+VERSION = "1.0.0"
 SMALL_SIDE = 64  # Pixels, up to which images are cut out of larger ones.
-
-
-def images_of(side, count):
-    """A folder of as many images in four classes, made once; gives its path.
-
-    Args:
-        side: Of the images in pixels, up to `SMALL_SIDE`: PNG files. Above,
-            they are JPEG files of about 500 x 375.
-        count: How many there are.
-    """
-    from PIL import Image
-
-    from benchmarks.stand_in import write_pictures
-    from keras_convmixer.utils.files import replacing
-
-    folder = Path(tempfile.gettempdir(), "keras_convmixer-benchmarks-gpu")
-    place = folder / f"{min(side, SMALL_SIDE + 1)}-{count}"
-    if place.exists():
-        return place
-    paths = write_pictures(folder / "pictures", min(count, PICTURES))
-    each = math.ceil(count / len(paths))
-    with replacing(place) as temporary:
-        for number, path in enumerate(paths):
-            target = temporary / f"class {number % 4}"
-            target.mkdir(parents=True, exist_ok=True)
-            if side > SMALL_SIDE:
-                for copy in range(each):
-                    name = f"{number}-{copy}.jpg"
-                    (target / name).hardlink_to(path)
-                continue
-            with Image.open(path) as image:
-                for copy in range(each):
-                    left = 7 * copy % (min(image.size) - side)
-                    cut = image.crop((left, left, left + side, left + side))
-                    cut.save(target / f"{number}-{copy}.png")
-    return place
 
 
 @functools.cache
 def images(side, count):
-    """Their `Source` and `ImageData`."""
+    """A data set that is written once: its `Source` and `ImageData`.
+
+    Args:
+        side: Of the images in pixels, up to `SMALL_SIDE`: PNG. Above, they are
+            JPEG files of about 500 x 375, of which some are the same.
+        count: How many there are.
+    """
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
     from keras_convmixer.data.source import Source
 
-    source = Source(image_folder=str(images_of(side, count)))
+    is_small = side <= SMALL_SIDE
+    name = f"images_of_{side if is_small else 500}_pixels_{count}"
+    folder = Path(tempfile.gettempdir(), "keras_convmixer-benchmarks-gpu")
+
+    def split(number, seed):
+        return tf.data.Dataset.from_generator(
+            lambda: pictures(side if is_small else None, number, seed),
+            output_signature={
+                "image": tf.TensorSpec((None, None, 3), tf.uint8),
+                "label": tf.TensorSpec((), tf.int64),
+            },
+        )
+
+    if not (folder / name / VERSION).exists():
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name=name,
+            version=VERSION,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(
+                        encoding_format="png" if is_small else "jpeg"
+                    ),
+                    "label": tfds.features.ClassLabel(num_classes=4),
+                }
+            ),
+            split_datasets={
+                "train": split(count, 0),
+                "test": split(math.ceil(count / 8), 1),
+            },
+            data_dir=folder,
+            description="Generated pictures.",
+        )
+    source = Source(name, data_dir=str(folder))
     return source, source.load(side)
+
+
+def pictures(side, count, seed):
+    """Examples of the data set: squares of pictures, or whole ones."""
+    import numpy as np
+
+    from benchmarks.stand_in import picture
+
+    random = np.random.default_rng(seed)
+    distinct = [np.array(picture(random)) for _ in range(min(count, PICTURES))]
+    for number in range(count):
+        pixels = distinct[number % len(distinct)]
+        if side:
+            top, left = random.integers(0, min(pixels.shape[:2]) - side, 2)
+            pixels = pixels[top : top + side, left : left + side]
+        yield {"image": pixels, "label": number % 4}
 
 
 def training_of(recipe, changes, count, **options):

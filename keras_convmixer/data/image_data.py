@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from keras_convmixer.data.pictures import MEMORY_BYTES, Pictures
 from keras_convmixer.utils.checks import UserError
@@ -131,6 +130,9 @@ def split_indices(labels, seed, share=HELD_OUT_SHARE):
     Raises:
         UserError: If there are too few images to hold one of each class out.
     """
+    # Late: data sets with a held-out part do without it.
+    from sklearn.model_selection import train_test_split
+
     classes = len(np.unique(labels))
     held_out = math.ceil(share * len(labels))
     if held_out < classes:

@@ -43,7 +43,7 @@ class Backup(keras.callbacks.Callback):
         self.seconds = 60 * minutes
         self.stops = stops
         self.writes_files = writes_files
-        self.epoch = self.step = self.first_step = 0
+        self.epoch = self.first_step = 0
         self.metrics = None
         self.saved = time.monotonic()
 

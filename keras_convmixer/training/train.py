@@ -28,7 +28,6 @@ from keras_convmixer.training.compile import (
     dtype_policy,
 )
 from keras_convmixer.training.devices import Devices, distribute
-from keras_convmixer.training.evaluation import evaluate
 from keras_convmixer.training.gpus import precision_of
 from keras_convmixer.training.xla import black_batch, compile_ahead
 from keras_convmixer.utils.checks import UserError
@@ -207,6 +206,9 @@ def fit_and_evaluate(training, run):
         training: A `Training`.
         run: Its `RunFolder`.
     """
+    # It imports what draws, which takes a second.
+    from keras_convmixer.training.evaluation import evaluate
+
     try:
         with dtype_policy("float32"):  # Of what is not the trained model.
             fit(training, run)

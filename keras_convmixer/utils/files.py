@@ -7,8 +7,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from keras_convmixer.utils.checks import UserError
 
 TEMPORARY = ".keras_convmixer-"  # The beginning of a temporary folder's name.
@@ -89,6 +87,8 @@ def sole_use(folder, *parts):
         >>> with sole_use("runs/digits"):
         ...     write_json("runs/digits/report.json", {"top1": 0.9})
     """
+    from filelock import FileLock, Timeout
+
     path = Path(folder, LOCK)
     path.touch()
     # A lock that is a file's mere existence would survive its process.

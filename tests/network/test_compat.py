@@ -114,3 +114,14 @@ def test_importing_it_imports_neither_keras_nor_tensorflow():
         "import keras_convmixer.compat\n"
         "assert not {'keras', 'tensorflow'} & set(sys.modules)",
     )
+
+
+def test_operations_have_the_kernels_of_their_label():
+    import tensorflow as tf
+
+    with (
+        tf.Graph().as_default(),
+        compat.labelled_kernels({"Relu": "quick"}),
+    ):
+        operation = tf.nn.relu(tf.zeros(2)).op
+    assert operation.node_def.attr["_kernel"].s == b"quick"

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 
 import pytest
 
@@ -12,6 +13,15 @@ from benchmarks.measure import read_rows
 from tests.helpers import run_program
 
 SLEEP = ["sleep", "60"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder_of_images(tmp_path_factory):
+    """Not that of other processes, which would write it at the same time."""
+    folder = tmp_path_factory.mktemp("images")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield
 
 
 @pytest.mark.parametrize(
@@ -73,7 +83,8 @@ def test_a_call_ends_when_its_seconds_are_over(tmp_path, capsys):
 
 def test_what_the_file_lacks_is_measured(tmp_path):
     output = tmp_path / "gpu.csv"
-    output.write_text(f"row\n{rows.ROWS[0].name}\n")
+    first, second = (f'"{row.name}"' for row in rows.ROWS[:2])
+    output.write_text(f"row,error\n{first},\n{second},out of memory\n")
     names = run_program(main, "--rest", "--list", "--output", output)
     assert names.splitlines() == [row.name for row in rows.ROWS[1:]]
     assert len(set(names.splitlines())) == len(rows.ROWS) - 1
