@@ -69,7 +69,7 @@ def tensorflow(path):
 def tflite_micro(path):
     from tflite_micro.python.tflite_micro import runtime
 
-    interpreter = runtime.Interpreter.from_file(str(path), 4_000_000)
+    interpreter = runtime.Interpreter.from_file(str(path), arena_size=4_000_000)
     kind = interpreter.get_input_details(0)["dtype"]
 
     def run(pixels):
