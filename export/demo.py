@@ -1,9 +1,11 @@
-"""`python -m export.demo RUN`: a web page that runs the exported files."""
+"""`python -m export.demo RUN`: a web app that runs the exported files."""
 
 import functools
+import hashlib
 import http.server
 import json
 import shutil
+import socket
 from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError
@@ -17,14 +19,20 @@ from keras_convmixer.utils.files import replacing, write_json
 
 PAGE = Path(__file__).with_name("page")
 PACKAGE = "@mediapipe/tasks-vision"
-PAGE_FILES = ("index.html", "style.css", "app.js")
+PAGE_FILES = (
+    *("index.html", "style.css", "app.js", "camera.js", "square.js"),
+    *("offline.js", "manifest.webmanifest", "icon.svg"),
+)
+# Of MediaPipe's builds, the one that browsers of today load.
+NOT_KEPT = ("nosimd", "module")
+LOCAL = "127.0.0.1"
 
 
 def parse_arguments(arguments=None):
     parser = Parser(
         prog="python -m export.demo",
-        description="Writes RUN/demo/, a web page beside the run's exported "
-        "files, and serves it on this machine.",
+        description="Writes RUN/demo/, a web app with the run's exported "
+        "files, and serves it.",
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder of an exported run")
@@ -32,7 +40,20 @@ def parse_arguments(arguments=None):
         "--port",
         type=integer_from(0, 65535),
         default=8000,
-        help="0 for any that is free",
+        help="0 for any that is free (default: %(default)s)",
+    )
+    add(
+        "--host",
+        default=LOCAL,
+        help="address to serve on; 0.0.0.0 for phones in the same network "
+        "(default: %(default)s, this machine only)",
+    )
+    add(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="write the app to a new folder, for any static host, and serve "
+        "nothing",
     )
     return parser.parse_args(arguments)
 
@@ -43,20 +64,53 @@ def main(arguments=None):
     quiet_tensorflow("tensorflow")
     from keras_convmixer.runs.run_folder import RunFolder
 
-    folder = write_demo(RunFolder(args.run))
-    server = serve(folder, args.port)
-    print(f"http://127.0.0.1:{server.server_port}/", flush=True)
+    run = RunFolder(args.run)
+    if args.output:
+        if args.output.exists():
+            raise UserError(
+                f"--output must be a new folder. {args.output} exists"
+            )
+        write_demo(run, args.output)
+        print(f"{args.output}: upload it to a static host with HTTPS")
+        return
+    folder = run.path / "demo"
+    write_demo(run, folder)
+    server = serve(folder, args.host, args.port)
+    port = server.server_port
+    print(f"http://{reachable(args.host)}:{port}/", flush=True)
+    if args.host != LOCAL:
+        print(
+            "Browsers open the camera and install the app only over HTTPS or "
+            "from localhost. For an Android phone on a USB cable: `adb reverse "
+            f"tcp:{port} tcp:{port}`, then http://localhost:{port}/ on the "
+            "phone. For others: --output, and a static host with HTTPS",
+            flush=True,
+        )
     try:
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
 
 
-def write_demo(run):
-    """Writes the page with all that it needs; returns its folder.
+def reachable(host):
+    """An address of this machine that others know it by."""
+    if host != "0.0.0.0":
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
+        try:
+            # Sends nothing: it only looks up which address it would send from.
+            route.connect(("192.0.2.1", 1))
+            return route.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
+
+
+def write_demo(run, folder):
+    """Writes the app with all that it needs.
 
     Args:
         run: A `RunFolder` with an `export` folder.
+        folder: Where to; what was there is replaced.
 
     Raises:
         UserError: If the run is not exported, or the page's package is not
@@ -68,7 +122,7 @@ def write_demo(run):
             f"{run.path} is not exported: it has no report of a .tflite file"
         )
     package = find_package()
-    with replacing(run.path / "demo") as folder:
+    with replacing(folder) as folder:
         folder.mkdir()
         for name in PAGE_FILES:
             shutil.copy(PAGE / name, folder)
@@ -78,7 +132,24 @@ def write_demo(run):
         for model in models:
             shutil.copy(run.export_folder / model["file"], folder)
         write_json(folder / "files.json", models)
-    return run.path / "demo"
+        write_kept(folder)
+
+
+def write_kept(folder):
+    """Writes `kept.js`: what the app keeps for use without a network.
+
+    Its version is a digest of the contents: a browser that has another one
+    fetches everything anew.
+    """
+    digest, kept = hashlib.sha256(), ["./"]
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if not any(word in path.name for word in NOT_KEPT):
+            digest.update(path.read_bytes())
+            kept.append(path.relative_to(folder).as_posix())
+    (folder / "kept.js").write_text(
+        f'const VERSION = "{digest.hexdigest()}";\n'
+        f"const KEPT = {json.dumps(kept)};\n"
+    )
 
 
 def find_package():
@@ -109,7 +180,7 @@ def exported_models(run):
     """
     from keras_convmixer.evaluation.runtime import TFLiteFile
 
-    from .formats import TABLE
+    from .formats import IO, TABLE, TFLITE
     from .report import REPORT
 
     report = run.export_folder / REPORT
@@ -118,8 +189,8 @@ def exported_models(run):
     models = []
     for row in json.loads(report.read_text(encoding="utf-8"))["files"]:
         path = run.export_folder / row["file"]
-        # Not those that take int8, of which the page knows nothing.
-        if path.name.endswith(f"_{row['format']}.tflite"):
+        # MediaPipe takes no int8 pixels. Reports of 0.1.0 have no such files.
+        if path.suffix == TFLITE and row.get("io", IO[0]) == IO[0]:
             models.append(
                 {
                     "file": path.name,
@@ -133,12 +204,12 @@ def exported_models(run):
     return models
 
 
-def serve(folder, port):
-    """A server for a folder, for this machine only."""
+def serve(folder, host, port):
+    """A server for a folder."""
     handler = functools.partial(
         http.server.SimpleHTTPRequestHandler, directory=folder
     )
-    return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    return http.server.ThreadingHTTPServer((host, port), handler)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-/* Classifies pictures in the browser with a file that `export` wrote. */
+/* Classifies photos and the camera in the browser, with files of `export`. */
 
+import { Camera } from "./camera.js";
+import { middleSquare, resized } from "./square.js";
 import { FilesetResolver, ImageClassifier } from "./vendor/vision_bundle.mjs";
 
 const TOP = 5;
@@ -13,8 +15,10 @@ const percent = new Intl.NumberFormat("en", {
 
 let files = [];
 let vision;
-let classifier;
-let photo;
+let classifier; // The one that answers, and its row of files.json.
+let photo; // A canvas.
+const frames = []; // When the last second's frames were classified.
+const camera = new Camera(page("camera"), classifyFrame);
 
 async function start() {
   files = await (await fetch("files.json")).json();
@@ -27,6 +31,8 @@ async function start() {
   page("delegate").value = page("delegate").querySelector(":enabled").value;
   vision = await FilesetResolver.forVisionTasks("vendor/wasm");
   await offer();
+  // For use without a network; browsers have it for HTTPS and localhost.
+  await navigator.serviceWorker?.register("offline.js");
 }
 
 /** Why nothing can run on "CPU" or "GPU"; empty if it can. */
@@ -43,32 +49,51 @@ function whyNot(delegate) {
 
 /** Lists the files for the chosen delegate, and loads the first. */
 async function offer() {
-  const offered = files.filter((file) => file.delegate === page("delegate").value);
+  list(page("delegate").value);
+  await choose();
+}
+
+function list(delegate) {
+  const offered = files.filter((file) => file.delegate === delegate);
   page("model").replaceChildren(
     ...offered.map(({ file, kilobytes }) => {
       const label = `${file}  (${kilobytes.toLocaleString("en")} KB)`;
       return new Option(label, file);
     }),
   );
-  await choose();
 }
 
-/** Loads the chosen file and, if there is a photo, classifies it. */
+/** Loads the chosen file; if it can't be, the last one stays. */
 async function choose() {
   say("loading", "Loading\u2026");
-  const delegate = page("delegate").value;
-  classifier?.close();
-  classifier = undefined;
-  classifier = await ImageClassifier.createFromOptions(vision, {
-    baseOptions: { modelAssetPath: page("model").value, delegate },
-    maxResults: TOP,
-  });
+  const chosen = files.find(({ file }) => file === page("model").value);
+  let loaded;
+  try {
+    loaded = await ImageClassifier.createFromOptions(vision, {
+      baseOptions: { modelAssetPath: chosen.file, delegate: chosen.delegate },
+      maxResults: TOP,
+    });
+  } catch (error) {
+    if (!classifier) throw error;
+    page("delegate").value = classifier.delegate;
+    list(classifier.delegate);
+    page("model").value = classifier.file;
+    throw new Error(
+      `${chosen.file} can't be loaded (${error.message}). ${classifier.file} goes on.`,
+    );
+  }
+  if (page("model").value !== chosen.file) {
+    loaded.close(); // Another one was chosen meanwhile.
+    return;
+  }
+  classifier?.run.close();
+  classifier = { ...chosen, run: loaded };
   say("ready", "Ready.");
-  classify();
+  if (!camera.isOn) classify();
 }
 
 /** Keeps an image, or what a video shows, and shows what is seen of it. */
-function keep(source, width, height) {
+function keep(source, width, height, name) {
   photo = document.createElement("canvas");
   photo.width = width;
   photo.height = height;
@@ -79,67 +104,53 @@ function keep(source, width, height) {
   context.imageSmoothingEnabled = Math.min(width, height) > view.width;
   const box = middleSquare(width, height, view.width);
   context.drawImage(photo, ...box, 0, 0, view.width, view.height);
+  view.setAttribute("aria-label", `The middle of ${name}`);
   show("view");
   classify();
 }
 
-/**
- * Left, top, width and height of what a model of that size sees of a photo, as
- * `keras_convmixer/data/crop.py` has it.
- */
-function middleSquare(width, height, size) {
-  const short = Math.min(width, height);
-  const [x, y] = [width, height].map((side) => {
-    const resized = Math.floor((side * size) / short);
-    const scale = side / resized;
-    return [roundHalfToEven((resized - size) / 2) * scale, size * scale];
-  });
-  return [x[0], y[0], x[1], y[1]];
+/** Forgets the photo, with its classes. */
+function forget() {
+  photo = undefined;
+  page("classes").replaceChildren();
+  show("hint");
 }
 
-function roundHalfToEven(value) {
-  const below = Math.floor(value);
-  return value - below === 0.5 ? below + (below % 2) : Math.round(value);
-}
-
-/** The photo's square in the size of the model, halved as long as it can be. */
-function resized(size) {
-  let source = photo;
-  let box = middleSquare(photo.width, photo.height, size);
-  let side = Math.min(photo.width, photo.height);
-  do {
-    side = side < size ? size : Math.max(size, Math.ceil(side / 2));
-    const smaller = document.createElement("canvas");
-    smaller.width = smaller.height = side;
-    const context = smaller.getContext("2d");
-    context.imageSmoothingQuality = "high";
-    context.drawImage(source, ...box, 0, 0, side, side);
-    source = smaller;
-    box = [0, 0, side, side];
-  } while (side !== size);
-  return source;
-}
-
+/** Classifies the photo several times, to tell how long it takes. */
 function classify() {
   if (!photo || !classifier) return;
-  const { size, delegate } = files.find(({ file }) => file === page("model").value);
-  const image = resized(size);
+  const image = resized(photo, photo.width, photo.height, classifier.size);
   const times = [];
   let result;
   for (let run = 0; run <= TIMED_RUNS; run++) {
     const began = performance.now();
-    result = classifier.classify(image);
+    result = classifier.run.classify(image);
     times.push(performance.now() - began);
   }
   // The first run allocates.
   const median = times.slice(1).sort((a, b) => a - b)[TIMED_RUNS >> 1];
+  const time = `${median.toFixed(1)} ms on the ${classifier.delegate}`;
+  answer("done", result, `${time}, from the picture to the classes`);
+}
 
+/** Classifies what the camera shows now. */
+function classifyFrame() {
+  if (!classifier) return;
+  const { videoWidth, videoHeight } = camera.video;
+  const image = resized(camera.video, videoWidth, videoHeight, classifier.size);
+  const result = classifier.run.classify(image);
+  const now = performance.now();
+  frames.push(now);
+  while (frames[0] < now - 1000) frames.shift();
+  answer("live", result, `${frames.length} frames per second on the ${classifier.delegate}`);
+}
+
+/** Shows the classes, and a line of text below. */
+function answer(state, result, text) {
   // None if a file has a least score and no class reaches it.
   const categories = result.classifications[0]?.categories ?? [];
   page("classes").replaceChildren(...categories.map(bar));
-  const time = `${median.toFixed(1)} ms on the ${delegate}`;
-  const unsure = categories.length ? "" : "Not sure. ";
-  say("done", `${unsure}${time}, from the picture to the classes`);
+  say(state, `${categories.length ? "" : "Not sure. "}${text}`);
 }
 
 /** A line of the answer. */
@@ -153,6 +164,7 @@ function bar({ categoryName, score }) {
   share.textContent = percent.format(score);
   row.append(name, share);
   const meter = document.createElement("meter");
+  meter.setAttribute("aria-label", categoryName);
   meter.value = score;
   item.append(row, meter);
   return item;
@@ -160,33 +172,52 @@ function bar({ categoryName, score }) {
 
 async function open(file) {
   if (!file) return;
-  const bitmap = await createImageBitmap(file);
-  keep(bitmap, bitmap.width, bitmap.height);
+  camera.stop();
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    forget();
+    const kind = file.name.split(".").pop().toUpperCase();
+    throw new Error(
+      `${file.name} can't be read: this browser decodes no such ${kind}. ` +
+        "JPEG, PNG and WebP work everywhere.",
+    );
+  }
+  keep(bitmap, bitmap.width, bitmap.height, file.name);
 }
 
 async function useCamera() {
-  const stream = await navigator.mediaDevices.getUserMedia({
-    video: { facingMode: "environment" },
-  });
-  const camera = page("camera");
-  camera.srcObject = stream;
-  await camera.play();
+  if (camera.isOn) {
+    stopCamera();
+    return;
+  }
+  forget();
+  await camera.start();
   show("camera");
 }
 
-function shoot() {
-  const camera = page("camera");
-  keep(camera, camera.videoWidth, camera.videoHeight);
-  for (const track of camera.srcObject.getTracks()) track.stop();
+function stopCamera() {
+  camera.stop();
+  forget();
+  say("ready", "Ready.");
 }
 
-/** Shows the picture or the camera, and the button that goes with it. */
+function shoot() {
+  const { video } = camera;
+  keep(video, video.videoWidth, video.videoHeight, "what the camera showed");
+  camera.stop();
+  show("view");
+}
+
+/** Shows the hint, the photo or the camera, and the buttons that go with it. */
 function show(name) {
-  page("hint").hidden = true;
-  page("view").hidden = name !== "view";
-  page("camera").hidden = name !== "camera";
-  page("shoot").hidden = name !== "camera";
-  page("use-camera").hidden = name === "camera";
+  for (const id of ["hint", "view", "camera"]) page(id).hidden = id !== name;
+  page("shoot").hidden = page("turn").hidden = name !== "camera";
+  page("use-camera").textContent = name === "camera" ? "Stop camera" : "Camera";
+  // A screen reader would not come to an end.
+  const live = name === "camera" ? "off" : "polite";
+  for (const id of ["classes", "status"]) page(id).setAttribute("aria-live", live);
 }
 
 function say(state, text) {
@@ -199,18 +230,24 @@ const guarded = (action) => async (event) => {
   try {
     await action(event);
   } catch (error) {
+    if (!camera.isOn && page("view").hidden) forget();
     say("error", error.message);
   }
 };
 
 page("delegate").addEventListener("change", guarded(offer));
 page("model").addEventListener("change", guarded(choose));
-page("photo").addEventListener("change", guarded((event) => open(event.target.files[0])));
+page("photo").addEventListener(
+  "change",
+  guarded(async ({ target }) => {
+    const [file] = target.files;
+    target.value = ""; // Or the same file can't be picked again.
+    await open(file);
+  }),
+);
 page("use-camera").addEventListener("click", guarded(useCamera));
+page("turn").addEventListener("click", guarded(() => camera.turn()));
 page("shoot").addEventListener("click", guarded(shoot));
-page("drop").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" || event.key === " ") page("photo").click();
-});
 for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
   page("drop").addEventListener(type, guarded(async (event) => {
     event.preventDefault();

@@ -3,17 +3,13 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
-from selenium.webdriver.support.wait import WebDriverWait
 
 from export.converter import run_converter
 from export.demo import PACKAGE, PAGE, find_package
@@ -21,38 +17,8 @@ from export.metadata import add_metadata
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.inference.gelu import finite_gelu
+from tests.browser import choose, classes, wait
 from tests.helpers import TFLITE_FILES, outputs
-from tests.processes import ROOT
-
-CHROMIUM = shutil.which("chromium")
-CHROMEDRIVER = shutil.which("chromedriver")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    # WebGL without a GPU.
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-@pytest.fixture(scope="module")
-def packages():
-    """The page's packages, installed as the README says."""
-    if not (PAGE / "node_modules" / PACKAGE).is_dir():
-        if not shutil.which("npm"):
-            pytest.skip("needs npm")
-        install = ["npm", "ci", "--prefix", PAGE]
-        done = subprocess.run(install, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"npm can't install: {done.stderr}")
-
 
 # What MediaPipe says of one colour, as text: JSON has no NaN.
 SCORES = """
@@ -78,73 +44,6 @@ const [names, done] = arguments;
   return found;
 })().then(done, (error) => done(String(error)));
 """
-
-
-@pytest.fixture(scope="module")
-def run(digits_export, tmp_path_factory):
-    run = tmp_path_factory.mktemp("demo") / "digits"
-    return shutil.copytree(digits_export.parent, run)
-
-
-@pytest.fixture(scope="module")
-def demo(run):
-    return run / "demo"
-
-
-@pytest.fixture(scope="module")
-def address(packages, run):
-    """Where the demo of the digits run is served."""
-    command = [sys.executable, "-m", "export.demo", run, "--port", "0"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as server:
-        yield server.stdout.readline().strip()
-        server.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser(address, tmp_path_factory):
-    if not (CHROMIUM and CHROMEDRIVER):
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('user')}"):
-        options.add_argument(flag)
-    service = webdriver.ChromeService(CHROMEDRIVER)
-    with webdriver.Chrome(options, service) as browser:
-        browser.get(address)
-        wait(browser, "ready")
-        yield browser
-
-
-def wait(browser, *states):
-    """Until the page says that it is so far."""
-    selector = ", ".join(f"#status[data-state={state}]" for state in states)
-    WebDriverWait(browser, 60).until(
-        lambda page: page.find_elements(By.CSS_SELECTOR, selector)
-    )
-
-
-def choose(browser, format):
-    """Chooses a file, and the delegate that runs it."""
-    delegate = "GPU" if format == "gpu" else "CPU"
-    for field, value in (
-        ("delegate", delegate),
-        ("model", f"digits_{format}.tflite"),
-    ):
-        select = Select(browser.find_element(By.ID, field))
-        select.select_by_value(value)
-        wait(browser, "ready", "done")
-
-
-def classes(browser, path):
-    """Names and shares that the page shows for a picture."""
-    script = "document.getElementById('status').dataset.state = 'waiting'"
-    browser.execute_script(script)
-    browser.find_element(By.ID, "photo").send_keys(str(path))
-    wait(browser, "done")
-    rows = browser.find_elements(By.CSS_SELECTOR, "#classes .row")
-    return [row.text.split("\n") for row in rows]
 
 
 @pytest.mark.parametrize("format", TFLITE_FILES)

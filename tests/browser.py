@@ -1,0 +1,35 @@
+"""What tests do with the demo page."""
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
+
+
+def wait(browser, *states):
+    """Until the page says that it is so far."""
+    selector = ", ".join(f"#status[data-state={state}]" for state in states)
+    WebDriverWait(browser, 60).until(
+        lambda page: page.find_elements(By.CSS_SELECTOR, selector)
+    )
+
+
+def choose(browser, format):
+    """Chooses a file, and the delegate that runs it."""
+    delegate = "GPU" if format == "gpu" else "CPU"
+    for field, value in (
+        ("delegate", delegate),
+        ("model", f"digits_{format}.tflite"),
+    ):
+        select = Select(browser.find_element(By.ID, field))
+        select.select_by_value(value)
+        wait(browser, "ready", "done")
+
+
+def classes(browser, path):
+    """Names and shares that the page shows for a picture."""
+    script = "document.getElementById('status').dataset.state = 'waiting'"
+    browser.execute_script(script)
+    browser.find_element(By.ID, "photo").send_keys(str(path))
+    wait(browser, "done")
+    rows = browser.find_elements(By.CSS_SELECTOR, "#classes .row")
+    return [row.text.split("\n") for row in rows]

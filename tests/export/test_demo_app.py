@@ -1,0 +1,211 @@
+"""The demo as an app on a phone: camera, offline, accessible, any host."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from export.demo import (
+    PAGE,
+    exported_models,
+    main,
+    parse_arguments,
+    serve,
+    write_kept,
+)
+from export.metadata import add_metadata
+from export.tflite import convert
+from keras_convmixer import ConvMixer
+from keras_convmixer.runs.run_folder import RunFolder
+from keras_convmixer.utils.checks import UserError
+from tests.browser import classes, wait
+
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+AXE = PAGE / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    random = np.random.default_rng(0)
+    pixels = np.uint8(random.integers(0, 256, (30, 20, 3)))
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def opened(browser, address):
+    browser.get(address)
+    wait(browser, "ready")
+    return browser
+
+
+def press(browser, name):
+    browser.find_element(By.ID, name).click()
+
+
+def status(browser):
+    return browser.find_element(By.ID, "status").text
+
+
+def test_the_same_photo_may_be_picked_again(opened, photo):
+    assert classes(opened, photo) == classes(opened, photo)
+
+
+def test_the_camera_is_classified_until_it_is_stopped(opened):
+    press(opened, "use-camera")
+    wait(opened, "live")
+    assert "frames per second on the CPU" in status(opened)
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#classes li")) == 5
+    keep_tracks(opened)
+    press(opened, "use-camera")
+    wait(opened, "ready")
+    assert track_states(opened) == ["ended"]
+    assert not opened.find_elements(By.CSS_SELECTOR, "#classes li")
+
+
+@pytest.mark.parametrize("by", ["a photo", "a shot", "the other side"])
+def test_the_camera_is_turned_off(opened, photo, by):
+    press(opened, "use-camera")
+    wait(opened, "live")
+    keep_tracks(opened)
+    if by == "a photo":
+        classes(opened, photo)
+    elif by == "a shot":
+        press(opened, "shoot")
+        wait(opened, "done")
+    else:
+        press(opened, "turn")
+        wait(opened, "live")
+    assert track_states(opened) == ["ended"]
+    # And a photo may be picked after it.
+    assert len(classes(opened, photo)) == 5
+
+
+def keep_tracks(browser):
+    browser.execute_script(
+        "window.tracks = camera.srcObject.getTracks().slice()"
+    )
+
+
+def track_states(browser):
+    return browser.execute_script("return tracks.map((t) => t.readyState)")
+
+
+def test_an_error_leaves_no_earlier_photo(opened, photo, tmp_path):
+    classes(opened, photo)
+    broken = tmp_path / "holiday.heic"
+    broken.write_text("not an image")
+    opened.find_element(By.ID, "photo").send_keys(str(broken))
+    wait(opened, "error")
+    assert status(opened).startswith("holiday.heic can't be read")
+    assert "HEIC" in status(opened)
+    assert not opened.find_elements(By.CSS_SELECTOR, "#classes li")
+    assert not opened.find_element(By.ID, "view").is_displayed()
+    assert len(classes(opened, photo)) == 5
+
+
+def test_without_its_server_the_app_opens_and_classifies(
+    browser, demo, address, photo
+):
+    server = serve(demo, "127.0.0.1", 0)
+    threading.Thread(target=server.serve_forever).start()
+    place = f"http://127.0.0.1:{server.server_port}/"
+    try:
+        browser.get(place)
+        wait(browser, "ready")
+        browser.execute_async_script(
+            "navigator.serviceWorker.ready.then(arguments[0])"
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    browser.get(place)
+    wait(browser, "ready")
+    assert len(classes(browser, photo)) == 5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_at_the_size_of_a_phone(opened, photo, scheme):
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    command = opened.execute_cdp_cmd
+    command("Emulation.setDeviceMetricsOverride", PHONE)
+    command("Emulation.setEmulatedMedia", {"features": [feature]})
+    try:
+        violations = [check(opened)]
+        classes(opened, photo)
+        violations.append(check(opened))
+        press(opened, "use-camera")
+        wait(opened, "live")
+        violations.append(check(opened))
+        wide = "return document.documentElement.scrollWidth > innerWidth"
+        assert not opened.execute_script(wide)
+    finally:
+        command("Emulation.clearDeviceMetricsOverride", {})
+        command("Emulation.setEmulatedMedia", {"features": []})
+    assert violations == [[], [], []]
+
+
+def check(browser):
+    """What axe has against the page as it is now."""
+    browser.execute_script(AXE.read_text())
+    return browser.execute_async_script(
+        "axe.run().then(({ violations }) => arguments[0](violations.map("
+        "({ id, nodes }) => [id, nodes.map(({ html }) => html)])))"
+    )
+
+
+def test_every_control_is_reached_by_keyboard_once(opened):
+    reached = []
+    opened.find_element(By.TAG_NAME, "body").click()
+    for _ in range(4):
+        opened.switch_to.active_element.send_keys(Keys.TAB)
+        reached.append(opened.switch_to.active_element.get_attribute("id"))
+    assert reached == ["photo", "use-camera", "delegate", "model"]
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """A run folder with a file of each interface."""
+    network = ConvMixer(8, 1, 3, 4, input_shape=(16, 16, 3), classes=2)
+    contents = add_metadata(convert(network, "float32"), "f", "", ["a", "b"])
+    folder = tmp_path / "run" / "export"
+    folder.mkdir(parents=True)
+    files = [
+        {"file": "run_int8.tflite", "format": "int8", "io": "uint8"},
+        {"file": "run_int8_io_int8.tflite", "format": "int8", "io": "int8"},
+    ]
+    for row in files:
+        (folder / row["file"]).write_bytes(contents)
+    (folder / "report.json").write_text(json.dumps({"files": files}))
+    return RunFolder(tmp_path / "run")
+
+
+def test_files_that_take_int8_are_not_offered(exported):
+    offered = [model["file"] for model in exported_models(exported)]
+    assert offered == ["run_int8.tflite"]
+
+
+def test_what_is_kept_has_a_version_of_its_contents(tmp_path):
+    (tmp_path / "app.js").write_text("1")
+    (tmp_path / "vision_wasm_nosimd_internal.wasm").write_text("old")
+    kept = []
+    for text in ("1", "1", "2"):
+        (tmp_path / "app.js").write_text(text)
+        (tmp_path / "kept.js").unlink(missing_ok=True)
+        write_kept(tmp_path)
+        kept.append((tmp_path / "kept.js").read_text())
+    assert kept[0] == kept[1] != kept[2]
+    assert '["./", "app.js"]' in kept[0]
+
+
+def test_an_output_that_exists_is_refused(exported, tmp_path, capsys):
+    assert parse_arguments(["run", "--host", "0.0.0.0"]).host == "0.0.0.0"
+    (tmp_path / "site").mkdir()
+    with pytest.raises((SystemExit, UserError)):
+        main([str(exported.path), "--output", str(tmp_path / "site")])
+    assert "--output must be a new folder" in capsys.readouterr().err
