@@ -6,6 +6,7 @@ import sys
 from argparse import BooleanOptionalAction
 from pathlib import Path
 
+from keras_convmixer.data.reading import AUTO
 from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES, Source
 from keras_convmixer.runs.plan import (
     CLASS_WEIGHTS,
@@ -38,6 +39,7 @@ from keras_convmixer.weights import find_file
 # Where the images are now: options that a run folder can be given anew.
 PLACES = ("image_folder", "test_folder", "data_dir")
 RESUME = ("--replicas", "--image-folder", "--test-folder", "--data-dir")
+RESUME += ("--workers", "--cache")
 LOST = 1  # Exit status of a machine that others have left.
 
 
@@ -128,6 +130,20 @@ def parse_arguments(arguments=None):
     add_number(Plan, "--seed", default=0)
     add_number(Plan, "--limit-steps", help="steps an epoch at most")
     add_number(Plan, "--replicas", help="GPUs, or logical CPUs")
+    add_number(
+        Plan,
+        "--workers",
+        metavar="THREADS",
+        help="that decode and augment images (default: one per usable CPU)",
+    )
+    add(
+        "--cache",
+        default=AUTO,
+        metavar="{auto,off,BYTES}",
+        help="keep decoded images in memory up to so many bytes; auto: 1 GiB "
+        "for the images to train on, and as much for those held out "
+        "(default: auto)",
+    )
     add(
         "--class-weights",
         choices=CLASS_WEIGHTS,
@@ -148,13 +164,16 @@ def parse_arguments(arguments=None):
         "--resume",
         type=Path,
         metavar="RUN",
-        help="go on after a stop, with --replicas, --image-folder, "
-        "--test-folder or --data-dir if the machine or the place of the "
-        "images is another one",
+        help="go on after a stop, with --replicas, --workers, --cache, "
+        "--image-folder, --test-folder or --data-dir if the machine or the "
+        "place of the images is another one",
     )
     args = parser.parse_args(arguments)
     if args.resume:
-        check_resume_options(parser, args.resume, parser.options(arguments))
+        options = parser.options(arguments)
+        check_resume_options(parser, args.resume, options)
+        if "--cache" not in options:
+            args.cache = None
         return args
     if args.freeze is not None and not args.weights:
         parser.error("--freeze needs --weights")
@@ -199,7 +218,7 @@ def main(arguments=None):
 
         places = {name: getattr(args, name) for name in PLACES}
         with resumable(run, args.replicas):
-            resume(run, args.replicas, **places)
+            resume(run, args.replicas, args.workers, args.cache, **places)
     else:
         with option_named(args):
             plan = new_plan(args)

@@ -25,13 +25,17 @@ def stop(command, run, epochs, signal):
 
 
 def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
-    """Photographs with all that the ImageNet recipe does to them."""
+    """Photographs with all that the ImageNet recipe does to them.
+
+    Neither the number of workers nor the cache changes the weights.
+    """
     run, whole = tmp_path / "run", tmp_path / "whole"
     options = [
         *("--image-folder", photographs, "--recipe", "imagenet2012"),
         *("--model", "32/4/k5/p4@48", "--batch-size", 15, "--epochs", 9),
     ]
-    run_program(main, *options, "--run", whole)
+    run_program(main, *options, "--workers", 1, "--run", whole)
+    options += ["--workers", 2, "--cache", "off"]
     with Command("train.py", *options, "--run", run) as command:
         killed = stop(command, run, 1, signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
@@ -41,7 +45,7 @@ def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
     assert stopped.returncode == 130
     assert f"to go on: python train.py --resume {run}" in stopped.stdout
     assert not list(run.glob(".*"))
-    run_command("train.py", "--resume", run)
+    run_command("train.py", "--resume", run, "--cache", "auto")
 
     weights, expected = (
         keras.saving.load_model(folder / "model.keras").get_weights()
