@@ -1,74 +1,112 @@
 """How many images a second the input pipeline of a recipe gives.
 
 python -m benchmarks.pipeline digits cifar10_cpu cifar10 imagenet2012
-python -m benchmarks.pipeline imagenet2012 --image-folder photos/
+python -m benchmarks.pipeline imagenet2012 --cores 1 2 --image-folder photos/
+python -m benchmarks.pipeline cifar10 --dataset cifar10 --data-dir tfds/
 
-Measured are reading, decoding, augmentation, batching and mixing, on all cores.
-Without a folder the pictures are random PNG files in memory. "none" is the same
-without augmentation. How many images a training step takes is in
-`benchmarks.training`.
+Measured are reading, decoding, augmentation, batching and mixing, in a process
+of its own for each number of cores. Without a folder or a data set the images
+are random PNG files in memory. "none" is the same without augmentation. A rate
+per second of a core's time is the same on a busy machine. How many images a
+training step takes is in `benchmarks.training`.
 """
 
+import os
 import time
 from pathlib import Path
 
 from benchmarks.measure import RESULTS, write_csv
+from keras_convmixer.data.reading import AUTO, Reading, parse_cache
+from keras_convmixer.data.source import Source
+from keras_convmixer.training.recipes import RECIPES
+from keras_convmixer.utils.checks import UserError, check_choice
 from keras_convmixer.utils.commands import (
     Parser,
+    new_process,
     one_line_errors,
+    positive_int,
     quiet_tensorflow,
 )
+from keras_convmixer.utils.processors import num_cpus
+from keras_convmixer.utils.tables import markdown_table
 
 BATCH_SIZE = 128
 CLASSES = 10
 MEASURED_SECONDS = 10
+BUSY = 0.85  # Share of the cores' time from which on the cores are the limit.
 
 
 def main(arguments=None):
     parser = Parser(description="Times the input pipelines of recipes.")
     parser.add_argument("recipes", nargs="+", metavar="RECIPE")
-    parser.add_argument("--image-folder", help="its pictures, from the disk")
+    parser.add_argument("--image-folder", help="its images, from the disk")
+    parser.add_argument("--dataset", help="of tensorflow-datasets")
+    parser.add_argument("--data-dir", help="where its files are")
+    parser.add_argument(
+        "--cores",
+        type=positive_int,
+        nargs="+",
+        default=[num_cpus()],
+        help="numbers of cores (default: all)",
+    )
+    parser.add_argument("--cache", default=AUTO, help="auto, off or bytes")
     parser.add_argument("--output", type=Path, default=RESULTS / "pipeline.csv")
     args = parser.parse_args(arguments)
     with one_line_errors():
-        quiet_tensorflow()
-        from keras_convmixer.training.recipes import RECIPES
-        from keras_convmixer.utils.checks import check_choice
-        from keras_convmixer.utils.tables import markdown_table
-
         for name in args.recipes:
             check_choice("recipe", name, RECIPES)
+        source = None
+        if args.image_folder or args.dataset:
+            source = Source(
+                image_folder=args.image_folder,
+                dataset=args.dataset,
+                data_dir=args.data_dir,
+            )
+        cache = parse_cache(args.cache)
         rows = []
         for name in args.recipes:
-            rows += measure(name, RECIPES[name], args.image_folder)
+            for cores in args.cores:
+                with new_process(quiet_tensorflow) as process:
+                    rows += process.submit(
+                        measure, name, source, cores, cache
+                    ).result()
         print(markdown_table(rows))
         write_csv(args.output, rows)
 
 
-def measure(name, recipe, folder=None):
-    """The rows of one recipe."""
-    from keras_convmixer.data import Source
+def measure(name, source, cores, cache):
+    """The rows of one recipe on some of the cores of this process."""
+    # Before TensorFlow counts them.
+    usable = sorted(os.sched_getaffinity(0))
+    if cores > len(usable):
+        raise UserError(
+            f"cores must be at most {len(usable)}, which this process may "
+            f"use. Received: {cores}"
+        )
+    os.sched_setaffinity(0, usable[:cores])
     from keras_convmixer.data.augmentation import Augmentation
 
+    recipe = RECIPES[name]
     size = recipe.image_size
-    if folder:
-        data = Source(image_folder=folder).load(size)
-    else:
-        data = random_data(size)
+    data = source.load(size) if source else random_data(size)
+    data.reading = Reading(cores, cache)
     plain = recipe.replace(
         flip=False, shift=0, rand_augment=0, erasing=0, mixup=0, cutmix=0
     ).replace(crop=1)
     rows = []
     for label, augmentation in (("none", plain), (name, recipe)):
-        rate = images_a_second(data, Augmentation(augmentation))
-        print(f"{label} {size} px: {rate} images/s", flush=True)
+        rate, busy = images_a_second(data, Augmentation(augmentation))
+        print(f"{label} {size} px, {cores} cores: {rate:.0f} images/s")
         rows.append(
             {
                 "recipe": name,
                 "pictures": data.name,
                 "image_size": size,
                 "augmentation": label,
-                "images_a_second": rate,
+                "cores": cores,
+                "images_a_second": round(rate),
+                "images_a_core_second": round(rate / busy),
+                "limit": "cores" if busy > BUSY * cores else "waiting",
             }
         )
     return rows
@@ -100,7 +138,12 @@ def random_data(side):
 
 
 def images_a_second(data, augmentation):
-    """Over ten seconds, once the buffers have been filled and emptied."""
+    """Over ten seconds, once the buffers have been filled and emptied.
+
+    Returns:
+        `(rate, busy)`: images a second, and seconds of the cores' time that
+        a second took.
+    """
     from keras_convmixer.data.batches import steps_in_epoch, training_batches
 
     steps = steps_in_epoch(data, BATCH_SIZE)
@@ -108,11 +151,12 @@ def images_a_second(data, augmentation):
     iterator = iter(batches)
     for _ in range(2 * steps):
         next(iterator)
-    count, start = 0, time.perf_counter()
+    count, start, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() < start + MEASURED_SECONDS:
         next(iterator)
         count += BATCH_SIZE
-    return round(count / (time.perf_counter() - start))
+    seconds = time.perf_counter() - start
+    return count / seconds, (time.process_time() - used) / seconds
 
 
 if __name__ == "__main__":

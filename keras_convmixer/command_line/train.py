@@ -22,7 +22,10 @@ from keras_convmixer.utils.commands import (
 
 # Where the images are now: options that a run folder can be given anew.
 PLACES = ("image_folder", "test_folder", "data_dir")
-RESUME = ("--replicas", "--image-folder", "--test-folder", "--data-dir")
+RESUME = (
+    *("--replicas", "--workers", "--cache"),
+    *("--image-folder", "--test-folder", "--data-dir"),
+)
 LOST = 1  # Exit status of a machine that others have left.
 
 
@@ -30,7 +33,10 @@ def parse_arguments(arguments=None):
     parser = make_parser()
     args = parser.parse_args(arguments)
     if args.resume:
-        check_resume_options(parser, args.resume, parser.options(arguments))
+        options = parser.options(arguments)
+        check_resume_options(parser, args.resume, options)
+        if "--cache" not in options:
+            args.cache = None
     return args
 
 
@@ -70,7 +76,7 @@ def main(arguments=None):
 
         places = {name: getattr(args, name) for name in PLACES}
         with resumable(run, args.replicas):
-            resume(run, args.replicas, **places)
+            resume(run, args.replicas, args.workers, args.cache, **places)
     else:
         with option_named(args):
             if args.dataset not in (None, "digits"):

@@ -5,6 +5,7 @@ import dataclasses
 from argparse import BooleanOptionalAction
 from pathlib import Path
 
+from keras_convmixer.data.reading import AUTO
 from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES
 from keras_convmixer.runs.plan import (
     CLASS_WEIGHTS,
@@ -249,9 +250,9 @@ def add_run(group):
         "--resume",
         type=Path,
         metavar="RUN",
-        help="continue an interrupted training; takes --replicas, "
-        "--image-folder, --test-folder and --data-dir if the hardware or the "
-        "location of the images has changed",
+        help="continue an interrupted training; takes --replicas, --workers, "
+        "--cache, --image-folder, --test-folder and --data-dir if the hardware "
+        "or the location of the images has changed",
     )
     add_number(
         group,
@@ -290,6 +291,21 @@ def add_device(group):
         "--replicas",
         metavar="N",
         help="number of GPUs, or of logical CPU devices (default: all GPUs)",
+    )
+    add_number(
+        group,
+        Plan,
+        "--workers",
+        metavar="THREADS",
+        help="threads that decode and augment images (default: one per CPU "
+        "this process may use)",
+    )
+    add(
+        "--cache",
+        default=AUTO,
+        metavar="{auto,off,BYTES}",
+        help="keep decoded images in memory, up to this many bytes; auto: 1 GiB "
+        "for training and 1 GiB for held-out images (default: auto)",
     )
     add(
         "--mixed-precision",

@@ -1,9 +1,22 @@
-"""Pictures as `tf.data` sets: where they come from and what is held out.
+"""Images as `tf.data` sets: sources, held-out parts, augmentation.
 
-Light to import: the loaders, which take TensorFlow's seconds, are imported by
-`Source.load`.
+Light to import: what takes TensorFlow's seconds is imported when it is used.
 """
+
+import importlib
 
 from keras_convmixer.data.source import Source
 
-__all__ = ["Source"]
+_MODULE_OF = {
+    "image_seeds": "seeds",
+    "rand_augment": "randaugment",
+    "random_erasing": "erasing",
+}
+__all__ = ["Source", "image_seeds", "rand_augment", "random_erasing"]
+
+
+def __getattr__(name):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
+    return getattr(module, name)

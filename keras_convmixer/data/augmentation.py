@@ -1,35 +1,30 @@
-"""Random changes to training images.
+"""A recipe's random changes to training images, in batches.
 
-Each picture is changed by itself, by Pillow, which gives other threads their
-turn meanwhile; batches are mixed by Keras' layers.
+All of it is TensorFlow operators: no thread waits for Python's lock. Batches
+are mixed by Keras' layers.
 """
 
 import math
 from functools import partial
 
-import numpy as np
 import tensorflow as tf
 from keras import layers
-from PIL import Image
 
-from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
-from keras_convmixer.data.crop import square_crop
-from keras_convmixer.data.decode import apply_orientation
-from keras_convmixer.data.pictures import whole
-from keras_convmixer.data.rand_augment import rand_augment, resampling
-from keras_convmixer.data.seeds import SeededLayer, fold_in
+from keras_convmixer.data import file_ops
+from keras_convmixer.data.erasing import random_erasing
+from keras_convmixer.data.randaugment import affine, rand_augment
+from keras_convmixer.data.resize import center_square, resize_crop
+from keras_convmixer.data.seeds import SeededLayer, fold_in, random_uniform
 
 CROP_RATIOS = (3 / 4, 4 / 3)  # Width to height.
-ERASED_AREA = (0.02, 1 / 3)
-ERASED_RATIOS = (0.3, 1 / 0.3)
 ATTEMPTS = 10  # To draw a rectangle that fits in.
+BLACK = (0, 0, 0)
 
 
 class Augmentation:
-    """A recipe's augmentation, as functions of pictures and a seed.
+    """A recipe's augmentation, as functions of images and seeds.
 
-    Seeds are integer tensors of two elements; the same one gives the same
-    changes.
+    The same seed gives the same changes.
 
     Args:
         recipe: A `Recipe`.
@@ -46,51 +41,73 @@ class Augmentation:
                 mixer = SeededLayer(layer(alpha, dtype="float32"))
                 self.mixers.append(mixer)
 
-    def rectangle(self, height, width, seed):
-        """Which part of a picture becomes a training image.
+    @property
+    def least_side(self):
+        """Pixels of the short side that crops need; None for all of them.
 
-        Args:
-            height, width: Of the picture, int32.
-            seed: The seed.
-
-        Returns:
-            Top, left, height and width in pixels, int32.
+        With so many the smallest crop is not enlarged.
         """
         if self.recipe.crop == 1:
-            return whole(height, width)
-        return random_rectangle(self.recipe.crop, height, width, seed)
+            return None
+        return math.ceil(self.recipe.image_size / math.sqrt(self.recipe.crop))
 
-    def change(self, pixels, orientation, seed):
-        """Makes a training image of a part of a picture.
+    def crop(self, images, seeds):
+        """The part of each image that is trained on, resized to a square.
 
         Args:
-            pixels: uint8 `[h, w, 3]`, as stored.
-            orientation: Its EXIF orientation.
-            seed: NumPy integers of two elements.
+            images: A batch of `StoredImage`, that is of its four tensors.
+            seeds: `[N]`, from `image_seeds`.
 
         Returns:
-            uint8 `[size, size, 3]`.
+            uint8 `[N, size, size, 3]`.
         """
-        # Seeds can be negative, keys can't.
-        key = np.asarray(seed, "int64").view("uint64")
-        random = np.random.Generator(np.random.Philox(key=key))
-        recipe, size = self.recipe, self.recipe.image_size
-        image = Image.fromarray(pixels)
-        if recipe.crop == 1:
-            image = square_crop(apply_orientation(image, orientation), size)
+        size = self.recipe.image_size
+        if self.recipe.crop == 1:
+
+            def square(image):
+                return center_square(file_ops.decode(image), size)
+
+            examples = images
         else:
-            image = image.resize((size, size), resampling(random))
-            image = apply_orientation(image, orientation)
-        if recipe.flip and random.random() < 0.5:
-            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+            def square(example):
+                image, rectangle, bicubic = example
+                part = file_ops.decode_part(image, rectangle)
+                part = resize_crop(part, size, bicubic)
+                return file_ops.apply_orientation(part, image.orientation)
+
+            examples = (
+                images,
+                random_rectangles(self.recipe.crop, images.shape, seeds),
+                random_uniform(seeds, "interpolation", 1)[:, 0] < 0.5,
+            )
+        return tf.map_fn(
+            square,
+            examples,
+            parallel_iterations=1,
+            fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
+        )
+
+    def change(self, images, seeds):
+        """Random changes to training images that keep their size.
+
+        Args:
+            images: uint8 `[N, size, size, 3]`.
+            seeds: `[N]`, from `image_seeds`.
+
+        Returns:
+            uint8 `[N, size, size, 3]`.
+        """
+        recipe = self.recipe
+        if recipe.flip:
+            images = random_flip(images, seeds)
         if recipe.shift:
-            image = shifted(image, recipe.shift, random)
+            images = random_shift(images, seeds, recipe.shift)
         if recipe.rand_augment:
-            image = rand_augment(image, recipe.rand_augment, random)
-        pixels = np.array(image)
-        if recipe.erasing and random.random() < recipe.erasing:
-            erase(pixels, random)
-        return pixels
+            images = rand_augment(images, seeds, recipe.rand_augment)
+        if recipe.erasing:
+            images = random_erasing(images, seeds, recipe.erasing)
+        return images
 
     def mix(self, images, labels, seed):
         """Mixes the images of a batch, by mixup or cutmix at random.
@@ -123,73 +140,55 @@ def random_choice(branches, seed):
     return tf.switch_case(index, branches)
 
 
-def random_rectangle(least_area, height, width, seed):
-    """A part of a picture as timm draws it.
+def random_rectangles(least_area, shapes, seeds):
+    """A part of each image as timm draws it.
 
     Its area is uniform, the logarithm of the ratio of its sides too; of ten
     drawn the first that fits, else the largest in the middle whose sides are
-    no longer to each other than 4 to 3. All of this is the same for a picture
+    no longer to each other than 4 to 3. All of this is the same for an image
     that lies on its side.
 
     Args:
-        least_area: Share of the picture's area that it has at least.
-        height, width: Of the picture, int32.
-        seed: Integer tensor of two elements.
+        least_area: Share of the image's area that it has at least.
+        shapes: Heights and widths of the images, int32 `[N, 2]`.
+        seeds: `[N]`, from `image_seeds`.
 
     Returns:
-        Top, left, height and width in pixels, int32.
+        Top, left, height and width in pixels, int32 `[N, 4]`.
     """
-    drawn = tf.random.stateless_uniform([ATTEMPTS + 1, 2], seed)
-    sides = tf.cast([height, width], tf.float32)
-    area = tf.reduce_prod(sides) * (least_area + (1 - least_area) * drawn[:, 0])
-    least, most = (math.log(ratio) for ratio in CROP_RATIOS)
-    ratio = tf.exp(least + (most - least) * drawn[:, 1])
-    heights = tf.round(tf.sqrt(area / ratio))
-    widths = tf.round(tf.sqrt(area * ratio))
-    fits = (heights <= sides[0]) & (widths <= sides[1])
-    first = tf.argmax(fits[:ATTEMPTS])
-    longest = tf.round(CROP_RATIOS[1] * sides[::-1])
-    middle = tf.minimum(sides, longest)
-    found = tf.reduce_any(fits[:ATTEMPTS])
-    size = tf.where(found, tf.stack([heights[first], widths[first]]), middle)
-    size = tf.maximum(size, 1)
-    share = tf.where(found, drawn[ATTEMPTS], 0.5)
-    corner = tf.minimum(tf.floor(share * (sides - size + 1)), sides - size)
-    return tf.unstack(tf.cast(tf.concat([corner, size], 0), tf.int32))
+    drawn = random_uniform(seeds, "rectangle", 2 * ATTEMPTS + 2)
+    sides = tf.cast(shapes, tf.float32)
+    share = least_area + (1 - least_area) * drawn[:, :ATTEMPTS]
+    area = tf.reduce_prod(sides, 1, keepdims=True) * share
+    low, high = map(math.log, CROP_RATIOS)
+    ratio = tf.exp(low + (high - low) * drawn[:, ATTEMPTS:-2])
+    sizes = tf.round(tf.sqrt(tf.stack([area / ratio, area * ratio], -1)))
+    fits = tf.reduce_all(sizes <= sides[:, None], -1)
+    first = tf.gather(sizes, tf.argmax(fits, 1), batch_dims=1)
+    middle = tf.minimum(sides, tf.round(CROP_RATIOS[1] * sides[:, ::-1]))
+    found = tf.reduce_any(fits, 1, keepdims=True)
+    size = tf.maximum(tf.where(found, first, middle), 1)
+    place = tf.where(found, drawn[:, -2:], 0.5)
+    corner = tf.minimum(tf.floor(place * (sides - size + 1)), sides - size)
+    return tf.cast(tf.concat([corner, size], 1), tf.int32)
 
 
-def shifted(image, share, random):
-    """Moved by at most a share of its sides; what comes in is black."""
-    x, y = random.uniform(-share, share, 2)
-    matrix = (1, 0, x * image.width, 0, 1, y * image.height)
-    return image.transform(
-        image.size,
-        Image.Transform.AFFINE,
-        matrix,
-        resample=Image.Resampling.BILINEAR,
+def random_flip(images, seeds):
+    """Mirrors half of the images left to right."""
+    flipped = random_uniform(seeds, "flip", 1)[:, 0] < 0.5
+    numbers = tf.cast(flipped, tf.int32)
+    places = [
+        tf.cast(tf.where(numbers == value)[:, 0], tf.int32) for value in (0, 1)
+    ]
+    parts = [tf.gather(images, place) for place in places]
+    parts[1] = tf.reverse(parts[1], [2])
+    return tf.ensure_shape(tf.dynamic_stitch(places, parts), images.shape)
+
+
+def random_shift(images, seeds, share):
+    """Moves images by at most a share of their sides, and fills with black."""
+    height, width = images.shape[1:3]
+    x, y = tf.unstack(
+        share * (2 * random_uniform(seeds, "shift", 2) - 1), axis=1
     )
-
-
-def erase(pixels, random):
-    """Puts noise in the place of a random rectangle.
-
-    The noise has ImageNet's mean and deviation, as that of timm.
-
-    Args:
-        pixels: uint8 `[H, W, 3]`, changed in place.
-        random: A `numpy.random.Generator`.
-    """
-    height, width = pixels.shape[:2]
-    for _ in range(ATTEMPTS):
-        area = random.uniform(*ERASED_AREA) * height * width
-        ratio = math.exp(random.uniform(*np.log(ERASED_RATIOS)))
-        h, w = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if h < height and w < width:
-            top = random.integers(height - h + 1)
-            left = random.integers(width - w + 1)
-            noise = random.standard_normal((h, w, 3), "float32")
-            noise *= np.float32([255 * std for std in IMAGENET_STD])
-            noise += np.float32([255 * mean for mean in IMAGENET_MEAN])
-            levels = np.clip(np.rint(noise), 0, 255)
-            pixels[top : top + h, left : left + w] = levels
-            return
+    return affine(images, 1, 0, x * width, 0, 1, y * height, fill=BLACK)

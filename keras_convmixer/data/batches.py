@@ -9,11 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.autograph.experimental import do_not_convert
 
+from keras_convmixer.data import file_ops
 from keras_convmixer.data.image_data import images_in_memory
-from keras_convmixer.data.seeds import fold_in
+from keras_convmixer.data.seeds import fold_in, image_seeds
 from keras_convmixer.utils.checks import UserError
 
+# Pixels that one thread augments at a time: few enough to stay in its cache and
+# in little memory, enough that the operators' overhead is small.
+CHUNK_PIXELS = 2**19
 # Batches that are made, and as many that wait. One of the ImageNet recipe takes
 # 385 MB when it is mixed, and TensorFlow would keep a dozen.
 READY = 2
@@ -110,31 +115,25 @@ def training_batches(
         classes have some.
     """
     one_hot = one_hot_labels(data)
-    pictures = data.train_pictures
-    side = data.image_size
-    order_seed, image_seed, batch_seed = (
+    side, workers = data.image_size, data.reading.workers
+    order_seed, batch_seed = (
         tf.constant([seed, purpose], tf.int64)
-        for purpose in (0, 1, 2 + shard.index)
+        for purpose in (0, 2 + shard.index)
     )
+    if augmentation is None:
+        rows, buffer = data.train, images_in_memory(side)
+    else:
+        rows, crop = training_rows(data, augmentation)
+        buffer = data.train_pictures.buffer
+    buffer = min(buffer, data.num_train)
 
-    def changed(number, row):
-        """The training image of a row."""
-        row, label = row
-        own = fold_in(image_seed, number)
-        pixels, orientation = pictures.part(
-            row,
-            lambda height, width: augmentation.rectangle(
-                height, width, fold_in(own, 0)
-            ),
-        )
-        image = tf.numpy_function(
-            augmentation.change,
-            [pixels, orientation, fold_in(own, 1)],
-            tf.uint8,
-            stateful=False,
-        )
-        return tf.ensure_shape(image, (side, side, 3)), label
+    @do_not_convert
+    def augment(numbers, rows):
+        rows, labels = rows
+        seeds = image_seeds(seed, numbers)
+        return augmentation.change(crop(rows, seeds), seeds), labels
 
+    @do_not_convert
     def mix(step, batch):
         images, labels = one_hot(*batch)
         if augmentation is None:
@@ -150,26 +149,64 @@ def training_batches(
         )
         return rows.shuffle(buffer, own).take(steps * batch_size)
 
-    if augmentation is None:
-        rows, buffer = data.train, images_in_memory(side)
-    else:
-        rows, buffer = pictures.rows, pictures.buffer
-    buffer = min(buffer, data.num_train)
     every = tf.data.Dataset.counter(epoch).flat_map(rows_of)
     numbered = every.enumerate(epoch * steps * batch_size)
     numbered = numbered.skip(step * batch_size)
     own = numbered.shard(shard.count, shard.index)
+    size = batch_size // shard.count // shard.batches_a_step
     if augmentation is None:
         images = own.map(lambda number, pair: pair)
+        batches = images.batch(size, drop_remainder=True)
     else:
-        images = own.map(changed, tf.data.AUTOTUNE)
-    size = batch_size // shard.count // shard.batches_a_step
-    batches = images.batch(size, drop_remainder=True)
+        chunk = min(size, max(1, CHUNK_PIXELS // side**2))
+        chunks = own.batch(chunk, drop_remainder=True)
+        images = chunks.map(augment, workers)
+        batches = images.rebatch(size, drop_remainder=True)
     first = (epoch * steps + step) * shard.batches_a_step
     mixed = batches.enumerate(first).map(mix, READY)
     if class_weights is not None:
         mixed = mixed.map(weighted(class_weights))
     return mixed.prefetch(READY)
+
+
+def training_rows(data, augmentation):
+    """The training images, decoded once where they fit in memory.
+
+    Args:
+        data: An `ImageData`.
+        augmentation: An `Augmentation`.
+
+    Returns:
+        `(rows, crop)`: a `tf.data.Dataset` of (row, label), and a function of
+        a batch of rows and their seeds to uint8 `[N, size, size, 3]`.
+    """
+    pictures, reading = data.train_pictures, data.reading
+    least_side = augmentation.least_side
+
+    def stored(row):
+        return pictures.stored(row, least_side)
+
+    @do_not_convert
+    def decoded(row, label):
+        image = stored(row)
+        pixels = file_ops.decode_part(image, file_ops.whole(image))
+        return file_ops.of_pixels(pixels, image.orientation), label
+
+    def crop(rows, seeds):
+        images = tf.map_fn(
+            stored,
+            rows,
+            parallel_iterations=1,
+            fn_output_signature=file_ops.SIGNATURE,
+        )
+        return augmentation.crop(images, seeds)
+
+    if least_side is None and pictures.squares_fit(data.image_size, reading):
+        return data.train, lambda squares, seeds: squares
+    if least_side and pictures.decoded_bytes(least_side) <= reading.cache:
+        rows = pictures.rows.map(decoded, reading.workers).cache()
+        return rows, augmentation.crop
+    return pictures.rows, crop
 
 
 def weighted(class_weights):
@@ -207,7 +244,10 @@ def held_out_batches(data, batch_size, shard=ONE_MACHINE):
     images, own = data.held_out, data.num_held_out
     if shard.count > 1:
         pictures = data.held_out_pictures.shard(shard.count, shard.index)
-        images, own = pictures.squares(data.image_size), len(pictures)
+        images, own = (
+            pictures.squares(data.image_size, data.reading),
+            len(pictures),
+        )
     replica_images = math.ceil(data.num_held_out / shard.replicas)
     size = replica_images * shard.local_replicas
     if size * shard.count > data.num_held_out:

@@ -96,8 +96,10 @@ def square_crop(image, size, crop_fraction=1.0):
         A `PIL.Image`, `size` pixels high and wide.
     """
     sides, (left, top) = crop_geometry(*image.size, size, crop_fraction)
-    if image.size != sides:
-        image = image.resize(sides, Image.Resampling.BICUBIC)
+    # Axis by axis: which one comes first depends on the version of Pillow.
+    for partly in ((sides[0], image.height), sides):
+        if image.size != partly:
+            image = image.resize(partly, Image.Resampling.BICUBIC)
     return image.crop((left, top, left + size, top + size))
 
 

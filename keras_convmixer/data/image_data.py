@@ -6,17 +6,19 @@ test part where there is one.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from keras_convmixer.data.pictures import MEMORY_BYTES, Pictures
+from keras_convmixer.data.pictures import Pictures
+from keras_convmixer.data.reading import Reading
 from keras_convmixer.utils.checks import UserError
 
 HELD_OUT_SHARE = 0.2
 HELD_OUT_SHARE_BESIDE_TEST = 0.1
 LABELS_AT_ONCE = 10_000
+SHUFFLED_BYTES = 2**29  # That are held to be shuffled, at most.
 
 
 @dataclass
@@ -33,6 +35,7 @@ class ImageData:
         index: A list of `IndexedImage`; None where a name says it all.
         test_pictures: Those that nothing is chosen by, or None.
         test_split: Which pictures those are, in words, or None.
+        reading: How the images are read, a `Reading`.
     """
 
     name: str
@@ -44,23 +47,24 @@ class ImageData:
     index: list | None = None
     test_pictures: Pictures | None = None
     test_split: str | None = None
+    reading: Reading = field(default_factory=Reading)
 
     @cached_property
     def train(self):
         """`tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label)."""
-        return self.train_pictures.squares(self.image_size)
+        return self.train_pictures.squares(self.image_size, self.reading)
 
     @cached_property
     def held_out(self):
         """The same, of the pictures that are never trained on."""
-        return self.held_out_pictures.squares(self.image_size)
+        return self.held_out_pictures.squares(self.image_size, self.reading)
 
     @cached_property
     def test(self):
         """The same, of the test part; None where there is none."""
         if self.test_pictures is None:
             return None
-        return self.test_pictures.squares(self.image_size)
+        return self.test_pictures.squares(self.image_size, self.reading)
 
     @property
     def proof_pictures(self):
@@ -158,8 +162,8 @@ def split_indices(labels, seed, share=HELD_OUT_SHARE):
 
 
 def images_in_memory(image_size):
-    """How many images of that size fit into `MEMORY_BYTES`."""
-    return MEMORY_BYTES // (3 * image_size**2)
+    """How many images of that size fit into `SHUFFLED_BYTES`."""
+    return SHUFFLED_BYTES // (3 * image_size**2)
 
 
 def as_arrays(dataset, limit=-1):

@@ -1,4 +1,4 @@
-"""Encoded pictures, of which only what is used is decoded."""
+"""Encoded images, which are decoded when they are used."""
 
 import atexit
 import dataclasses
@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from tensorflow.autograph.experimental import do_not_convert
 
-from keras_convmixer.data.crop import square_crop
-from keras_convmixer.data.decode import apply_orientation
+from keras_convmixer.data import file_ops
+from keras_convmixer.data.reading import Reading
+from keras_convmixer.data.resize import center_square
 
-# Decoded squares are kept in memory up to this many bytes.
-MEMORY_BYTES = 2**29
+# Images of files that decide whether all of them fit in memory.
+SAMPLED = 64
 
 
 @dataclass(frozen=True)
@@ -63,63 +64,58 @@ class Pictures:
         rows = rows.apply(tf.data.experimental.assert_cardinality(count))
         return dataclasses.replace(self, rows=rows)
 
-    def part(self, row, draw):
-        """A rectangle of a picture, turned as it is stored.
+    def stored(self, row, least_side=None):
+        """The `StoredImage` of a row.
 
         Args:
             row: Of `rows`.
-            draw: A function of the height and width of the stored picture to
-                the rectangle: its top, left, height and width, int32.
-
-        Returns:
-            `(pixels, orientation)`: uint8 `[h, w, 3]` and the EXIF
-            orientation that it still has.
+            least_side: As for `file_ops.stored_image`.
         """
         contents, orientation = self.read(row)
+        return file_ops.stored_image(
+            contents,
+            orientation,
+            lambda: self.decode(row, contents),
+            least_side,
+        )
 
-        def of_jpeg():
-            shape = tf.image.extract_jpeg_shape(contents)
-            box = tf.stack(draw(shape[0], shape[1]))
-            pixels = tf.image.decode_and_crop_jpeg(
-                contents, box, channels=3, dct_method="INTEGER_ACCURATE"
+    def decoded_bytes(self, least_side=None):
+        """Bytes of all decoded images, estimated from the first ones."""
+        shapes = self.rows.take(SAMPLED).map(
+            do_not_convert(
+                lambda row, label: self.stored(row, least_side).shape
             )
-            return pixels, orientation
+        )
+        pixels = [int(np.prod(s)) for s in shapes.as_numpy_iterator()]
+        return round(3 * np.mean(pixels) * len(self)) if pixels else 0
 
-        def of_any():
-            pixels = self.decode(row, contents)
-            shape = tf.shape(pixels)
-            top, left, height, width = draw(shape[0], shape[1])
-            box = pixels[top : top + height, left : left + width]
-            return box, tf.constant(1)
-
-        return tf.cond(plain_jpeg(contents), of_jpeg, of_any)
-
-    def squares(self, size):
+    def squares(self, size, reading=None):
         """The middle squares, as evaluation sees them.
 
         Args:
             size: Their height and width in pixels.
+            reading: A `Reading`; None for its defaults.
 
         Returns:
             `tf.data.Dataset` of (uint8 `[size, size, 3]`, int64 label), kept
-            in memory where that is less than `MEMORY_BYTES`.
+            in memory where the `reading`'s budget allows it.
         """
 
-        def middle(pixels, orientation):
-            image = apply_orientation(Image.fromarray(pixels), orientation)
-            return np.array(square_crop(image, size))
+        reading = reading or Reading()
 
+        @do_not_convert
         def square(row, label):
-            pixels, orientation = self.part(row, whole)
-            image = tf.numpy_function(
-                middle, [pixels, orientation], tf.uint8, stateful=False
-            )
-            return tf.ensure_shape(image, (size, size, 3)), label
+            image = file_ops.decode(self.stored(row))
+            return center_square(image, size), label
 
-        squares = self.rows.map(square, tf.data.AUTOTUNE)
-        if len(self) * 3 * size**2 <= MEMORY_BYTES:
+        squares = self.rows.map(square, reading.workers)
+        if self.squares_fit(size, reading):
             squares = squares.cache()
         return squares
+
+    def squares_fit(self, size, reading):
+        """Whether all middle squares fit in the budget of a `Reading`."""
+        return len(self) * 3 * size**2 <= reading.cache
 
 
 def even_choice(labels, count):
@@ -153,17 +149,3 @@ def end_iterators():
     """
     sys.last_exc = sys.last_value = sys.last_traceback = None
     gc.collect()
-
-
-def plain_jpeg(contents):
-    """Whether TensorFlow decodes it as Pillow does: CMYK it does not."""
-    return tf.cond(
-        tf.io.is_jpeg(contents),
-        lambda: tf.image.extract_jpeg_shape(contents)[2] != 4,
-        lambda: False,
-    )
-
-
-def whole(height, width):
-    """The rectangle that is all of a picture."""
-    return 0, 0, height, width

@@ -10,8 +10,9 @@ import tensorflow_datasets as tfds
 
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.decode import read_image, read_orientation
-from keras_convmixer.data.image_data import ImageData
-from keras_convmixer.data.pictures import MEMORY_BYTES, Pictures
+from keras_convmixer.data.file_ops import may_be_turned
+from keras_convmixer.data.image_data import SHUFFLED_BYTES, ImageData
+from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.utils.commands import silent_libraries
 
@@ -60,9 +61,9 @@ def load_tfds(source, image_size):
     def part(split):
         return Pictures(
             rows=encoded_rows(builder, split),
-            read=lambda contents: (contents, jpeg_orientation(contents)),
+            read=lambda contents: (contents, exif_orientation(contents)),
             decode=lambda row, contents: decode(contents),
-            buffer=MEMORY_BYTES // record,
+            buffer=SHUFFLED_BYTES // record,
         )
 
     def words(split):
@@ -80,10 +81,10 @@ def load_tfds(source, image_size):
     )
 
 
-def jpeg_orientation(contents):
-    """The EXIF orientation of a JPEG file, int32; 1 of other files."""
+def exif_orientation(contents):
+    """The EXIF orientation of a file, int32; Python reads unusual ones."""
     return tf.cond(
-        tf.io.is_jpeg(contents),
+        may_be_turned(contents),
         lambda: tf.ensure_shape(
             tf.numpy_function(
                 lambda contents: np.int32(read_orientation(contents)),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from keras_convmixer.data.reading import AUTO, Reading, parse_cache
 from keras_convmixer.data.source import Source
 from keras_convmixer.runs.recipe import Recipe
 from keras_convmixer.utils.checks import (
@@ -12,6 +13,7 @@ from keras_convmixer.utils.checks import (
     integers,
     limited,
 )
+from keras_convmixer.utils.processors import num_cpus
 
 MIXED_PRECISIONS = ("float16", "bfloat16", "auto")
 XLA = ("auto", "on", "off")
@@ -51,6 +53,10 @@ class Plan:
         calibrate: Whether a temperature that fits the held-out images is
             folded into the trained model, so that its probabilities mean
             what they say.
+        workers: Threads that decode and augment images; None for one per CPU
+            that this process may use. It changes no value.
+        cache: Bytes up to which decoded images stay in memory, "auto" or
+            "off". It changes no value.
     """
 
     recipe: Recipe
@@ -69,9 +75,12 @@ class Plan:
     keep: str = "last"
     class_weights: str | None = None
     calibrate: bool = True
+    workers: int | None = limited(POSITIVE_INTEGER, default=None)
+    cache: str = AUTO
 
     def __post_init__(self):
         check_limits(self)
+        parse_cache(self.cache)
         check_choice("keep", self.keep, KEEP)
         check_choice("xla", self.xla, XLA)
         for name, allowed in {
@@ -80,6 +89,11 @@ class Plan:
         }.items():
             if (value := getattr(self, name)) is not None:
                 check_choice(name, value, allowed)
+
+    @property
+    def reading(self):
+        """How this machine reads the images, a `Reading`."""
+        return Reading(self.workers or num_cpus(), parse_cache(self.cache))
 
     @property
     def decided(self):

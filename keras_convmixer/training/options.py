@@ -71,13 +71,18 @@ def train(
 
 
 def resume(
-    run: str | Path | RunFolder, replicas: int | None = None, **places
+    run: str | Path | RunFolder,
+    replicas: int | None = None,
+    workers: int | None = None,
+    cache: str | None = None,
+    **places,
 ) -> RunFolder:
     """Goes on with a training that stopped; ends as if it had not.
 
     Args:
         run: The run folder.
-        replicas: Their number on this machine; None for that of the plan.
+        replicas, workers, cache: As for `train`, on this machine; None for
+            what the run has.
         places: Where the images are now, if they were moved: `image_folder`,
             `test_folder` or `data_dir`.
 
@@ -94,7 +99,7 @@ def resume(
     check_training_backend(configured_backend())
     from keras_convmixer.training import train
 
-    return train.resume(run, replicas, **places)
+    return train.resume(run, replicas, workers, cache, **places)
 
 
 def plan_of(run=None, *, model=None, recipe=None, **options):

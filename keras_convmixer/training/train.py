@@ -78,12 +78,13 @@ def finish(training, run):
         fit_and_evaluate(training, run)
 
 
-def resume(run, replicas=None, **places):
+def resume(run, replicas=None, workers=None, cache=None, **places):
     """Goes on with a training that stopped; ends as if it had not.
 
     Args:
         run: The run folder: a path or a `RunFolder`.
-        replicas: Their number on this machine; None for that of the plan.
+        replicas, workers, cache: On this machine, as in a `Plan`; None for
+            those of the plan.
         places: Where the images are now, if they were moved, as for
             `RunFolder.data`.
 
@@ -96,9 +97,9 @@ def resume(run, replicas=None, **places):
     """
     run = RunFolder(run)
     with run.in_use():
-        plan = run.read_plan()
-        if replicas is not None:
-            plan = dataclasses.replace(plan, replicas=replicas)
+        machine = {"replicas": replicas, "workers": workers, "cache": cache}
+        changes = {k: v for k, v in machine.items() if v is not None}
+        plan = dataclasses.replace(run.read_plan(), **changes)
         training = prepare(plan, lambda: run.data(**places))
         fit_and_evaluate(training, run)
     return run
@@ -177,6 +178,7 @@ def prepare(plan, load):
     precision, _ = precision_of(plan.mixed_precision, devices.gpus)
     policy = f"mixed_{precision}" if precision else "float32"
     data = load()
+    data.reading = plan.reading
     steps = steps_in_epoch(data, recipe.batch_size, plan.limit_steps)
     recompute = contextlib.nullcontext()
     if plan.rematerialize:

@@ -3,22 +3,18 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
-from keras_convmixer.data.augmentation import (
-    Augmentation,
-    erase,
-    random_rectangle,
-)
-from keras_convmixer.data.rand_augment import OPERATIONS, rand_augment
+from keras_convmixer.data import image_seeds, random_erasing
+from keras_convmixer.data.augmentation import Augmentation, random_rectangles
+from keras_convmixer.data.seeds import random_uniform
 from keras_convmixer.training.recipes import DIGITS
+from tests.helpers import run_example
 
 SEED = tf.constant([1, 2], tf.int64)
 NOTHING = DIGITS.replace(shift=0.0, image_size=32)
 STEPS = {
     "flip": {"flip": True},
     "shift": {"shift": 0.2},
-    "crop": {"crop": 0.5},
     "rand_augment": {"rand_augment": 9.0},
     "erasing": {"erasing": 1.0},
 }
@@ -26,7 +22,7 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def image():
-    """A smooth picture with all of the values from 0 to 255."""
+    """A smooth image with all of the values from 0 to 255."""
     y, x = np.mgrid[:32, :32] / 31
     planes = [x, y, (x + y) / 2]
     return np.rint(255 * np.stack(planes, -1)).astype("uint8")
@@ -35,24 +31,17 @@ def image():
 def change(image, count, **step):
     """The image after a recipe's steps, by `count` seeds."""
     augmentation = Augmentation(NOTHING.replace(**step))
-    return np.stack(
-        [augmentation.change(image, 1, (-number, 7)) for number in range(count)]
-    )
+    images = tf.constant(np.stack([image] * count))
+    return augmentation.change(images, image_seeds(7, np.arange(count))).numpy()
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_follows_from_the_seed_alone(image, step):
-    once, again = (change(image, 8, **STEPS[step]) for _ in range(2))
-    assert once.dtype == np.uint8
-    assert once.shape == (8, 32, 32, 3)
-    np.testing.assert_array_equal(once, again)
-
-
-@pytest.mark.parametrize("step", ["shift", "erasing", "rand_augment"])
-def test_changes_every_image_in_its_own_way(image, step):
-    changed = change(image, 64, **STEPS[step])
-    # Both operations of RandAugment are left out for a quarter.
-    assert len(np.unique(changed.reshape(64, -1), axis=0)) > 40
+def test_an_image_follows_from_its_seed_alone(image, step):
+    together = change(image, 8, **STEPS[step])
+    assert together.dtype == np.uint8
+    assert together.shape == (8, 32, 32, 3)
+    np.testing.assert_array_equal(change(image, 3, **STEPS[step]), together[:3])
+    assert len(np.unique(together.reshape(8, -1), axis=0)) > 1
 
 
 def test_without_a_step_images_stay_as_they_are(image):
@@ -70,8 +59,34 @@ def test_half_of_the_images_are_mirrored(image):
     assert mirrored.mean() == pytest.approx(0.5, abs=0.1)
 
 
+def test_what_a_shift_brings_in_is_black(image):
+    bright = np.maximum(image, 100)
+    for shifted in change(bright, 20, shift=0.25):
+        black = (shifted < 100).any(-1)
+        assert 0 < black.mean() < 2 * 0.25
+        # Whole rows and columns, on one side each.
+        assert np.diff(black.all(0).astype(int)).astype(bool).sum() <= 1
+        assert np.diff(black.all(1).astype(int)).astype(bool).sum() <= 1
+
+
+def test_random_numbers_are_uniform_and_independent():
+    seeds = image_seeds(5, np.arange(4000))
+    one = random_uniform(seeds, "one", 3).numpy()
+    other = random_uniform(seeds, "other", 3).numpy()
+    columns = np.concatenate([one, other], 1)
+    assert columns.min() >= 0
+    assert columns.max() < 1
+    np.testing.assert_allclose(columns.mean(0), 0.5, atol=0.02)
+    np.testing.assert_allclose(columns.std(0), 12**-0.5, atol=0.01)
+    # Neither among the numbers of a seed nor from one seed to the next.
+    both = np.concatenate([columns[:-1], columns[1:]], 1)
+    np.testing.assert_allclose(np.corrcoef(both.T), np.eye(12), atol=0.06)
+    again = random_uniform(image_seeds(6, np.arange(4000)), "one", 3).numpy()
+    assert abs(np.corrcoef(one[:, 0], again[:, 0])[0, 1]) < 0.06
+
+
 def areas(height, width):
-    """Shares of a picture that crops have, drawn one after the other."""
+    """Shares of an image that crops have, drawn one after the other."""
     random = np.random.default_rng(0)
     found = []
     while len(found) < 1000:
@@ -86,10 +101,9 @@ def areas(height, width):
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 375), (64, 64)])
 def test_a_rectangle_has_the_area_and_the_sides_that_it_should(size):
-    rectangles = [
-        [int(each) for each in random_rectangle(0.08, *size, (0, number))]
-        for number in range(400)
-    ]
+    rectangles = random_rectangles(
+        0.08, tf.constant([size] * 400), image_seeds(0, np.arange(400))
+    )
     top, left, height, width = np.transpose(rectangles)
     assert min(top.min(), left.min()) >= 0
     assert (top + height).max() <= size[0]
@@ -105,8 +119,8 @@ def test_a_rectangle_has_the_area_and_the_sides_that_it_should(size):
 
 
 def test_of_a_ribbon_the_middle_is_taken():
-    rectangle = random_rectangle(1.0, 10, 300, (0, 0))
-    assert [int(each) for each in rectangle] == [0, 144, 10, 13]
+    rectangle = random_rectangles(1.0, [[10, 300]], image_seeds(0, [0]))
+    assert rectangle.numpy().tolist() == [[0, 144, 10, 13]]
 
 
 def test_erases_the_share_of_images_that_it_should(image):
@@ -115,37 +129,25 @@ def test_erases_the_share_of_images_that_it_should(image):
 
 
 def test_what_is_erased_is_noise_of_the_size_that_it_should_have():
-    random = np.random.default_rng(0)
-    shares, levels = [], []
-    for _ in range(200):
-        pixels = np.zeros((64, 64, 3), "uint8")
-        erase(pixels, random)
-        noise = pixels.any(-1)
-        shares.append(noise.mean())
-        levels.append(pixels[noise].mean(0))
-    assert min(shares) > 0.01
-    assert max(shares) < 0.35
-    np.testing.assert_allclose(np.mean(levels, 0), [124, 117, 105], atol=3)
+    images = tf.zeros([200, 64, 64, 3], tf.uint8)
+    erased = random_erasing(images, image_seeds(0, np.arange(200)), 1.0)
+    noise = erased.numpy().any(-1)
+    shares = noise.mean((1, 2))
+    assert shares.min() > 0.01
+    assert shares.max() < 0.35
+    levels = erased.numpy()[noise]
+    np.testing.assert_allclose(levels.mean(0), [124, 117, 105], atol=3)
 
 
-def test_operations_of_rand_augment_differ(image):
-    picture = Image.fromarray(image // 2 + 15)
-    results = [
-        np.array(apply(picture, 0.9, np.random.default_rng(1)))
-        for apply in OPERATIONS
-    ]
-    assert len({result.tobytes() for result in results}) == len(results)
-    for result in results:
-        assert result.shape == image.shape
-        assert result.dtype == np.uint8
+def test_erasing_none_of_the_images_leaves_them():
+    images = tf.random.stateless_uniform([3, 8, 8, 3], SEED, 0, 256, tf.int32)
+    images = tf.cast(images, tf.uint8)
+    seeds = image_seeds(0, np.arange(3))
+    np.testing.assert_array_equal(random_erasing(images, seeds, 0.0), images)
 
 
-@pytest.mark.parametrize("magnitude", [0, 10])
-def test_rand_augment_at_its_limits(image, magnitude):
-    for seed in range(100):
-        random = np.random.default_rng(seed)
-        changed = rand_augment(Image.fromarray(image), magnitude, random)
-        assert changed.size == (32, 32)
+def test_the_example_of_erasing_runs():
+    run_example(random_erasing)
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])

@@ -12,8 +12,10 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_convmixer import center_crop
+from keras_convmixer.data import image_seeds
 from keras_convmixer.data.augmentation import Augmentation
 from keras_convmixer.data.crop import visible_box
+from keras_convmixer.data.file_ops import StoredImage, of_pixels
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import shared
@@ -101,7 +103,9 @@ SIZES = [(31, 47), (64, 33), (40, 1270), (1001, 32), (32, 32), (7, 9), (33, 32)]
 def test_training_crops_the_same_square(size):
     image = photograph(*size, 0)
     recipe = DIGITS.replace(image_size=32, crop=1.0, shift=0.0)
-    trained = Augmentation(recipe).change(image, 1, (0, 0))
+    stored = of_pixels(tf.constant(image), tf.constant(1))
+    batch = StoredImage(*(each[None] for each in stored))
+    (trained,) = Augmentation(recipe).crop(batch, image_seeds(0, [0]))
     np.testing.assert_array_equal(trained, center_crop(image, 32))
 
 

@@ -36,14 +36,18 @@ def stop_within(command, run, epochs, signal):
 
 
 def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
-    """Photographs with all that the ImageNet recipe does to them."""
+    """Photographs with all that the ImageNet recipe does to them.
+
+    Neither the number of workers nor the cache changes the weights.
+    """
     run, whole = tmp_path / "run", tmp_path / "whole"
     options = [
         *("--image-folder", photographs, "--recipe", "imagenet2012"),
         *("--model", "16/2/k5/p4@48", "--batch-size", 9, "--epochs", 3),
         *("--ema", 0.9),
     ]
-    run_program(main, *options, "--run", whole)
+    run_program(main, *options, "--workers", 1, "--run", whole)
+    options += ["--workers", 2, "--cache", "off"]
     each_step = ("--backup-minutes", 1e-9)
     with Command("train.py", *options, *each_step, "--run", run) as command:
         killed = stop_within(command, run, 0, signal.SIGKILL)
@@ -56,7 +60,7 @@ def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
     assert f"goes on in epoch {epochs + 1} after step {steps}" in stopped.stdout
     assert f"to go on: python train.py --resume {run}" in stopped.stdout
     assert not list(run.glob(".*"))
-    run_command("train.py", "--resume", run)
+    run_command("train.py", "--resume", run, "--cache", "auto")
 
     weights, expected = (
         keras.saving.load_model(folder / "model.keras").get_weights()

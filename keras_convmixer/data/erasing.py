@@ -1,0 +1,88 @@
+"""Random erasing on batches, as timm has it: noise in place of a rectangle."""
+
+import math
+
+import tensorflow as tf
+
+from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
+from keras_convmixer.data.seeds import random_uniform
+
+AREA = (0.02, 1 / 3)
+RATIOS = (0.3, 1 / 0.3)
+ATTEMPTS = 10  # To draw a rectangle that fits in.
+
+
+def random_erasing(images, seeds, probability=0.25):
+    """Puts noise in the place of a random rectangle of some images.
+
+    The noise has ImageNet's mean and deviation.
+
+    Args:
+        images: uint8 `[N, H, W, 3]`, RGB; H and W must be known.
+        seeds: `[N]`, from `image_seeds`; the same seed gives the same image.
+        probability: Of an image to be changed.
+
+    Returns:
+        uint8 `[N, H, W, 3]`.
+
+    Example:
+        import tensorflow as tf
+        from keras_convmixer.data import image_seeds, random_erasing
+
+        images = tf.zeros([8, 32, 32, 3], "uint8")
+        erased = random_erasing(images, image_seeds(0, tf.range(8)))
+    """
+    rectangles, fits = random_rectangles(*images.shape[1:3], seeds)
+    drawn = random_uniform(seeds, "erasing", 1)[:, 0] < probability
+    numbers = tf.cast(drawn & fits, tf.int32)
+    kept, chosen = (
+        tf.cast(tf.where(numbers == value)[:, 0], tf.int32) for value in (0, 1)
+    )
+    erased = tf.map_fn(
+        erase,
+        [tf.gather(each, chosen) for each in (images, rectangles, seeds)],
+        fn_output_signature=tf.TensorSpec(images.shape[1:], tf.uint8),
+    )
+    stitched = tf.dynamic_stitch(
+        [kept, chosen], [tf.gather(images, kept), erased]
+    )
+    return tf.ensure_shape(stitched, images.shape)
+
+
+def random_rectangles(height, width, seeds):
+    """The first rectangle of each seed's `ATTEMPTS` that is smaller.
+
+    Returns:
+        `(rectangles, fits)`: int32 `[N, 4]` of top, left, height and width;
+        and whether one of them is, bool `[N]`.
+    """
+    drawn = random_uniform(seeds, "erased rectangle", 2 * ATTEMPTS + 2)
+    share, exponent = drawn[:, :ATTEMPTS], drawn[:, ATTEMPTS:-2]
+    area = height * width * (AREA[0] + (AREA[1] - AREA[0]) * share)
+    low, high = map(math.log, RATIOS)
+    ratio = tf.exp(low + (high - low) * exponent)
+    sizes = tf.round(
+        tf.sqrt(tf.stack([area * ratio, area / ratio], -1))
+    )  # [N, attempt, 2]
+    limit = tf.constant([height, width], tf.float32)
+    fits = tf.reduce_all(sizes < limit, -1)
+    first = tf.argmax(fits, 1, tf.int32)
+    size = tf.gather(sizes, first, batch_dims=1)
+    corner = tf.floor(drawn[:, -2:] * (limit - size + 1))
+    corner = tf.minimum(corner, limit - size)
+    rectangles = tf.cast(tf.concat([corner, size], 1), tf.int32)
+    return rectangles, tf.reduce_any(fits, 1)
+
+
+def erase(example):
+    """One image with noise in one rectangle."""
+    image, rectangle, seed = example
+    top, left, height, width = tf.unstack(rectangle)
+    noise = tf.random.stateless_normal(
+        [height, width, 3], tf.bitcast([seed, seed], tf.int64)
+    )
+    noise = 255 * (noise * IMAGENET_STD + IMAGENET_MEAN)
+    noise = tf.cast(tf.clip_by_value(tf.round(noise), 0, 255), tf.uint8)
+    rows = image[top : top + height]
+    rows = tf.concat([rows[:, :left], noise, rows[:, left + width :]], 1)
+    return tf.concat([image[:top], rows, image[top + height :]], 0)

@@ -1,0 +1,286 @@
+"""RandAugment on batches, as timm has it: two operations drawn per image.
+
+Source: Cubuk et al., "RandAugment" (2019), arXiv:1909.13719. Operations,
+strengths and probabilities are those of timm's `rand-m9-mstd0.5-inc1`, with
+which the authors of ConvMixer trained. All of it is TensorFlow operators, so
+that nothing in a `tf.data` pipeline waits for Python's lock.
+
+Values equal Pillow's, tables and blends within one level. Geometry is always
+bilinear, where timm draws bilinear or bicubic interpolation.
+"""
+
+import math
+
+import tensorflow as tf
+
+from keras_convmixer.architecture import IMAGENET_MEAN
+from keras_convmixer.data.seeds import random_normal, random_uniform
+
+FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
+MAX_MAGNITUDE = 10
+DEVIATION = 0.5  # Of the magnitudes of the images.
+ROUNDS = 2
+PROBABILITY = 0.5  # That an operation that was drawn is applied.
+SMOOTH_CENTER, SMOOTH_SUM = 5, 13  # Pillow's SMOOTH kernel; its rest is ones.
+
+
+def rand_augment(images, seeds, magnitude=9.0):
+    """Applies two random operations to each image, each with probability 1/2.
+
+    Args:
+        images: uint8 `[N, H, W, 3]`, RGB.
+        seeds: `[N]`, from `image_seeds`; the same seed gives the same image.
+        magnitude: Mean strength, from 0 to 10.
+
+    Returns:
+        uint8 `[N, H, W, 3]`.
+
+    Example:
+        import tensorflow as tf
+        from keras_convmixer.data import image_seeds, rand_augment
+
+        def augment(step, images):
+            numbers = 4 * step + tf.range(4, dtype="int64")
+            return rand_augment(images, image_seeds(0, numbers))
+
+        images = tf.data.Dataset.from_tensors(tf.ones([32, 32, 3], "uint8"))
+        batches = images.repeat(8).batch(4, drop_remainder=True)
+        batches = batches.enumerate().map(augment, tf.data.AUTOTUNE)
+    """
+    for number in range(ROUNDS):
+        drawn = random_uniform(seeds, f"operation {number}", 3)
+        strength = magnitude + DEVIATION * random_normal(
+            seeds, f"strength {number}"
+        )
+        images = apply_operations(
+            images,
+            tf.where(
+                drawn[:, 0] < PROBABILITY,
+                tf.cast(drawn[:, 1] * len(OPERATIONS), tf.int32),
+                len(OPERATIONS),
+            ),
+            tf.clip_by_value(strength, 0, MAX_MAGNITUDE) / MAX_MAGNITUDE,
+            tf.where(drawn[:, 2] < 0.5, 1.0, -1.0),
+        )
+    return images
+
+
+# Its graph is built once, for both rounds and for all pipelines.
+@tf.function(autograph=False)
+def apply_operations(images, numbers, strengths, signs):
+    """Applies one operation to each image, each to those that drew it.
+
+    Args:
+        images: uint8 `[N, H, W, 3]`.
+        numbers: int32 `[N]`, indices into `OPERATIONS`; the number after the
+            last one leaves an image as it is.
+        strengths: float32 `[N]`, from 0 to 1.
+        signs: float32 `[N]`, 1 or -1, for operations with two directions.
+    """
+    places, results = [], []
+    for number, operation in enumerate((*OPERATIONS, unchanged)):
+        place = tf.where(numbers == number)[:, 0]
+        results.append(
+            operation(
+                tf.gather(images, place),
+                tf.gather(strengths, place),
+                tf.gather(signs, place),
+            )
+        )
+        places.append(tf.cast(place, tf.int32))
+    return tf.ensure_shape(tf.dynamic_stitch(places, results), images.shape)
+
+
+def unchanged(images, strengths, signs):
+    return images
+
+
+def auto_contrast(images, strengths, signs):
+    low = tf.cast(tf.reduce_min(images, [1, 2], keepdims=True), tf.float32)
+    high = tf.cast(tf.reduce_max(images, [1, 2], keepdims=True), tf.float32)
+    flat = high <= low  # Such a channel stays as it is.
+    low = tf.where(flat, 0.0, low)
+    span = tf.where(flat, 255.0, high - low)
+    return tf.cast((tf.cast(images, tf.float32) - low) * 255 / span, tf.uint8)
+
+
+def equalize(images, strengths, signs):
+    shape = tf.shape(images)
+    count, channels = shape[0], 3 * shape[0]
+    # Channel after channel, the levels of each from 256 times its number on.
+    first = tf.reshape(256 * tf.range(channels), [count, 1, 1, 3])
+    levels = tf.cast(images, tf.int32) + first
+    histogram = tf.math.bincount(
+        tf.reshape(levels, [tf.size(levels)]),
+        minlength=256 * channels,
+        maxlength=256 * channels,
+    )
+    histogram = tf.reshape(histogram, [channels, 256])
+    highest = 255 - tf.argmax(histogram[:, ::-1] > 0, 1, tf.int32)
+    total = shape[1] * shape[2]
+    rest = total - tf.gather(histogram, highest, batch_dims=1)
+    step = (rest // 255)[:, None]
+    below = tf.cumsum(histogram, 1, exclusive=True)
+    table = (below + step // 2) // tf.maximum(step, 1)
+    table = tf.where(step > 0, tf.minimum(table, 255), tf.range(256)[None])
+    table = tf.reshape(tf.cast(table, tf.uint8), [256 * channels])
+    return tf.gather(table, levels)
+
+
+def invert(images, strengths, signs):
+    return 255 - images
+
+
+def posterize(images, strengths, signs):
+    # Without a bit there would be no image.
+    bits = tf.maximum(1, 4 - tf.cast(4 * strengths, tf.int32))
+    mask = tf.cast(256 - 2 ** (8 - bits), tf.uint8)
+    return tf.bitwise.bitwise_and(images, per_image(mask))
+
+
+def solarize(images, strengths, signs):
+    # A threshold of 256, which uint8 lacks, inverts no level.
+    threshold = 256 - tf.cast(256 * strengths, tf.int32)
+    change = tf.cast(tf.where(threshold < 256, 255, 0), tf.uint8)
+    threshold = tf.cast(tf.minimum(threshold, 255), tf.uint8)
+    chosen = tf.cast(images >= per_image(threshold), tf.uint8)
+    return tf.bitwise.bitwise_xor(images, chosen * per_image(change))
+
+
+def solarize_add(images, strengths, signs):
+    added = per_image(tf.cast(110 * strengths, tf.uint8))
+    return images + tf.cast(images < 128, tf.uint8) * added
+
+
+def color(images, strengths, signs):
+    return blend(grey(images), images, factor(strengths, signs))
+
+
+def contrast(images, strengths, signs):
+    mean = tf.reduce_mean(grey(images), [1, 2, 3], keepdims=True)
+    return blend(tf.floor(mean + 0.5), images, factor(strengths, signs))
+
+
+def brightness(images, strengths, signs):
+    return blend(0.0, images, factor(strengths, signs))
+
+
+def sharpness(images, strengths, signs):
+    levels = tf.cast(images, tf.float32)
+    rows = levels[:, :-2] + levels[:, 1:-1] + levels[:, 2:]
+    sums = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
+    inner = levels[:, 1:-1, 1:-1]
+    smooth = (sums + (SMOOTH_CENTER - 1) * inner) / SMOOTH_SUM
+    # Pillow rounds it, and leaves the border as it is.
+    change = tf.floor(smooth + 0.5) - inner
+    change = tf.pad(change, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    return blend(levels + change, levels, factor(strengths, signs))
+
+
+def rotate(images, strengths, signs):
+    angle = -math.radians(30) * strengths * signs
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.float32))
+    x, y = width / 2, height / 2
+    return affine(
+        images,
+        *(cos, sin, x - cos * x - sin * y),
+        *(-sin, cos, y + sin * x - cos * y),
+    )
+
+
+def shear_x(images, strengths, signs):
+    return affine(images, 1, 0.3 * strengths * signs, 0, 0, 1, 0)
+
+
+def shear_y(images, strengths, signs):
+    return affine(images, 1, 0, 0, 0.3 * strengths * signs, 1, 0)
+
+
+def translate_x(images, strengths, signs):
+    width = tf.cast(tf.shape(images)[2], tf.float32)
+    return affine(images, 1, 0, 0.45 * strengths * signs * width, 0, 1, 0)
+
+
+def translate_y(images, strengths, signs):
+    height = tf.cast(tf.shape(images)[1], tf.float32)
+    return affine(images, 1, 0, 0, 0, 1, 0.45 * strengths * signs * height)
+
+
+def affine(images, a, b, c, d, e, f, fill=FILL):
+    """Images whose pixel (x, y) is that of the input at another place.
+
+    Args:
+        images: uint8 `[N, H, W, 3]`.
+        a, b, c, d, e, f: `[N]` or numbers: the place is (a x + b y + c, d x +
+            e y + f), where (0, 0) is the corner of the image, as in Pillow.
+        fill: Levels of red, green and blue beyond the borders.
+    """
+    # For TensorFlow (0, 0) is the centre of the first pixel.
+    c = c + 0.5 * (a + b - 1)
+    f = f + 0.5 * (d + e - 1)
+    count = tf.shape(images)[:1]
+    matrix = tf.stack(
+        [
+            tf.broadcast_to(tf.cast(value, tf.float32), count)
+            for value in (a, b, c, d, e, f, 0, 0)
+        ],
+        1,
+    )
+    channels = [
+        tf.raw_ops.ImageProjectiveTransformV3(
+            images=images[..., channel : channel + 1],
+            transforms=matrix,
+            output_shape=tf.shape(images)[1:3],
+            fill_value=float(level),
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+        )
+        for channel, level in enumerate(fill)
+    ]
+    return tf.concat(channels, -1)
+
+
+def factor(strengths, signs):
+    """Of `PIL.ImageEnhance`: 1 leaves an image as it is."""
+    return tf.maximum(0.1, 1 + 0.9 * strengths * signs)
+
+
+def blend(degenerate, images, factors):
+    """From a degenerate version of images to more of what they have."""
+    levels = tf.cast(images, tf.float32)
+    levels = degenerate + per_image(factors) * (levels - degenerate)
+    return tf.cast(tf.clip_by_value(levels, 0, 255), tf.uint8)
+
+
+def grey(images):
+    """Pillow's luminance, float32 `[N, H, W, 1]` of whole levels."""
+    levels = tf.cast(images, tf.float32)
+    red, green, blue = tf.split(levels, 3, -1)
+    # Sums below 2**24 are exact.
+    total = 19595 * red + 38470 * green + 7471 * blue + 32768
+    return tf.floor(total / 65536)
+
+
+def per_image(values):
+    """`[N]` as `[N, 1, 1, 1]`."""
+    return values[:, None, None, None]
+
+
+OPERATIONS = (
+    auto_contrast,
+    equalize,
+    invert,
+    rotate,
+    posterize,
+    solarize,
+    solarize_add,
+    color,
+    contrast,
+    brightness,
+    sharpness,
+    shear_x,
+    shear_y,
+    translate_x,
+    translate_y,
+)

@@ -1,0 +1,170 @@
+"""Images resized by TensorFlow, with the pixels that Pillow gives them.
+
+`center_square` is `center_crop` bit for bit, so that training evaluates on the
+pixels that `evaluate` and `classify` see, without a wait for Python's lock.
+"""
+
+import tensorflow as tf
+
+BICUBIC = -0.5  # Pillow's parameter of the cubic kernel.
+REACH = 2  # Of the kernel, in pixels of the coarser image.
+FRACTION_BITS = 22  # Of Pillow's weights.
+BLOCK = 16  # Rows of the result that are computed by one matrix product.
+STRIP = 256  # Rows that are held in 64 bits at a time.
+
+
+def center_square(image, size):
+    """The middle square of an image, as `center_crop` cuts it out.
+
+    Args:
+        image: uint8 `[H, W, 3]`, upright.
+        size: Height and width of the result, in pixels.
+
+    Returns:
+        uint8 `[size, size, 3]`.
+    """
+    sides = tf.shape(image)[:2]
+    resized = sides * size // tf.reduce_min(sides)
+    # Half a pixel is rounded to the even one.
+    corner = tf.cast(tf.round((resized - size) / 2), tf.int32)
+
+    def cut():
+        top, left = tf.unstack(corner)
+        return image[top : top + size, left : left + size]
+
+    def resize():
+        return resize_window(image, resized, corner, size)
+
+    square = tf.cond(tf.reduce_all(resized == sides), cut, resize)
+    return tf.ensure_shape(square, [size, size, 3])
+
+
+# Its graph is built once for all pipelines.
+@tf.function(autograph=False)
+def resize_window(image, sides, corner, size):
+    """A square window of Pillow's bicubic, antialiased resizing.
+
+    Args:
+        image: uint8 `[H, W, 3]`.
+        sides: int32 `[2]`, the height and width that all of it would get.
+        corner: int32 `[2]`, top and left of the window in the resized image.
+        size: The window's height and width.
+    """
+    height, width = tf.unstack(tf.shape(image)[:2])
+    weights, places = row_weights(width, sides[1], corner[1], size)
+    # Strips of rows bound the memory: columns are computed in 64 bits.
+    count = tf.minimum(STRIP, height)
+    missing = -height % count
+    strips = tf.reshape(
+        tf.pad(image, [[0, missing], [0, 0], [0, 0]]), [-1, count, width, 3]
+    )
+
+    def narrow(strip):
+        columns = tf.reshape(tf.transpose(strip, [1, 0, 2]), [width, 3 * count])
+        columns = weighted_rows(columns, weights, places, size)
+        return tf.transpose(tf.reshape(columns, [size, count, 3]), [1, 0, 2])
+
+    narrowed = tf.map_fn(
+        narrow,
+        strips,
+        parallel_iterations=1,
+        fn_output_signature=tf.TensorSpec([None, size, 3], tf.uint8),
+    )
+    rows = tf.reshape(narrowed, [height + missing, 3 * size])[:height]
+    weights, places = row_weights(height, sides[0], corner[0], size)
+    return tf.reshape(
+        weighted_rows(rows, weights, places, size), [size, size, 3]
+    )
+
+
+def row_weights(before, after, first, count):
+    """Pillow's weights of rows in `count` rows of a resized image.
+
+    Args:
+        before, after: Rows of the image before and after.
+        first: The first of the `count` rows, among those after.
+        count: How many rows are computed.
+
+    Returns:
+        `(weights, places)`: float64 `[blocks, BLOCK, L]`, whole numbers; and
+        int32 `[blocks, L]`, the rows that they are for.
+    """
+    blocks = -(-count // BLOCK)
+    scale = tf.cast(before, tf.float64) / tf.cast(after, tf.float64)
+    stretch = tf.maximum(scale, 1)
+    row = tf.reshape(tf.range(blocks * BLOCK), [blocks, BLOCK]) + first
+    centers = (tf.cast(row, tf.float64) + 0.5) * scale
+    starts = tf.cast(centers - REACH * stretch + 0.5, tf.int32)
+    ends = tf.cast(centers + REACH * stretch + 0.5, tf.int32)
+    starts, ends = tf.maximum(starts, 0), tf.minimum(ends, before)
+    longest = tf.reduce_max(ends[:, -1] - starts[:, 0])
+    places = starts[:, :1] + tf.range(tf.maximum(longest, 1))
+    place = places[:, None]
+    distance = (tf.cast(place, tf.float64) - centers[..., None] + 0.5) / stretch
+    inside = (place >= starts[..., None]) & (place < ends[..., None])
+    weights = tf.where(inside, cubic(tf.abs(distance)), 0)
+    total = tf.reduce_sum(weights, -1, keepdims=True)
+    # Rows beyond `count` fill the last block, and may see no pixel.
+    weights = tf.math.divide_no_nan(weights, total)
+    weights = tf.sign(weights) * tf.floor(
+        tf.abs(weights) * 2**FRACTION_BITS + 0.5
+    )
+    return weights, tf.clip_by_value(places, 0, before - 1)
+
+
+def cubic(distance):
+    """The cubic kernel at distances from 0 on."""
+    a = BICUBIC
+    near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
+    far = (((distance - 5) * distance + 8) * distance - 4) * a
+    return tf.where(distance < 1, near, tf.where(distance < REACH, far, 0))
+
+
+def weighted_rows(rows, weights, places, count):
+    """Sums of rows, as Pillow computes them in whole numbers.
+
+    In 64 bits these sums are exact, in whatever order they are added.
+
+    Args:
+        rows: uint8 `[before, M]`.
+        weights, places: From `row_weights`.
+        count: How many rows there are after.
+
+    Returns:
+        uint8 `[count, M]`.
+    """
+    levels = tf.cast(tf.gather(rows, places), tf.float64)
+    sums = tf.matmul(weights, levels) + 2 ** (FRACTION_BITS - 1)
+    levels = tf.clip_by_value(tf.floor(sums * 2.0**-FRACTION_BITS), 0, 255)
+    return tf.reshape(tf.cast(levels, tf.uint8), [-1, tf.shape(rows)[1]])[
+        :count
+    ]
+
+
+def resize_crop(crop, size, bicubic):
+    """A crop resized to a square, as torchvision does it with antialiasing.
+
+    Args:
+        crop: uint8 `[H, W, 3]`.
+        size: Height and width of the result, in pixels.
+        bicubic: Whether it is bicubic, a scalar bool; else it is bilinear.
+
+    Returns:
+        uint8 `[size, size, 3]`.
+    """
+    # Antialiasing changes nothing where both sides grow, and takes longer.
+    shrinks = tf.reduce_max(tf.shape(crop)[:2]) > size
+
+    def by(method):
+        def resize(antialias):
+            return tf.image.resize(
+                crop, [size, size], method, antialias=antialias
+            )
+
+        return tf.cond(
+            shrinks, lambda: resize(antialias=True), lambda: resize(False)
+        )
+
+    levels = tf.cond(bicubic, lambda: by("bicubic"), lambda: by("bilinear"))
+    levels = tf.clip_by_value(levels + 0.5, 0, 255)
+    return tf.ensure_shape(tf.cast(levels, tf.uint8), [size, size, 3])

@@ -1,0 +1,45 @@
+"""What TensorFlow resizes has the pixels that Pillow gives it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_convmixer import center_crop
+from keras_convmixer.data.resize import center_square, resize_crop
+
+
+def noise(height, width, seed=0):
+    """Random levels, which make overshoots of the kernel likely."""
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (height, width, 3)).astype("uint8")
+
+
+@pytest.mark.parametrize("size", [7, 16, 33, 112])
+@pytest.mark.parametrize(
+    "shape",
+    [(16, 16), (33, 31), (24, 17), (15, 40), (333, 31), (375, 500), (1, 9)],
+)
+def test_the_middle_square_is_that_of_pillow_bit_for_bit(shape, size):
+    image = noise(*shape, seed=size)
+    np.testing.assert_array_equal(
+        center_square(tf.constant(image), size), center_crop(image, size)
+    )
+
+
+def test_a_large_image_is_computed_in_strips():
+    image = noise(1301, 2003)
+    np.testing.assert_array_equal(
+        center_square(tf.constant(image), 64), center_crop(image, 64)
+    )
+
+
+@pytest.mark.parametrize("shape", [(20, 31), (90, 47), (30, 80)])
+@pytest.mark.parametrize("method", ["BILINEAR", "BICUBIC"])
+def test_a_crop_is_resized_as_pillow_does_within_a_level(shape, method):
+    image = noise(*shape)
+    ours = resize_crop(tf.constant(image), 48, method == "BICUBIC")
+    pillow = Image.fromarray(image).resize((48, 48), Image.Resampling[method])
+    difference = np.abs(ours.numpy().astype(int) - np.asarray(pillow))
+    # Pillow rounds and clips between its two passes too.
+    assert (difference > 1).mean() < 0.02
