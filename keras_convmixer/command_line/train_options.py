@@ -304,7 +304,7 @@ def add_device(group):
         "--cache",
         default=AUTO,
         metavar="{auto,off,BYTES}",
-        help="keep decoded images in memory, up to this many bytes; auto: 1 GiB "
+        help="keep decoded images in memory up to this size; auto: 1 GiB "
         "for training and 1 GiB for held-out images (default: auto)",
     )
     add(

@@ -19,7 +19,7 @@ from keras_convmixer.data.decode import read_image, read_orientation
 from keras_convmixer.data.reading import Reading, parse_cache
 from keras_convmixer.training.recipes import IMAGENET
 from keras_convmixer.utils.checks import UserError
-from tests.data.test_same_images import FILES, noise
+from tests.data.odd_files import FILES, noise
 
 SIDE = 16
 EVERYTHING = IMAGENET.replace(image_size=SIDE, shift=0.1)
