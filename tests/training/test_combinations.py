@@ -254,6 +254,7 @@ def overflows(training):
             )
         scale = model.optimizer.dynamic_scale
         scales.append(keras.ops.convert_to_numpy(scale))
+    model.set_weights(before)  # The statistics of the norms have moved.
     return {"changes": np.array(changes), "scales": np.array(scales)}
 
 
