@@ -225,7 +225,7 @@ def test_train_in_a_process(arguments, words, refused_in_a_process):
         ('{"cluster": {"ps": ["a:1"]}}', "TF_CONFIG must be"),
         ('{"cluster": {"worker": ["a:1", "b:1"]}}', "TF_CONFIG must be"),
         (CLUSTER.replace("1}", "2}"), "TF_CONFIG must be"),
-        (CLUSTER, "need --run, the same on each"),
+        (CLUSTER, "need a run, the same on each"),
     ],
 )
 def test_train_on_a_cluster(cluster, words, refused, monkeypatch):
