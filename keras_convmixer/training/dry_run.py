@@ -50,14 +50,15 @@ def dry_run(plan, run=None):
     training.model.fit(
         devices.data(lambda shard: training.batches(shard=shard)),
         steps_per_epoch=MEASURED_STEPS + 1,
+        shuffle=False,  # The data set shuffles itself.
         callbacks=[times],
         verbose=0,
     )
     step = float(np.median(times.seconds[1:]))  # The first one compiles.
     total = step * training.steps * plan.recipe.epochs
     for name, value in {
-        "memory": f"{gigabytes(weights)} for weights and optimizer and about "
-        f"{gigabytes(activations)} for activations, in each replica",
+        "memory": f"{megabytes(weights)} for weights and optimizer and about "
+        f"{megabytes(activations)} for activations, in each replica",
         "time": f"about {duration(total)} without evaluation, from "
         f"{MEASURED_STEPS} steps of {step:.3g} s on this machine",
     }.items():
@@ -85,8 +86,8 @@ def memory(training):
     )
 
 
-def gigabytes(count):
-    return f"{count / 1e9:.2g} GB"
+def megabytes(count):
+    return f"{count / 1e6:.3g} MB" if count < 1e8 else f"{count / 1e6:,.0f} MB"
 
 
 def duration(seconds):

@@ -65,7 +65,7 @@ def test_a_dry_run_estimates_and_writes_nothing(tmp_path, monkeypatch):
         "epochs  7",
     ):
         assert line in out
-    assert re.search(r"memory  [\d.e-]+ GB for weights and optimizer", out)
+    assert re.search(r"memory  0.0105 MB for weights and optimizer", out)
     assert re.search(r"time  about [\d.]+ (s|min) without evaluation", out)
     assert "run folder" not in out
     assert not list(tmp_path.iterdir())
