@@ -121,7 +121,7 @@ def page(folder):
         "reads archives, names and operator codes of every file.",
         markdown_table(rows),
         f"Right: at least {RIGHT:.0%} of the images. Networks: "
-        f"{', '.join(sorted(networks))} (`digits` with GELU, `relu` with ReLU).",
+        f"{', '.join(sorted(networks))} (digits: GELU, relu: ReLU).",
     ]
     if refusals:
         parts += [
