@@ -100,12 +100,13 @@ def run(client, folder):
 
 def page(folder):
     """The text of docs/clients.md, of the results in a folder."""
-    rows, refusals = [], []
+    rows, refusals, networks = [], [], set()
     for client in CLIENTS:
         path = folder / f"{client.name}.json"
         result = json.loads(path.read_text()) if path.exists() else {}
         rows.append(row(client, result))
         for file, found in result.get("files", {}).items():
+            networks.add(file.split("/")[0])
             if isinstance(found, str):
                 refusals.append(
                     {"client": client.name, "file": file, "answer": found}
@@ -119,8 +120,8 @@ def page(folder):
         "runs the newest LiteRT, TensorFlow, ONNX Runtime and MediaPipe, and "
         "reads archives, names and operator codes of every file.",
         markdown_table(rows),
-        f"Right: at least {RIGHT:.0%} of the images. Two networks, with GELU "
-        "(`digits`) and with ReLU (`relu`).",
+        f"Right: at least {RIGHT:.0%} of the images. Networks: "
+        f"{', '.join(sorted(networks))} (digits: GELU, relu: ReLU).",
     ]
     if refusals:
         parts += [

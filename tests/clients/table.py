@@ -74,7 +74,7 @@ CLIENTS = (
 # Clients that no command here runs, with what is known of them.
 BY_HAND = {
     "Android's MetadataExtractor, Task Library 0.4.4": "2026-11-26, Java: "
-    "labels and float files right after the offsets were mended",
+    "they find labels by offsets from the start of the file, as they are now",
     "LiteRT.js 2.5.3, wasm and WebGPU": "2026-11-26, Chromium: 10 files as in "
     "LiteRT; it takes no int8 input",
     "onnxruntime-web 1.30, wasm and WebGPU": "2026-11-26, Chromium: 100 of 100",
