@@ -7,8 +7,8 @@ python -m benchmarks.pipeline cifar10 --dataset cifar10 --data-dir tfds/
 Measured are reading, decoding, augmentation, batching and mixing, in a process
 of its own for each number of cores. Without a folder or a data set the images
 are random PNG files in memory. "none" is the same without augmentation. A rate
-per second of a core's time is the same on a busy machine. How many images a
-training step takes is in `benchmarks.training`.
+per second of a core's time depends less on other load than one per second. How
+many images a training step takes is in `benchmarks.training`.
 """
 
 import os
