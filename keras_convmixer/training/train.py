@@ -36,7 +36,9 @@ from keras_convmixer.utils.commands import own_lines
 from keras_convmixer.utils.process_state import HeldStops
 
 # What TensorFlow makes of an image that can't be decoded.
-BROKEN_IMAGE = re.compile("[^\n]*(can't be read as an image|JPEG data)[^\n]*")
+BROKEN_IMAGE = re.compile(
+    "[^\n]*(can't be read as an image|(JPEG|PNG) (data|header))[^\n]*"
+)
 
 
 def carry_out(plan, path=None):
