@@ -132,7 +132,9 @@ def test_each_image_gets_the_operation_that_it_drew(photos):
     for n, operation in enumerate(OPERATIONS):
         one = slice(n, n + 1)
         alone = operation(images[one], strengths[one], signs[one])
-        np.testing.assert_array_equal(every[one], alone, err_msg=NAMES[n])
+        # Compiled as one graph, a product may be rounded in another order.
+        difference = np.abs(np.int32(every[one]) - np.int32(alone))
+        assert difference.max() <= 1, NAMES[n]
     np.testing.assert_array_equal(every[-1], images[-1])
 
 
