@@ -264,7 +264,8 @@ def program_of(command):
         return None, arguments
     if name == "convmixer":
         program = convmixer.PROGRAMS[arguments[0]]
-        return program.module.removeprefix("."), arguments[1:]
+        package = "export" * program.module.startswith(".")
+        return package + program.module, arguments[1:]
     if name == "pip":
         check_pip(arguments)
     elif name == "npm":
