@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
 
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.crop import center_crop
@@ -164,6 +163,8 @@ class Classifier:
             other = 0 * outputs if are_logits else 1 - outputs
             outputs = np.concatenate([other, outputs], axis=-1)
         if are_logits:
+            from scipy.special import softmax  # Only these wait for scipy.
+
             return softmax(outputs, axis=-1)
         return outputs
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from export import AgreementError, export_tflite, tflite_export
+from export import AgreementError, export_tflite, writers
 from export.onnx_file import onnx_file
 from export.reference import Reference
 from export.tflite import convert
@@ -72,7 +72,7 @@ def test_a_file_of_another_network_is_refused(
         ]
     )
     monkeypatch.setattr(
-        tflite_export, "convert", lambda _, *options: convert(other, *options)
+        writers, "convert", lambda _, *options: convert(other, *options)
     )
     with pytest.raises(AgreementError, match="less than min_agreement"):
         export_tflite(model, path, **options)
