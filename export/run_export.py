@@ -150,9 +150,7 @@ def proof_images(data, most):
 
 def evenly(data, pictures, most):
     """At most so many of some pictures, as many of each class as of another."""
-    if len(pictures) > most:
-        pictures = pictures.evenly(most)
-    return pictures.squares(data.image_size)
+    return pictures.evenly(most).squares(data.image_size)
 
 
 def name_unlisted(folder, results):

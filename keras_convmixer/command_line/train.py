@@ -33,10 +33,7 @@ def parse_arguments(arguments=None):
     parser = make_parser()
     args = parser.parse_args(arguments)
     if args.resume:
-        options = parser.options(arguments)
-        check_resume_options(parser, args.resume, options)
-        if "--cache" not in options:
-            args.cache = None
+        check_resume_options(parser, args.resume, parser.options(arguments))
     return args
 
 

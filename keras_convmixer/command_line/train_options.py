@@ -5,7 +5,6 @@ import dataclasses
 from argparse import BooleanOptionalAction
 from pathlib import Path
 
-from keras_convmixer.data.reading import AUTO
 from keras_convmixer.data.source import BROKEN_IMAGES, DUPLICATES
 from keras_convmixer.runs.plan import (
     CLASS_WEIGHTS,
@@ -302,7 +301,6 @@ def add_device(group):
     )
     add(
         "--cache",
-        default=AUTO,
         metavar="{auto,off,BYTES}",
         help="keep decoded images in memory up to this size; auto: 1 GiB "
         "for training and 1 GiB for held-out images (default: auto)",
