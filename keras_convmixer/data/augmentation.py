@@ -12,6 +12,7 @@ from keras import layers
 
 from keras_convmixer.data import file_ops
 from keras_convmixer.data.erasing import random_erasing
+from keras_convmixer.data.partition import apply_each, unchanged
 from keras_convmixer.data.randaugment import affine, rand_augment
 from keras_convmixer.data.resize import center_square, resize_crop
 from keras_convmixer.data.seeds import SeededLayer, fold_in, random_uniform
@@ -176,13 +177,11 @@ def random_rectangles(least_area, shapes, seeds):
 def random_flip(images, seeds):
     """Mirrors half of the images left to right."""
     flipped = random_uniform(seeds, "flip", 1)[:, 0] < 0.5
-    numbers = tf.cast(flipped, tf.int32)
-    places = [
-        tf.cast(tf.where(numbers == value)[:, 0], tf.int32) for value in (0, 1)
-    ]
-    parts = [tf.gather(images, place) for place in places]
-    parts[1] = tf.reverse(parts[1], [2])
-    return tf.ensure_shape(tf.dynamic_stitch(places, parts), images.shape)
+    return apply_each(
+        (unchanged, lambda chosen: tf.reverse(chosen, [2])),
+        tf.cast(flipped, tf.int32),
+        images,
+    )
 
 
 def random_shift(images, seeds, share):

@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 
 from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
+from keras_convmixer.data.partition import apply_each, unchanged
 from keras_convmixer.data.seeds import random_uniform
 
 AREA = (0.02, 1 / 3)
@@ -34,19 +35,21 @@ def random_erasing(images, seeds, probability=0.25):
     """
     rectangles, fits = random_rectangles(*images.shape[1:3], seeds)
     drawn = random_uniform(seeds, "erasing", 1)[:, 0] < probability
-    numbers = tf.cast(drawn & fits, tf.int32)
-    kept, chosen = (
-        tf.cast(tf.where(numbers == value)[:, 0], tf.int32) for value in (0, 1)
+
+    def erase_all(*chosen):
+        return tf.map_fn(
+            erase,
+            chosen,
+            fn_output_signature=tf.TensorSpec(images.shape[1:], tf.uint8),
+        )
+
+    return apply_each(
+        (unchanged, erase_all),
+        tf.cast(drawn & fits, tf.int32),
+        images,
+        rectangles,
+        seeds,
     )
-    erased = tf.map_fn(
-        erase,
-        [tf.gather(each, chosen) for each in (images, rectangles, seeds)],
-        fn_output_signature=tf.TensorSpec(images.shape[1:], tf.uint8),
-    )
-    stitched = tf.dynamic_stitch(
-        [kept, chosen], [tf.gather(images, kept), erased]
-    )
-    return tf.ensure_shape(stitched, images.shape)
 
 
 def random_rectangles(height, width, seeds):

@@ -14,6 +14,7 @@ import math
 import tensorflow as tf
 
 from keras_convmixer.architecture import IMAGENET_MEAN
+from keras_convmixer.data.partition import apply_each, unchanged
 from keras_convmixer.data.seeds import random_normal, random_uniform
 
 FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
@@ -77,22 +78,9 @@ def apply_operations(images, numbers, strengths, signs):
         strengths: float32 `[N]`, from 0 to 1.
         signs: float32 `[N]`, 1 or -1, for operations with two directions.
     """
-    places, results = [], []
-    for number, operation in enumerate((*OPERATIONS, unchanged)):
-        place = tf.where(numbers == number)[:, 0]
-        results.append(
-            operation(
-                tf.gather(images, place),
-                tf.gather(strengths, place),
-                tf.gather(signs, place),
-            )
-        )
-        places.append(tf.cast(place, tf.int32))
-    return tf.ensure_shape(tf.dynamic_stitch(places, results), images.shape)
-
-
-def unchanged(images, strengths, signs):
-    return images
+    return apply_each(
+        (*OPERATIONS, unchanged), numbers, images, strengths, signs
+    )
 
 
 def auto_contrast(images, strengths, signs):
