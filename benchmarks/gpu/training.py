@@ -21,7 +21,7 @@ def images(side, count):
 
     Args:
         side: Of the images in pixels, up to `SMALL_SIDE`: PNG. Above, they are
-            JPEG files of about 500 x 375, of which some are the same.
+            JPEG files of about 500 x 375, some of them duplicates.
         count: How many there are.
     """
     import tensorflow as tf

@@ -116,7 +116,7 @@ def whole(image):
 
 
 def decode_part(image, rectangle):
-    """A rectangle of a `StoredImage`, turned as it is stored.
+    """A rectangle of a `StoredImage`, in its stored orientation.
 
     Args:
         image: A `StoredImage`.

@@ -74,7 +74,7 @@ def apply_operations(images, numbers, strengths, signs):
     Args:
         images: uint8 `[N, H, W, 3]`.
         numbers: int32 `[N]`, indices into `OPERATIONS`; the number after the
-            last one leaves an image as it is.
+            last one leaves an image unchanged.
         strengths: float32 `[N]`, from 0 to 1.
         signs: float32 `[N]`, 1 or -1, for operations with two directions.
     """
