@@ -84,6 +84,17 @@ def call_count(operation):
     return len(operation._inbound_nodes)
 
 
+def build_by_shapes(model):
+    """Builds what a compiled model needs for `fit`, from the shapes it has.
+
+    Under a strategy Keras makes a batch before each `fit` and `evaluate` only
+    to see its shapes: all that is read to shuffle would be read twice. Now it
+    makes none.
+    """
+    model._symbolic_build(data_batch=(model.input, model.output, None))
+    model._maybe_symbolic_build = lambda **batch: None
+
+
 def operators_of(interpreter):
     """The operators that a LiteRT interpreter lists.
 

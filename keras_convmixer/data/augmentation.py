@@ -14,7 +14,11 @@ from keras_convmixer.data import file_ops
 from keras_convmixer.data.erasing import random_erasing
 from keras_convmixer.data.partition import apply_each, unchanged
 from keras_convmixer.data.randaugment import affine, rand_augment
-from keras_convmixer.data.resize import center_square, resize_crop
+from keras_convmixer.data.resize import (
+    center_square,
+    resize_crop,
+    resize_crops,
+)
 from keras_convmixer.data.seeds import SeededLayer, fold_in, random_uniform
 
 CROP_RATIOS = (3 / 4, 4 / 3)  # Width to height.
@@ -56,14 +60,21 @@ class Augmentation:
         """The part of each image that is trained on, resized to a square.
 
         Args:
-            images: A batch of `StoredImage`, that is of its four tensors.
+            images: A batch of `StoredImage`, that is of its four tensors; or
+                small images of one size, uint8 `[N, H, W, 3]`, upright, of a
+                recipe with a crop below 1.
             seeds: `[N]`, from `image_seeds`.
 
         Returns:
             uint8 `[N, size, size, 3]`.
         """
-        size = self.recipe.image_size
-        if self.recipe.crop == 1:
+        size, least_area = self.recipe.image_size, self.recipe.crop
+        bicubic = random_uniform(seeds, "interpolation", 1)[:, 0] < 0.5
+        if isinstance(images, tf.Tensor):
+            shapes = tf.tile([[*images.shape[1:3]]], [tf.size(seeds), 1])
+            rectangles = random_rectangles(least_area, shapes, seeds)
+            return resize_crops(images, rectangles, size, bicubic)
+        if least_area == 1:
 
             def square(image):
                 return center_square(file_ops.decode(image), size)
@@ -77,11 +88,8 @@ class Augmentation:
                 part = resize_crop(part, size, bicubic)
                 return file_ops.apply_orientation(part, image.orientation)
 
-            examples = (
-                images,
-                random_rectangles(self.recipe.crop, images.shape, seeds),
-                random_uniform(seeds, "interpolation", 1)[:, 0] < 0.5,
-            )
+            rectangles = random_rectangles(least_area, images.shape, seeds)
+            examples = images, rectangles, bicubic
         return tf.map_fn(
             square,
             examples,

@@ -4,6 +4,7 @@ Order and augmentation are functions of the seed, the epoch and the step, so a
 training that goes on in another process sees what it would have seen.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -12,16 +13,18 @@ import tensorflow as tf
 from tensorflow.autograph.experimental import do_not_convert
 
 from keras_convmixer.data import file_ops
-from keras_convmixer.data.image_data import images_in_memory
+from keras_convmixer.data.image_data import as_arrays, images_in_memory
+from keras_convmixer.data.resize import SMALL_SIDE
 from keras_convmixer.data.seeds import fold_in, image_seeds
 from keras_convmixer.utils.checks import UserError
 
 # Pixels that one thread augments at a time: few enough to stay in its cache and
 # in little memory, enough that the operators' overhead is small.
 CHUNK_PIXELS = 2**19
-# Batches that are made, and as many that wait. One of the ImageNet recipe takes
-# 385 MB when it is mixed, and TensorFlow would keep a dozen.
+# Batches that are mixed at a time: as many as fit, but two of those of the
+# ImageNet recipe, which take 385 MB each. Two more wait.
 READY = 2
+READY_BYTES = 2**27
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,8 @@ def training_batches(
         images = chunks.map(augment, workers)
         batches = images.rebatch(size, drop_remainder=True)
     first = (epoch * steps + step) * shard.batches_a_step
-    mixed = batches.enumerate(first).map(mix, READY)
+    ready = max(READY, min(workers, READY_BYTES // (12 * size * side**2)))
+    mixed = batches.enumerate(first).map(mix, ready)
     if class_weights is not None:
         mixed = mixed.map(weighted(class_weights))
     return mixed.prefetch(READY)
@@ -182,29 +186,32 @@ def training_rows(data, augmentation):
     """
     pictures, reading = data.train_pictures, data.reading
     least_side = augmentation.least_side
+    if least_side is None and pictures.squares_fit(data.image_size, reading):
+        return data.train, lambda squares, seeds: squares
+    if least_side and (pictures.side or math.inf) <= SMALL_SIDE:
+        signature = tf.TensorSpec([pictures.side] * 2 + [3], tf.uint8)
+        opened = decoded = pictures.pixels
+    else:
+        signature = file_ops.SIGNATURE
 
-    def stored(row):
-        return pictures.stored(row, least_side)
+        def opened(row):
+            return pictures.stored(row, least_side)
 
-    @do_not_convert
-    def decoded(row, label):
-        image = stored(row)
-        pixels = file_ops.decode_part(image, file_ops.whole(image))
-        return file_ops.of_pixels(pixels, image.orientation), label
+        def decoded(row):
+            return file_ops.decoded(opened(row))
 
     def crop(rows, seeds):
         images = tf.map_fn(
-            stored,
-            rows,
-            parallel_iterations=1,
-            fn_output_signature=file_ops.SIGNATURE,
+            opened, rows, parallel_iterations=1, fn_output_signature=signature
         )
         return augmentation.crop(images, seeds)
 
-    if least_side is None and pictures.squares_fit(data.image_size, reading):
-        return data.train, lambda squares, seeds: squares
+    @do_not_convert
+    def decode(row, label):
+        return decoded(row), label
+
     if least_side and pictures.decoded_bytes(least_side) <= reading.cache:
-        rows = pictures.rows.map(decoded, reading.workers).cache()
+        rows = pictures.rows.map(decode, reading.workers).cache()
         return rows, augmentation.crop
     return pictures.rows, crop
 
@@ -241,13 +248,10 @@ def held_out_batches(data, batch_size, shard=ONE_MACHINE):
         of all images, since Keras' mean of a loss is over the images, not
         their weights.
     """
-    images, own = data.held_out, data.num_held_out
+    pictures = data.held_out_pictures
     if shard.count > 1:
-        pictures = data.held_out_pictures.shard(shard.count, shard.index)
-        images, own = (
-            pictures.squares(data.image_size, data.reading),
-            len(pictures),
-        )
+        pictures = pictures.shard(shard.count, shard.index)
+    images, own = held_out_squares(pictures, data), len(pictures)
     replica_images = math.ceil(data.num_held_out / shard.replicas)
     size = replica_images * shard.local_replicas
     if size * shard.count > data.num_held_out:
@@ -264,6 +268,19 @@ def held_out_batches(data, batch_size, shard=ONE_MACHINE):
             )
         ).unbatch()
     return batches.prefetch(READY)
+
+
+def held_out_squares(pictures, data):
+    """The middle squares of pictures, ready for every epoch.
+
+    Keras makes two iterators an epoch, and a strategy takes half a second for
+    one in which the images are still decoded, even if all of them are cached.
+    """
+    size, reading = data.image_size, data.reading
+    squares = pictures.squares(size, dataclasses.replace(reading, cache=0))
+    if not pictures.squares_fit(size, reading):
+        return squares
+    return tf.data.Dataset.from_tensor_slices(as_arrays(squares))
 
 
 def one_hot_labels(data):

@@ -24,6 +24,7 @@ def load_digits(image_size):
             read=lambda contents: (contents, tf.constant(1)),
             decode=lambda row, contents: tf.io.decode_png(contents, 3),
             buffer=len(indices),
+            side=digits.images.shape[1],
         )
 
     return ImageData(

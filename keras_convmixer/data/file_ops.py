@@ -104,6 +104,11 @@ def of_pixels(pixels, orientation):
     )
 
 
+def decoded(image):
+    """A `StoredImage` whose contents are its pixels."""
+    return of_pixels(decode_part(image, whole(image)), image.orientation)
+
+
 def decode(image):
     """All pixels of a `StoredImage`, uint8 `[H, W, 3]`, upright."""
     pixels = decode_part(image, whole(image))

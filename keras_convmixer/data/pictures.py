@@ -35,12 +35,14 @@ class Pictures:
         decode: A function of a row and the contents to uint8 `[H, W, 3]`,
             upright, for all kinds of files.
         buffer: How many rows may be kept in memory, to be shuffled.
+        side: Of all of them, which are squares of one size; None for others.
     """
 
     rows: tf.data.Dataset
     read: Callable
     decode: Callable
     buffer: int
+    side: int | None = None
 
     def __len__(self):
         return int(self.rows.cardinality())
@@ -79,6 +81,11 @@ class Pictures:
             least_side,
         )
 
+    def pixels(self, row):
+        """All pixels of a row, uint8 `[H, W, 3]`, upright."""
+        pixels = file_ops.decode(self.stored(row))
+        return tf.ensure_shape(pixels, [self.side, self.side, 3])
+
     def decoded_bytes(self, least_side=None):
         """Bytes of all decoded images, estimated from the first ones."""
         shapes = self.rows.take(SAMPLED).map(
@@ -105,8 +112,7 @@ class Pictures:
 
         @do_not_convert
         def square(row, label):
-            image = file_ops.decode(self.stored(row))
-            return center_square(image, size), label
+            return center_square(self.pixels(row), size), label
 
         squares = self.rows.map(square, reading.workers)
         if self.squares_fit(size, reading):

@@ -11,6 +11,7 @@ REACH = 2  # Of the kernel, in pixels of the coarser image.
 FRACTION_BITS = 22  # Of Pillow's weights.
 BLOCK = 16  # Rows of the result that are computed by one matrix product.
 STRIP = 256  # Rows that are held in 64 bits at a time.
+SMALL_SIDE = 64  # Pixels, up to which `resize_crops` is faster.
 
 
 def center_square(image, size):
@@ -141,6 +142,64 @@ def weighted_rows(rows, weights, places, count):
     ]
 
 
+def resize_crops(images, rectangles, size, bicubic):
+    """Crops of small images of one size, each as by `resize_crop`.
+
+    One matrix product for all of them: at 32 pixels it takes a tenth of the
+    time, and above `SMALL_SIDE` longer.
+
+    Args:
+        images: uint8 `[N, H, W, 3]`.
+        rectangles: int32 `[N, 4]`: top, left, height and width in pixels.
+        size: Height and width of the results, in pixels.
+        bicubic: bool `[N]`.
+
+    Returns:
+        uint8 `[N, size, size, 3]`, within a level of `resize_crop`.
+    """
+    top, left, height, width = tf.unstack(rectangles, axis=1)
+    rows = crop_weights(images.shape[1], top, height, size, bicubic)
+    columns = crop_weights(images.shape[2], left, width, size, bicubic)
+    levels = tf.cast(images, tf.float32)
+    for weights in (rows, columns):  # Each leaves the axes turned.
+        before, other = levels.shape[1:3]
+        levels = tf.reshape(levels, [-1, before, 3 * other])
+        levels = tf.reshape(weights @ levels, [-1, size, other, 3])
+        levels = tf.transpose(levels, [0, 2, 1, 3])
+    return whole_levels(levels)
+
+
+def crop_weights(before, first, length, after, bicubic):
+    """Weights of an image's rows in those of its resized crop.
+
+    Args:
+        before: Rows of the image.
+        first, length: int32 `[N]`, the crop's first row and their number.
+        after: Rows of the resized crop.
+        bicubic: bool `[N]`; where it is not, weights are linear.
+
+    Returns:
+        float32 `[N, after, before]`.
+    """
+    first, length = (
+        tf.cast(value, tf.float32)[:, None, None] for value in (first, length)
+    )
+    scale = length / after
+    centers = first + (tf.range(after, dtype=tf.float32)[:, None] + 0.5) * scale
+    places = tf.range(before, dtype=tf.float32) + 0.5
+    distance = tf.abs(places - centers) / tf.maximum(scale, 1)
+    weights = tf.where(
+        bicubic[:, None, None], cubic(distance), tf.nn.relu(1 - distance)
+    )
+    inside = (places > first) & (places < first + length)
+    weights = tf.where(inside, weights, 0)
+    return weights / tf.reduce_sum(weights, -1, keepdims=True)
+
+
+def whole_levels(levels):
+    return tf.cast(tf.clip_by_value(levels + 0.5, 0, 255), tf.uint8)
+
+
 def resize_crop(crop, size, bicubic):
     """A crop resized to a square, as torchvision does it with antialiasing.
 
@@ -166,5 +225,4 @@ def resize_crop(crop, size, bicubic):
         )
 
     levels = tf.cond(bicubic, lambda: by("bicubic"), lambda: by("bilinear"))
-    levels = tf.clip_by_value(levels + 0.5, 0, 255)
-    return tf.ensure_shape(tf.cast(levels, tf.uint8), [size, size, 3])
+    return tf.ensure_shape(whole_levels(levels), [size, size, 3])

@@ -54,6 +54,7 @@ def load_tfds(source, image_size):
     ]
     held_out, test = (*labelled, None, None)[:2]
 
+    height, width, _ = builder.info.features["image"].shape
     # Records of this many bytes are shuffled at a time.
     info = splits["train"]
     record = max(1, info.num_bytes // max(1, info.num_examples))
@@ -64,6 +65,7 @@ def load_tfds(source, image_size):
             read=lambda contents: (contents, exif_orientation(contents)),
             decode=lambda row, contents: decode(contents),
             buffer=SHUFFLED_BYTES // record,
+            side=height if height == width else None,
         )
 
     def words(split):

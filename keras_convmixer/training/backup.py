@@ -12,6 +12,9 @@ from keras_convmixer.training.callbacks import NaNLossError
 from keras_convmixer.utils.files import replacing
 
 VARIABLES, METRICS = "variables", "metrics"  # Groups of the file.
+# At the end of an epoch there is one if the last is as old: writing one takes
+# half a second, and a short epoch on a GPU not much longer.
+EPOCH_SECONDS = 10
 # Before the last step of an epoch, which the held-out images follow, a backup
 # is due after this share of the time.
 BEFORE_EVALUATION = 0.1
@@ -31,7 +34,7 @@ class Backup(keras.callbacks.Callback):
 
     Args:
         path: File, ending in `.weights.h5`.
-        minutes: Between two backups within an epoch.
+        minutes: Between two backups within an epoch, at most.
         stops: The `HeldStops` of the process, which are let go after a backup;
             None for a training that nothing holds back.
         writes_files: Whether this machine does.
@@ -46,6 +49,8 @@ class Backup(keras.callbacks.Callback):
         self.epoch = self.first_step = 0
         self.metrics = None
         self.saved = time.monotonic()
+        # Writes what a training that goes on finds besides the backup.
+        self.write_before = lambda: None
 
     def restore(self, model):
         """Loads the backup, if there is one, into a compiled model.
@@ -98,8 +103,13 @@ class Backup(keras.callbacks.Callback):
             self.stops.let_go()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.save(epoch + 1, 0)
-        if self.stops is not None and self.stops.pending:
+        is_stopped = self.stops is not None and self.stops.pending
+        is_last = epoch == self.params["epochs"] - 1
+        age = time.monotonic() - self.saved
+        is_due = age > min(EPOCH_SECONDS, self.seconds)
+        if is_stopped or is_last or is_due or not self.path.is_file():
+            self.save(epoch + 1, 0)
+        if is_stopped:
             self.stops.let_go()
 
     def save(self, epochs, steps):
@@ -109,9 +119,10 @@ class Backup(keras.callbacks.Callback):
             epochs: Those that the training has behind it.
             steps: Those of the next epoch.
         """
-        self.saved = time.monotonic()
         if not self.writes_files:
+            self.saved = time.monotonic()
             return
+        self.write_before()
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         groups = {VARIABLES: state_of(self.model)}
@@ -129,6 +140,7 @@ class Backup(keras.callbacks.Callback):
                     file[f"{name}/{index}"] = value
             file.attrs["epochs"] = epochs
             file.attrs["steps"] = steps
+        self.saved = time.monotonic()
 
 
 def restore_variables(model, saved):

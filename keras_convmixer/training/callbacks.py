@@ -10,28 +10,30 @@ from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import replacing
 
 
-def callbacks_of(run, plan, plain, epoch, writes_files):
-    """The callbacks of a training, but for its `Backup`, which comes last.
+def callbacks_of(run, plan, plain, epoch, backup):
+    """The callbacks of a training.
 
     Args:
         run: A `RunFolder`; its history is cut down to the first epochs.
         plan: A `Plan`.
         plain: The model that is saved, from `plain_copy`.
         epoch: The epochs that are behind it.
-        writes_files: Whether this machine does.
+        backup: Its `Backup`, which comes last.
     """
     callbacks = [StopOnNaN()]
-    if writes_files:
+    if backup.writes_files:
         best = run.keep_history(epoch)
+        save_model = SaveModel(run.model_path, plain, plan.keep, best)
+        backup.write_before = save_model.write
         callbacks += [
-            SaveModel(run.model_path, plain, plan.keep, best),
+            save_model,
             keras.callbacks.CSVLogger(run.history_path, append=True),
         ]
     if plan.recipe.ema:
         callbacks.append(AveragedWeights())
-    if plan.tensorboard and writes_files:
+    if plan.tensorboard and backup.writes_files:
         callbacks.append(keras.callbacks.TensorBoard(run.tensorboard_folder))
-    return callbacks
+    return [*callbacks, backup]
 
 
 class NaNLossError(UserError, RuntimeError):
@@ -62,8 +64,9 @@ class StopOnNaN(keras.callbacks.Callback):
 class SaveModel(keras.callbacks.Callback):
     """Keeps the model of the last epoch, or of the best.
 
-    A killed process leaves the previous file, and so does an epoch whose last
-    step made weights of which the loss is no number.
+    It is written with the next backup. A killed process leaves the previous
+    file, and so does an epoch whose last step made weights of which the loss
+    is no number.
 
     Args:
         path: File, ending in `.keras`.
@@ -78,6 +81,7 @@ class SaveModel(keras.callbacks.Callback):
         self.plain = plain
         self.keep = keep
         self.best = -1.0 if best is None else best
+        self.is_new = False
 
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["val_loss"]):
@@ -85,8 +89,14 @@ class SaveModel(keras.callbacks.Callback):
         if self.keep == "last" or logs["val_accuracy"] > self.best:
             self.best = logs["val_accuracy"]
             self.plain.set_weights(self.model.get_weights())
+            self.is_new = True
+
+    def write(self):
+        """Writes the file, if there is a model that it lacks."""
+        if self.is_new:
             with replacing(self.path) as temporary:
                 self.plain.save(temporary)
+            self.is_new = False
 
 
 def plain_copy(model):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import keras
 import tensorflow as tf
 
+from keras_convmixer.compat import build_by_shapes
 from keras_convmixer.data.batches import Shard
 from keras_convmixer.training.gpus import (
     Gpu,
@@ -82,9 +83,11 @@ class Devices:
         return model
 
     def mend(self, model):
-        """What the model needs besides, once it is compiled."""
+        """What the model needs besides, once it is compiled, in the scope."""
+        if keras.backend.backend() == "tensorflow":
+            build_by_shapes(model)
         if self.workers:
-            patch_fit(model, self.workers)
+            patch_fit()
 
     def data(self, make):
         """The batches for `fit`.

@@ -236,8 +236,7 @@ def fit(training, run):
     backup = Backup(run.backup_path, plan.backup_minutes, stops, is_chief())
     with devices.scope():
         epoch, step = backup.restore(model)
-    callbacks = callbacks_of(run, plan, training.plain, epoch, is_chief())
-    callbacks.append(backup)
+    callbacks = callbacks_of(run, plan, training.plain, epoch, backup)
     if is_chief():
         print_plan(training, run)
         if step:

@@ -21,24 +21,15 @@ def is_lost_machine(error):
     return isinstance(error, AbortedError | CancelledError | UnavailableError)
 
 
-def patch_fit(model, strategy):
+def patch_fit():
     """Makes `fit` work with several workers in Keras 3.15.
 
-    To build the metrics, Keras takes the mean of a batch over the workers,
-    outside of any step, which TensorFlow refuses; here the shapes that the
-    model has are enough. After every step it reduces the metrics, which are
-    scalars, along their first axis; here along none.
-
-    Args:
-        model: A compiled model.
-        strategy: Its `MultiWorkerMirroredStrategy`.
+    After every step it reduces the metrics, which are scalars, along their
+    first axis; here along none.
     """
     import keras
     from keras.src.backend.tensorflow import trainer
 
-    with strategy.scope():
-        model._symbolic_build(data_batch=(model.input, model.output, None))
-    model._maybe_symbolic_build = lambda iterator: None
     stock = trainer.reduce_per_replica
 
     def reduce_per_replica(values, strategy, reduction):

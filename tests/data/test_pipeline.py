@@ -119,6 +119,17 @@ def test_values_are_the_same_however_they_are_read(odd, recipe):
         np.testing.assert_array_equal(same, labels)
 
 
+@pytest.mark.parametrize("recipe", [EVERYTHING, SQUARES])
+def test_so_are_those_of_small_images_of_one_size(recipe):
+    digits = Source("digits").load(8)
+    recipe = recipe.replace(image_size=8)
+    expected, labels = epoch_of(digits, recipe, workers=1, cache=0)
+    assert len(np.unique(expected.reshape(32, -1), axis=0)) == 32
+    images, same = epoch_of(digits, recipe, workers=2)
+    np.testing.assert_array_equal(images, expected)
+    np.testing.assert_array_equal(same, labels)
+
+
 def test_the_images_of_two_machines_are_those_of_one(odd):
     expected, labels = epoch_of(odd, UNMIXED)
     for index in range(2):
@@ -131,16 +142,20 @@ def test_the_images_of_two_machines_are_those_of_one(odd):
 @pytest.mark.parametrize("cache", [0, 2**20])
 @pytest.mark.parametrize("recipe", [UNMIXED, SQUARES], ids=["crops", "squares"])
 def test_images_that_fit_in_memory_are_decoded_once(odd, recipe, cache):
-    pictures, decoded = odd.train_pictures, []
+    decoded = []
 
-    def read_and_note(row):
-        note = tf.py_function(lambda x: decoded.append(int(x)), [row], [])
-        with tf.control_dependencies([note]):
-            return pictures.read(tf.identity(row))
+    def noting(pictures):
+        def read(row):
+            note = tf.py_function(lambda x: decoded.append(int(x)), [row], [])
+            with tf.control_dependencies([note]):
+                return pictures.read(tf.identity(row))
+
+        return dataclasses.replace(pictures, read=read)
 
     data = dataclasses.replace(
         odd,
-        train_pictures=dataclasses.replace(pictures, read=read_and_note),
+        train_pictures=noting(odd.train_pictures),
+        held_out_pictures=noting(odd.held_out_pictures),
         reading=Reading(cache=cache),
     )
     batches = training_batches(data, 8, 3, 0, Augmentation(recipe))
@@ -149,6 +164,11 @@ def test_images_that_fit_in_memory_are_decoded_once(odd, recipe, cache):
     list(batches.take(3 * 6))
     assert set(decoded) == set(range(odd.num_train))
     assert (len(decoded) == odd.num_train) == bool(cache)
+    decoded.clear()
+    batches = held_out_batches(data, 8)
+    for _ in range(2):
+        list(batches)
+    assert len(decoded) == odd.num_held_out * (1 if cache else 2)
 
 
 def test_the_orientation_of_a_record_is_found_without_python():

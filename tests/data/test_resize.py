@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_convmixer import center_crop
-from keras_convmixer.data.resize import center_square, resize_crop
+from keras_convmixer.data.resize import center_square, resize_crop, resize_crops
 
 
 def noise(height, width, seed=0):
@@ -43,3 +43,30 @@ def test_a_crop_is_resized_as_pillow_does_within_a_level(shape, method):
     difference = np.abs(ours.numpy().astype(int) - np.asarray(pillow))
     # Pillow rounds and clips between its two passes too.
     assert (difference > 1).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("side", "size"), [(32, 32), (28, 64), (64, 16), (8, 8)]
+)
+@pytest.mark.parametrize("bicubic", [False, True])
+def test_crops_of_small_images_are_those_of_each_within_a_level(
+    side, size, bicubic
+):
+    random = np.random.default_rng(side)
+    images = np.stack([noise(side, side, seed=seed) for seed in range(24)])
+    lengths = random.integers(1, side + 1, (24, 2))
+    lengths[0] = side
+    corners = random.integers(0, side - lengths + 1)
+    rectangles = np.concatenate([corners, lengths], 1).astype("int32")
+    ours = resize_crops(
+        *(tf.constant(images), tf.constant(rectangles)),
+        *(size, tf.fill([24], bicubic)),
+    )
+    for crop, image, (y, x, height, width) in zip(
+        ours.numpy(), images, rectangles, strict=True
+    ):
+        part = tf.constant(image[y : y + height, x : x + width])
+        theirs = resize_crop(part, size, tf.constant(bicubic)).numpy()
+        difference = np.abs(crop.astype(int) - theirs)
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.02

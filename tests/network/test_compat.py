@@ -7,7 +7,9 @@ failure elsewhere with these tests green has another cause.
 """
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from export.tflite import convert
@@ -125,3 +127,26 @@ def test_operations_have_the_kernels_of_their_label():
     ):
         operation = tf.nn.relu(tf.zeros(2)).op
     assert operation.node_def.attr["_kernel"].s == b"quick"
+
+
+def test_no_batch_is_made_only_to_be_looked_at():
+    begun = []
+
+    def batches():
+        begun.append(True)
+        while True:
+            yield np.zeros((2, 8, 8, 3), "uint8"), np.eye(10)[:2]
+
+    data = tf.data.Dataset.from_generator(
+        batches,
+        output_signature=(
+            tf.TensorSpec((2, 8, 8, 3), tf.uint8),
+            tf.TensorSpec((2, 10), tf.float64),
+        ),
+    )
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = ConvMixer(4, 1, input_shape=(8, 8, 3), classes=10, patch_size=2)
+        model.compile("sgd", "mse", metrics=["accuracy"])
+        compat.build_by_shapes(model)
+    model.fit(data, steps_per_epoch=1, shuffle=False, verbose=0)
+    assert len(begun) == 1
