@@ -18,7 +18,7 @@ from .report import (
     write_report,
 )
 from .verified import write_verified
-from .verify import check_agreement
+from .verify import check_agreement, check_min_agreement
 from .writers import FineTuning, TrainedModel
 
 
@@ -61,6 +61,7 @@ def export_run(
             training.
     """
     check_tensorflow("export_run")
+    check_min_agreement(min_agreement)
     run = RunFolder(run)
     run.read_config()
     with sole_use(run.path):

@@ -10,6 +10,7 @@ from keras_convmixer.utils.tables import markdown_table
 
 from .flatbuffer import unpack
 from .formats import TFLITE
+from .metadata import INT8
 from .operator_versions import METADATA, numbers
 
 # (TensorFlow, the first MediaPipe Tasks that was built with it or a later one):
@@ -20,9 +21,8 @@ LITERT = "1.0.0"  # Its first release, made of TensorFlow 2.17.
 OTHERS = {"": {"TensorFlow": "2.15"}, ".onnx": {"ONNX Runtime": "1.17"}}
 
 
-def minimum_runtime(contents):
-    """The first TensorFlow that runs a TFLite file, such as "2.9.0"."""
-    model = unpack(contents)
+def minimum_runtime(model):
+    """The first TensorFlow that runs a file's `ModelT`, such as "2.9.0"."""
     (entry,) = (e for e in model.metadata if e.name == METADATA)
     data = bytes(bytearray(model.buffers[entry.buffer].data))
     return data.rstrip(b"\0").decode()
@@ -39,13 +39,15 @@ def runtimes(path):
     """
     if path.suffix != TFLITE:
         return OTHERS[path.suffix]
-    needed = minimum_runtime(path.read_bytes())
+    model = unpack(path.read_bytes())
+    needed = minimum_runtime(model)
     mediapipe = next(
         version
         for tensorflow, version in MEDIAPIPE
         if numbers(needed) >= numbers(tensorflow)
     )
-    takes_images = not path.stem.endswith("_io_int8")
+    (graph,) = model.subgraphs
+    takes_images = graph.tensors[graph.inputs[0]].type != INT8
     return {
         "TensorFlow": needed.removesuffix(".0"),
         "LiteRT": LITERT,

@@ -15,7 +15,7 @@ from .interface import check_model
 from .metadata import check_labels
 from .precision import full_float32
 from .reference import Reference
-from .verify import check_agreement, verify
+from .verify import check_agreement, check_min_agreement, verify
 
 
 def write_verified(path, format, trained, reference, precision=None, parts=()):
@@ -81,10 +81,7 @@ def write_files(
     Returns:
         A `Result` of each.
     """
-    if not 0 <= min_agreement <= 1:
-        raise UserError(
-            f"min_agreement must be from 0 to 1. Received: {min_agreement!r}"
-        )
+    check_min_agreement(min_agreement)
     check_model(model)
     output_kind(model)  # Or it can't be compared.
     labels = check_labels(

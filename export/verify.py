@@ -11,6 +11,7 @@ from keras_convmixer.evaluation.output_kind import has_one_answer
 from keras_convmixer.evaluation.runtime import RUNNERS, SavedModel
 from keras_convmixer.evaluation.threshold import Answers, Threshold
 from keras_convmixer.evaluation.timing import latency
+from keras_convmixer.utils.checks import UserError
 
 from .formats import TABLE
 from .precision import full_float32
@@ -114,6 +115,13 @@ class AgreementError(RuntimeError):
             "was written"
         )
         self.results = results
+
+
+def check_min_agreement(share):
+    if not 0 <= share <= 1:
+        raise UserError(
+            f"min_agreement must be from 0 to 1. Received: {share!r}"
+        )
 
 
 def check_agreement(results, min_agreement):

@@ -124,6 +124,8 @@ def encoded_rows(builder, split):
         shuffle_files=False,
         as_supervised=False,
         decoders={"image": tfds.decode.SkipDecoding()},
+        # What is kept in memory is decided by the `Reading`.
+        read_config=tfds.ReadConfig(try_autocache=False),
     )
     return records.map(lambda row: (row["image"], row["label"]))
 

@@ -133,6 +133,8 @@ def test_a_training_is_exported_and_classifies_a_photo(tmp_path):
         keras_convmixer.resume(run)
     with pytest.raises(UserError, match="labels can't be given"):
         keras_convmixer.export_model(run, ["float32"], labels=["a"])
+    with pytest.raises(ValueError, match="min_agreement must be from 0 to 1"):
+        keras_convmixer.export_model(run, ["float32"], min_agreement=98)
 
 
 def test_the_examples_of_training_and_export_are_right(tmp_path, monkeypatch):
