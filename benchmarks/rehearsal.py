@@ -24,7 +24,7 @@ from benchmarks.stand_in import (
     write_pictures,
     write_tfds,
 )
-from export import PROOF_IMAGES
+from export import VERIFICATION_IMAGES
 from keras_convmixer.utils.commands import (
     Parser,
     new_process,
@@ -102,7 +102,7 @@ def rehearse(folder, args):
     trained = EPOCHS * steps * args.batch_size
     trained += (EPOCHS + 1) * args.validation
     # By Keras and by each file.
-    proved = min(PROOF_IMAGES, args.validation) * (1 + len(FORMATS))
+    proved = min(VERIFICATION_IMAGES, args.validation) * (1 + len(FORMATS))
     export = ["-m", "export", "--min-agreement", 0, "--formats", *FORMATS]
     index = ["-c", INDEX, photos, folder / "images.csv"]
     runs = {name: folder / "runs" / name for name in ("tfds", "folder")}
@@ -126,7 +126,7 @@ def rehearse(folder, args):
             "training": args.train,
             "held_out": args.validation,
             "classes": args.classes,
-            **stage.carry_out(),
+            **stage.run_training(),
         }
 
 
@@ -159,7 +159,7 @@ class Stage:
     arguments: list
     pictures: int
 
-    def carry_out(self):
+    def run_training(self):
         """Its row: its time, its memory and its pictures a second."""
         print(f"\n{self.name}", flush=True)
         seconds, measured = run_measured(self.arguments)

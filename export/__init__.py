@@ -29,7 +29,7 @@ _MODULE_OF = {
 }
 
 QAT_EPOCHS = 5
-PROOF_IMAGES = 10_000
+VERIFICATION_IMAGES = 10_000
 # Of a run; ranges hardly change with more.
 REPRESENTATIVE_IMAGES = 200
 

@@ -13,7 +13,7 @@ from keras_convmixer.utils.commands import (
 )
 from keras_convmixer.utils.extras import check_onnx
 
-from . import PROOF_IMAGES, QAT_EPOCHS
+from . import QAT_EPOCHS, VERIFICATION_IMAGES
 from .formats import DEFAULT_FORMATS, FORMATS, IO, TABLE
 
 LEFT_OUT = ", ".join(
@@ -69,7 +69,7 @@ def parse_arguments(arguments=None):
     add(
         "--images",
         type=positive_int,
-        default=PROOF_IMAGES,
+        default=VERIFICATION_IMAGES,
         metavar="N",
         help="max. number of verification images, class-balanced (default: "
         "%(default)s)",

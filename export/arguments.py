@@ -17,7 +17,7 @@ from keras_convmixer.evaluation.output_kind import OutputKind
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.labels import class_indices, zeros_and_ones
 
-from . import PROOF_IMAGES
+from . import VERIFICATION_IMAGES
 
 # Ranges hardly change with more images, and each takes a run of the file.
 REPRESENTATIVE_IMAGES = 500
@@ -77,11 +77,13 @@ def read_verification(given, representative_images, model):
         if len(given) != 2:
             raise UserError(f"{EXPECTED}. Received: {len(given)} values")
         images, labels = given
-        images, _ = read_images(argument, images, model, PROOF_IMAGES)
+        images, _ = read_images(argument, images, model, VERIFICATION_IMAGES)
     elif hasattr(given, "__array__") or not is_stream(given):
         raise UserError(f"{EXPECTED}. Received: {type(given).__name__}")
     else:
-        images, labels = read_images("verification", given, model, PROOF_IMAGES)
+        images, labels = read_images(
+            "verification", given, model, VERIFICATION_IMAGES
+        )
     if labels is not None:
         labels = check_labels(labels, len(images), model)
     return images, labels

@@ -124,7 +124,10 @@ def main(arguments=None):
 def evaluate(args, source, labels):
     """Runs the file on the pictures, prints the scores, writes the rest."""
     from keras_convmixer.evaluation.predictions import SHOWN_MISTAKES
-    from keras_convmixer.evaluation.scores_report import scores_report, text_of
+    from keras_convmixer.evaluation.scores_report import (
+        format_report,
+        scores_report,
+    )
     from keras_convmixer.evaluation.scoring import match_classes, score
     from keras_convmixer.evaluation.stored_images import (
         dataset_images,
@@ -153,8 +156,8 @@ def evaluate(args, source, labels):
             predictions=file,
             shown=max(SHOWN_MISTAKES, args.heatmaps or 0),
         )
-    for complaint in result.complaints:
-        print(f"  {complaint}", file=sys.stderr)
+    for problem in result.problems:
+        print(f"  {problem}", file=sys.stderr)
     side = classifier.size
     black = np.zeros((1, side, side, 3), "uint8")
     report = scores_report(
@@ -164,7 +167,7 @@ def evaluate(args, source, labels):
         result=result,
         milliseconds=latency(classifier, black),
     )
-    print(text_of(report))
+    print(format_report(report))
     if args.json:
         write_json(args.json, report)
     if args.plots and not draw(args, classifier, matching, result):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from keras_convmixer.evaluation.calibration_report import words_of_calibration
+from keras_convmixer.evaluation.calibration_report import format_calibration
 from keras_convmixer.evaluation.threshold import Threshold
 from keras_convmixer.utils.files import write_json, write_text
 from keras_convmixer.utils.tables import markdown_table
@@ -62,7 +62,10 @@ def table_row(
 
 def images_in_words(data, num_images):
     """Which images files were compared on, "200 of 360 held-out images"."""
-    every, words = len(data.proof_pictures), f"{data.proof_part} images"
+    every, words = (
+        len(data.verification_pictures),
+        f"{data.verification_part} images",
+    )
     if num_images == every:
         return f"{every:,} {words}"
     return f"{num_images:,} of {every:,} {words}, evenly by class"
@@ -74,8 +77,8 @@ def write_report(folder, keras_top1, results, data, num_images):
         folder / REPORT,
         {
             "images": num_images,
-            "of": len(data.proof_pictures),
-            "part": data.proof_part,
+            "of": len(data.verification_pictures),
+            "part": data.verification_part,
             "keras": {"top1": keras_top1},
             "files": [as_row(result) for result in results],
         },
@@ -150,12 +153,13 @@ def write_model_card(folder, run, data, results, proof, num_images):
         "`labels.txt`.",
         f"- Trained on {data.num_train:,} images of {data.name}, "
         f"{recipe.epochs} epochs.",
-        f"- Held out: {data.held_out_split}. They decided {plan.decided}.",
+        f"- Held out: {data.held_out_split}, also used to choose "
+        f"{plan.held_out_used_for}.",
     ]
     if data.test_split:
-        lines.append(f"- Test: {data.test_split}. They decided nothing.")
+        lines.append(f"- Test: {data.test_split}, evaluated once.")
     if calibration:
-        lines.append(f"- Calibrated: {words_of_calibration(calibration)}.")
+        lines.append(f"- Calibrated: {format_calibration(calibration)}.")
     for result in results:
         if result.aware_agreement is not None:
             lines.append(

@@ -5,9 +5,9 @@ import shutil
 from keras_convmixer.data.image_data import sample
 from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.utils.backend import check_tensorflow
-from keras_convmixer.utils.files import move, sole_use, temporary_folder
+from keras_convmixer.utils.files import exclusive, move, temporary_folder
 
-from . import PROOF_IMAGES, QAT_EPOCHS, REPRESENTATIVE_IMAGES
+from . import QAT_EPOCHS, REPRESENTATIVE_IMAGES, VERIFICATION_IMAGES
 from .formats import DEFAULT_FORMATS, TABLE
 from .reference import Reference
 from .report import (
@@ -26,7 +26,7 @@ def export_run(
     run,
     formats=DEFAULT_FORMATS,
     min_agreement=0.98,
-    max_images=PROOF_IMAGES,
+    max_images=VERIFICATION_IMAGES,
     epochs=QAT_EPOCHS,
     io="uint8",
     precision=None,
@@ -64,7 +64,7 @@ def export_run(
     check_min_agreement(min_agreement)
     run = RunFolder(run)
     run.read_config()
-    with sole_use(run.path):
+    with exclusive(run.path):
         return export_files(
             run,
             formats=formats,
@@ -90,12 +90,14 @@ def export_files(
         io=io,
         fine_tuning=FineTuning(data, recipe.batch_size, epochs),
     )
-    images = proof_images(data, max_images).batch(recipe.batch_size)
+    images = verification_images(data, max_images).batch(recipe.batch_size)
     reference = Reference.of_dataset(model, images)
     keras_top1 = reference.top1(reference.outputs)
-    parts = [proof_images(data, max_images)]
+    parts = [verification_images(data, max_images)]
     if data.test is not None:
-        parts.insert(0, evenly(data, data.held_out_pictures, max_images))
+        parts.insert(
+            0, class_balanced(data, data.held_out_pictures, max_images)
+        )
 
     with temporary_folder(run.path) as folder:
         new = []
@@ -144,14 +146,14 @@ def export_files(
     return new
 
 
-def proof_images(data, most):
+def verification_images(data, most):
     """The images to compare files on, decoded as they are asked for."""
-    return evenly(data, data.proof_pictures, most)
+    return class_balanced(data, data.verification_pictures, most)
 
 
-def evenly(data, pictures, most):
+def class_balanced(data, pictures, most):
     """At most so many of some pictures, as many of each class as of another."""
-    return pictures.evenly(most).squares(data.image_size)
+    return pictures.class_balanced(most).squares(data.image_size)
 
 
 def name_unlisted(folder, results):

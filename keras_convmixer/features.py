@@ -7,7 +7,7 @@ from keras_convmixer.architecture import read_network, trunk_layers
 from keras_convmixer.utils.checks import UserError
 
 # What does nothing in inference and may stand anywhere in a linear head.
-NOTHING = (layers.Dropout, layers.SpatialDropout2D, layers.Identity)
+IDENTITY_LAYERS = (layers.Dropout, layers.SpatialDropout2D, layers.Identity)
 ACTIVATIONS = ("Activation", "Softmax", "Sigmoid")  # Layers and operations.
 
 
@@ -113,7 +113,7 @@ def linear_head(network):
         if step.sources != [previous]:
             break
         previous = step
-        if not isinstance(step.operation, NOTHING):
+        if not isinstance(step.operation, IDENTITY_LAYERS):
             found.append(step.operation)
     kinds = [type(operation).__name__ for operation in found]
     is_linear = kinds[:2] == ["GlobalAveragePooling2D", "Dense"]

@@ -99,7 +99,7 @@ def covariance_root(kernel_size, depth_share):
     gaussian = centred_gaussian(
         kernel_size, gaussian_variance(kernel_size, depth_share)
     )
-    alike = moved_to_every_entry(gaussian)
+    alike = shifted_copies(gaussian)
     middle = gaussian.reshape(-1)
     middle = (middle[:, None] + middle[None, :]) / 2
     values, vectors = np.linalg.eigh(middle * (alike - middle / 2))
@@ -118,7 +118,7 @@ def centred_gaussian(size, variance):
     return np.exp(-(squares[:, None] + squares[None, :]) / (2 * variance))
 
 
-def moved_to_every_entry(image):
+def shifted_copies(image):
     """`[size ** 2, size ** 2]`: in each row, the image's middle is moved."""
     size = len(image)
     moves = np.arange(size) - size // 2

@@ -45,7 +45,7 @@ class Command:
         self.streams = [Path(self.folder.name, n) for n in ("out", "err")]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
         self.process = forks.Process(
-            target=carry_out,
+            target=run_training,
             args=(self.arguments, cwd, environment, self.streams),
         )
         self.process.start()
@@ -107,7 +107,7 @@ def run_python(*arguments, cwd=ROOT, check=True):
     return checked(done) if check else done
 
 
-def carry_out(arguments, folder, environment, streams):
+def run_training(arguments, folder, environment, streams):
     """What the interpreter does with its arguments, in a fork."""
     flags = os.O_WRONLY | os.O_CREAT
     for number, file in enumerate([os.devnull, *streams]):

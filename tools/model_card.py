@@ -30,8 +30,8 @@ CARD = """\
 ConvMixer({arguments}, input_shape={shape}, classes={classes}, weights="{data}")
 ```
 
-**{top1:.2%}** of {images:,} held-out images: they were not trained on, and
-decided {decided}.
+**{top1:.2%}** of {images:,} held-out images: never trained on, also used to
+choose {decided}.
 
 ```sh
 {command}
@@ -112,7 +112,7 @@ def ship(args):
 def card_of(run, model, data, stem, network, args):
     """The text of the card."""
     from keras_convmixer.evaluation.calibration_report import (
-        words_of_calibration,
+        format_calibration,
     )
 
     config = run.read_config()
@@ -136,9 +136,7 @@ def card_of(run, model, data, stem, network, args):
         parameters=sum(v.shape.num_elements() for v in model.trainable_weights),
         made_on=args.made_on,
         versions=", ".join(f"{k} {v}" for k, v in config.versions.items()),
-        calibration=words_of_calibration(calibration)
-        if calibration
-        else "none",
+        calibration=format_calibration(calibration) if calibration else "none",
         stem=stem,
         suffix=SHIPPED_SUFFIX,
         table_of_classes=table_of_classes(model, data),

@@ -66,7 +66,7 @@ def main(arguments=None):
             if rows_with(rows, training):
                 continue
             known = rows_with(rows, {name: training[name] for name in KEY})
-            measured = known[0] if known else carry_out(training, args)
+            measured = known[0] if known else run_training(training, args)
             rows.append(measured | training)
             write_csv(args.output, rows)
         if rows:
@@ -140,7 +140,7 @@ def answered(question, network, rows, count=1):
     return found
 
 
-def carry_out(training, args):
+def run_training(training, args):
     """Trains in a process of its own; what was measured."""
     print(", ".join(str(training[name]) for name in KEY), flush=True)
     folder = run_folder(args.runs, training)

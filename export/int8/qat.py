@@ -83,7 +83,7 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
     """Trains the quantisation-aware model to do as its teacher does."""
     from .legacy_keras import tf_keras
 
-    def lessons(batches):
+    def distillation_batches(batches):
         for images, _ in batches:
             expected = teacher(images, training=False)
             yield images, keras.ops.cast(expected, "float32")
@@ -105,14 +105,14 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
         best = Path(folder, "best")
         aware.save_weights(best)
         loss, agreed = aware.evaluate(
-            lessons(held_out), steps=len(held_out), verbose=0
+            distillation_batches(held_out), steps=len(held_out), verbose=0
         )
         print(f"Before: val_loss: {loss:.4f} - val_agreement: {agreed:.4f}")
         aware.fit(
-            lessons(batches),
+            distillation_batches(batches),
             steps_per_epoch=steps,
             epochs=epochs,
-            validation_data=lessons(held_out.repeat()),
+            validation_data=distillation_batches(held_out.repeat()),
             validation_steps=len(held_out),
             callbacks=[
                 tf_keras.callbacks.ModelCheckpoint(

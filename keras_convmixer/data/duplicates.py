@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, named
+from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, abbreviate
 from keras_convmixer.data.perceptual_hash import BITS
 
 # Bits in which near duplicates differ at most. Of 6.6 million pairs of
@@ -109,7 +109,7 @@ def join(groups, pairs):
     return connected_components(graph, directed=False)[1][groups]
 
 
-def complaints(rows, groups):
+def problems(rows, groups):
     """Duplicates that are in two parts or two classes, in words.
 
     Args:
@@ -133,7 +133,7 @@ def complaints(rows, groups):
         if twins:
             lines.append(
                 f"{len(twins):,} pictures of the part {part} are in {other} "
-                f"too, or nearly: {named(twins)}"
+                f"too, or nearly: {abbreviate(twins)}"
             )
     mixed = []
     for group in members.values():
@@ -143,6 +143,6 @@ def complaints(rows, groups):
     if mixed:
         lines.append(
             f"{len(mixed):,} pictures are in several classes, or nearly: "
-            f"{named(mixed)}"
+            f"{abbreviate(mixed)}"
         )
     return lines

@@ -18,7 +18,7 @@ from keras_convmixer.data.index import (
     TEST,
     TRAIN,
     IndexedImage,
-    named,
+    abbreviate,
 )
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.text import printable
@@ -136,7 +136,7 @@ def holds_parts(root, parts, others):
         (name,) = parts[TRAIN][:1]
         raise UserError(
             f"{root / name} may be the part to train on, or a class beside "
-            f"{named(with_images)}. If it is the part, move the others "
+            f"{abbreviate(with_images)}. If it is the part, move the others "
             "elsewhere; if it is a class, rename it"
         )
     return True
@@ -223,7 +223,7 @@ def skip_notes(skipped, ignored, folders):
     notes = []
     if ignored:
         names = [printable(name) for name in ignored]
-        notes.append(f"ignored folders that are no part: {named(names)}")
+        notes.append(f"ignored folders that are no part: {abbreviate(names)}")
     loose = sorted(
         printable(file)
         for folder in folders
@@ -235,12 +235,12 @@ def skip_notes(skipped, ignored, folders):
     if loose:
         notes.append(
             f"skipped {len(loose):,} images that are in no class's folder: "
-            f"{named(loose)}"
+            f"{abbreviate(loose)}"
         )
     if skipped:
         kinds = [f"{n:,} {suffix}" for suffix, n in skipped.most_common()]
         notes.append(
             f"skipped {skipped.total():,} files that are not images: "
-            f"{named(kinds)}"
+            f"{abbreviate(kinds)}"
         )
     return notes

@@ -67,7 +67,7 @@ class ImageData:
         return self.test_pictures.squares(self.image_size, self.reading)
 
     @property
-    def proof_pictures(self):
+    def verification_pictures(self):
         """The `Pictures` on which files are proved.
 
         They are the test part; where there is none, the held-out ones.
@@ -75,12 +75,12 @@ class ImageData:
         return self.test_pictures or self.held_out_pictures
 
     @property
-    def proof_split(self):
+    def verification_split(self):
         """Which pictures those are, in words."""
         return self.test_split or self.held_out_split
 
     @property
-    def proof_part(self):
+    def verification_part(self):
         """Of which part they are: "test" or "held-out"."""
         return "test" if self.test_pictures else "held-out"
 

@@ -113,13 +113,13 @@ def changes(index, rows):
         "changed": {file for file in both if before[file] != files[file]},
     }
     return ". ".join(
-        f"{kind}: {named(sorted(files))}"
+        f"{kind}: {abbreviate(sorted(files))}"
         for kind, files in lists.items()
         if files
     )
 
 
-def named(names):
+def abbreviate(names):
     """The first of some names, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

@@ -10,15 +10,21 @@ import keras
 import numpy as np
 
 from keras_convmixer.data.decode import describe
-from keras_convmixer.data.duplicates import complaints, duplicate_groups
+from keras_convmixer.data.duplicates import duplicate_groups, problems
 from keras_convmixer.data.image_data import (
     HELD_OUT_SHARE,
     HELD_OUT_SHARE_BESIDE_TEST,
     split_indices,
 )
-from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, UNREADABLE, named
+from keras_convmixer.data.index import (
+    HELD_OUT,
+    TEST,
+    TRAIN,
+    UNREADABLE,
+    abbreviate,
+)
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.commands import own_lines
+from keras_convmixer.utils.commands import newline_on_error
 from keras_convmixer.utils.processors import num_cpus
 
 NAMED = 10  # Broken images that are named; of more, their number is given.
@@ -71,7 +77,9 @@ def check_counts(root, parts, classes):
         if not rows:
             raise UserError(f"{root}: no image of the part {part} can be read")
         if part != TRAIN and (missing := [n for n in classes if not counts[n]]):
-            print(f"no images of {named(missing)} in {part}", file=sys.stderr)
+            print(
+                f"no images of {abbreviate(missing)} in {part}", file=sys.stderr
+            )
 
 
 def hold_out(parts, source):
@@ -117,7 +125,7 @@ def check_duplicates(parts, duplicates):
         duplicates: As a `Source` has it.
     """
     rows = [row for part in parts.values() for row in part]
-    lines = complaints(rows, duplicate_groups(rows))
+    lines = problems(rows, duplicate_groups(rows))
     if lines and duplicates == "error":
         raise UserError(f"duplicates: {'. '.join(lines)}")
     for line in lines:
@@ -138,24 +146,24 @@ def describe_all(root, rows, broken_images):
         except UserError as error:
             return replace(row, part=UNREADABLE), str(error)
 
-    readable, broken, complaints = [], [], []
+    readable, broken, reasons = [], [], []
     # An image can be odd in many ways that Pillow warns of.
     with warnings.catch_warnings(), ThreadPool(num_cpus()) as threads:
         warnings.simplefilter("ignore")
         bar = keras.utils.Progbar(len(rows), unit_name="image")
-        with own_lines():
-            for row, complaint in threads.imap(described, rows, 16):
-                if complaint:
+        with newline_on_error():
+            for row, problem in threads.imap(described, rows, 16):
+                if problem:
                     broken.append(row)
-                    complaints.append(complaint)
+                    reasons.append(problem)
                 else:
                     readable.append(row)
                 bar.add(1)
     share = f"{len(broken)} of {len(rows)} images"
     if broken and broken_images == "error":
-        raise UserError(f"{share} are broken. The first: {complaints[0]}")
+        raise UserError(f"{share} are broken. The first: {reasons[0]}")
     if broken:
         print(f"left out {share}:", file=sys.stderr)
-    for text in complaints[:NAMED]:
+    for text in reasons[:NAMED]:
         print(f"  {text}", file=sys.stderr)
     return readable, broken

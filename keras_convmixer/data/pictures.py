@@ -51,7 +51,7 @@ class Pictures:
         """Every `count`-th of them, from one of the first on."""
         return dataclasses.replace(self, rows=self.rows.shard(count, index))
 
-    def evenly(self, count):
+    def class_balanced(self, count):
         """At most so many of them, of each class as many as of another.
 
         Of a class that has fewer all are taken. They are always the same

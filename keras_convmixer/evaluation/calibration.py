@@ -21,7 +21,7 @@ MOST_SURE = 1 - float(np.finfo(np.float32).eps)
 RANGE = (1e-3, 1e3)  # Of 1 / T.
 # What may stand behind the head; layers and operations.
 ACTIVATIONS = ("softmax", "sigmoid")
-NOTHING = ("linear", "dropout", "identity")
+IDENTITY_LAYERS = ("linear", "dropout", "identity")
 
 
 def calibrate(model, images, labels):
@@ -145,11 +145,11 @@ def find_head(model):
     """
     steps, step = flatten(model)
     found = [kind_of(step.operation)]
-    while found[-1] in (*ACTIVATIONS, *NOTHING) and not is_dense(step):
+    while found[-1] in (*ACTIVATIONS, *IDENTITY_LAYERS) and not is_dense(step):
         (step,) = step.sources
         found.append(kind_of(step.operation))
     head = step.operation
-    activations = [kind for kind in found if kind not in NOTHING]
+    activations = [kind for kind in found if kind not in IDENTITY_LAYERS]
     is_plain = is_dense(step) and len(head.weights) <= 2
     is_last = [s.operation for s in steps].count(head) == 1
     if not (is_plain and is_last and activations in (["softmax"], ["sigmoid"])):

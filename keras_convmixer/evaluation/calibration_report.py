@@ -1,4 +1,4 @@
-"""What a temperature did to the probabilities of images that did not fit it."""
+"""Calibration error before and after, on data not used for fitting."""
 
 import numpy as np
 
@@ -41,13 +41,14 @@ def calibration_of(found, held_out, temperature):
     }
 
 
-def words_of_calibration(calibration):
+def format_calibration(calibration):
     """The same as a line of text."""
     return (
         f"temperature {calibration['temperature']:.2f}, calibration error "
         f"{calibration['ece_before']:.4f} before, {calibration['ece']:.4f} "
-        f"with it ({calibration['ece_by_chance']:.4f} by chance alone) on "
-        f"{calibration['images']:,} images ({calibration['of']})"
+        f"after ({calibration['ece_by_chance']:.4f} expected if perfectly "
+        f"calibrated) on {calibration['images']:,} images "
+        f"({calibration['of']})"
     )
 
 

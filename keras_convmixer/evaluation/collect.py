@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_convmixer.utils.commands import own_lines
+from keras_convmixer.utils.commands import newline_on_error
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Batch:
         labels: int `[N]`, -1 for a class that the model does not know; or as
             `OutputKind.is_right` takes them; None where they are unknown.
         stored: The `StoredImage` of each; empty where there are none.
-        unreadable: The complaint of each image that can't be read and is not
+        unreadable: The problem of each image that can't be read and is not
             among them.
     """
 
@@ -53,7 +53,7 @@ def run_batches(run, batches, count=None, unit_name="image"):
     else:
         from keras.utils import Progbar
 
-        add, lines = Progbar(count, unit_name=unit_name).add, own_lines()
+        add, lines = Progbar(count, unit_name=unit_name).add, newline_on_error()
     with lines:
         for batch in batches:
             yield batch, run(batch.images) if len(batch.images) else None

@@ -13,7 +13,7 @@ from keras_convmixer.evaluation.stored_images import StoredImage
 
 BATCH_SIZE = 32
 SHOWN_MISTAKES = 24
-MAX_COMPLAINTS = 10  # Of images that can't be read; of more only the number.
+MAX_PROBLEMS = 10  # Of images that can't be read; of more only the number.
 # Of as many images as have that many together: 8,388 of 1,000 classes, of
 # which a temperature is known to a hundredth.
 MAX_PROBABILITIES = 2**23
@@ -62,7 +62,7 @@ class Predictions:
         foreign: How many images there are of each class that the model does
             not know, a `Counter`.
         num_unreadable: How many images can't be read.
-        complaints: What is wrong with the first of them.
+        problems: What is wrong with the first of them.
         seconds: How long it all took, reading included.
     """
 
@@ -74,14 +74,14 @@ class Predictions:
     images: int = 0
     foreign: Counter = field(default_factory=Counter)
     num_unreadable: int = 0
-    complaints: list = field(default_factory=list)
+    problems: list = field(default_factory=list)
     seconds: float = 0.0
 
     def add(self, batch, probabilities):
         """Adds a `Batch` and the probabilities of its images."""
         self.num_unreadable += len(batch.unreadable)
-        self.complaints += batch.unreadable
-        del self.complaints[MAX_COMPLAINTS:]
+        self.problems += batch.unreadable
+        del self.problems[MAX_PROBLEMS:]
         if not len(batch.images):
             return
         if self.step:

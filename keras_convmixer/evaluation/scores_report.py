@@ -2,7 +2,7 @@
 
 import math
 
-from keras_convmixer.data.index import named
+from keras_convmixer.data.index import abbreviate
 from keras_convmixer.utils.tables import markdown_table
 
 MOST_CLASSES = 50  # Of more the worst are shown.
@@ -63,7 +63,7 @@ def scores_report(classifier, images, matching, result, milliseconds):
     }
 
 
-def text_of(report):
+def format_report(report):
     """A `scores_report` as lines of text and tables."""
     lines = [
         f"{report['classified']:,} images of {report['pictures']}, "
@@ -78,10 +78,10 @@ def text_of(report):
         count = sum(report["foreign"].values())
         lines.append(
             f"not scored, since {report['file']} does not know their classes: "
-            f"{count:,} images of {named(list(report['foreign']))}"
+            f"{count:,} images of {abbreviate(list(report['foreign']))}"
         )
     if report["missing"]:
-        lines.append(f"without images: {named(report['missing'])}")
+        lines.append(f"without images: {abbreviate(report['missing'])}")
     return "\n".join([*lines, table(report), "", *table_of_classes(report)])
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_convmixer.data.index import named
+from keras_convmixer.data.index import abbreviate
 from keras_convmixer.data.source import Source
 from keras_convmixer.evaluation.classifier import Classifier
 from keras_convmixer.evaluation.collect import run_batches
@@ -122,7 +122,7 @@ def match_classes(classifier, images):
     if names and not indices:
         raise UserError(
             f"{images.name} has no class that {classifier.path} knows. "
-            f"Found: {named(names)}. It knows: {named(labels)}"
+            f"Found: {abbreviate(names)}. It knows: {abbreviate(labels)}"
         )
     return Matching(
         labels=labels,
@@ -173,7 +173,7 @@ def score(classifier, images, matching, predictions=None, shown=SHOWN_MISTAKES):
     if not scored:
         raise UserError(
             f"no picture of {images.name} can be scored. "
-            f"{' '.join(result.complaints[:1])}"
+            f"{' '.join(result.problems[:1])}"
         )
     return result
 

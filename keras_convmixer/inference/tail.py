@@ -22,18 +22,18 @@ class Tail:
         self.start = list(network.trunk.values())[-1]
         self.steps = []
         self.output = network.output
-        self.taken_for = {}
+        self.replacement_of = {}
         for step in network.tail:
             if is_training_only(step.operation):
                 (source,) = step.sources
-                self.taken_for[step] = self.resolve(source)
+                self.replacement_of[step] = self.resolve(source)
             else:
                 self.steps.append(step)
         self.output = self.resolve(network.output)
 
     def resolve(self, step):
         """The step itself, or the one before those that are left out."""
-        return self.taken_for.get(step, step)
+        return self.replacement_of.get(step, step)
 
     def classifier(self):
         """The dense layer into which the norm before it can be folded.

@@ -96,7 +96,7 @@ class Plan:
         return Reading(self.workers or num_cpus(), parse_cache(self.cache))
 
     @property
-    def decided(self):
+    def held_out_used_for(self):
         """What the held-out images decided, in words."""
         decided = ["the epoch that was kept"] if self.keep == "best" else []
         if self.calibrate:

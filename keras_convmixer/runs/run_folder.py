@@ -14,8 +14,8 @@ from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.cluster import is_chief
 from keras_convmixer.utils.commands import command
 from keras_convmixer.utils.files import (
+    exclusive,
     replacing,
-    sole_use,
     temporary_folder,
     write_bytes,
     write_json,
@@ -129,7 +129,7 @@ class RunFolder:
         if not is_chief():
             yield
             return
-        with sole_use(self.path, self.plots_folder):
+        with exclusive(self.path, self.plots_folder):
             yield
 
     def read_plan(self):

@@ -16,7 +16,7 @@ def callbacks_of(run, plan, plain, epoch, backup):
     Args:
         run: A `RunFolder`; its history is cut down to the first epochs.
         plan: A `Plan`.
-        plain: The model that is saved, from `plain_copy`.
+        plain: The model that is saved, from `float32_copy`.
         epoch: The epochs that are behind it.
         backup: Its `Backup`, which comes last.
     """
@@ -99,7 +99,7 @@ class SaveModel(keras.callbacks.Callback):
             self.is_new = False
 
 
-def plain_copy(model):
+def float32_copy(model):
     """The network as it is saved: in float32, with probabilities."""
     config = model.get_config()
     for layer in config["layers"]:

@@ -82,7 +82,7 @@ class Devices:
             return CompiledGradients(model.input, model.output)
         return model
 
-    def mend(self, model):
+    def prepare_fit(self, model):
         """What the model needs besides, once it is compiled, in the scope."""
         if keras.backend.backend() == "tensorflow":
             build_by_shapes(model)

@@ -5,7 +5,7 @@ import time
 import keras
 import numpy as np
 
-from keras_convmixer.training.announce import print_plan
+from keras_convmixer.training.summary import print_summary
 from keras_convmixer.training.train import prepare
 
 MEASURED_STEPS = 3
@@ -43,7 +43,7 @@ def dry_run(plan, run=None):
         UserError: If the plan can't be carried out.
     """
     training = prepare(plan, lambda: plan.source.load(plan.recipe.image_size))
-    print_plan(training, run)
+    print_summary(training, run)
     weights, activations = memory(training)
     times = StepTimes()
     devices = training.devices

@@ -8,7 +8,7 @@ from keras_convmixer.evaluation.calibration import (
 )
 from keras_convmixer.evaluation.calibration_report import (
     calibration_of,
-    words_of_calibration,
+    format_calibration,
 )
 from keras_convmixer.evaluation.plots import (
     draw_all,
@@ -44,7 +44,7 @@ def evaluate(run, data, batches):
         "top1": held_out.top1,
         "images": len(held_out.labels),
         "held_out": data.held_out_split,
-        "decided": plan.decided,
+        "decided": plan.held_out_used_for,
     }
     if plan.calibrate:
         temperature = fit_temperature(
@@ -67,15 +67,15 @@ def evaluate(run, data, batches):
     write_json(run.metrics_path, metrics)
     print(
         f"held-out top-1 {held_out.top1:.4f} on {len(held_out.labels):,} "
-        f"images, which decided {plan.decided}"
+        f"images (also used to choose {plan.held_out_used_for})"
     )
     if data.test is not None:
         print(
-            f"    test top-1 {found.top1:.4f} on {len(found.labels):,} images, "
-            "looked at this once"
+            f"    test top-1 {found.top1:.4f} on {len(found.labels):,} images "
+            "(evaluated once)"
         )
     if plan.calibrate:
-        print(words_of_calibration(metrics["calibration"]))
+        print(format_calibration(metrics["calibration"]))
     # After the results, which a plot that fails must not cost.
     plots, classes = run.plots_folder, data.classes
     draw_all(

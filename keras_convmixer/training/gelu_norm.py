@@ -86,7 +86,7 @@ def over_positions(x):
 
 @tf.function(jit_compile=True)
 def gelu_of(x):
-    return x * share_below(x)
+    return x * normal_cdf(x)
 
 
 @tf.function(jit_compile=True)
@@ -97,7 +97,7 @@ def gelu_gradient(x, upstream):
 @tf.function(jit_compile=True)
 def gradient_of(x, upstream, mean, factor, slope, shift):
     """The gradient of x, of which the norm has the second factor."""
-    deviation = x * share_below(x) - mean
+    deviation = x * normal_cdf(x) - mean
     return (factor * upstream - slope * deviation - shift) * slope_of_gelu(x)
 
 
@@ -123,9 +123,9 @@ def partial_sums(y, mean, upstream):
 
 def slope_of_gelu(x):
     density = tf.exp(-0.5 * tf.square(x)) * (2 * math.pi) ** -0.5
-    return share_below(x) + x * density
+    return normal_cdf(x) + x * density
 
 
-def share_below(x):
+def normal_cdf(x):
     """The share of the normal distribution that is below x."""
     return 0.5 * (1 + tf.math.erf(x * 0.5**0.5))

@@ -65,9 +65,9 @@ def train(
         **options,
     )
     check_training_backend(configured_backend())
-    from keras_convmixer.training.train import carry_out
+    from keras_convmixer.training.train import run_training
 
-    return carry_out(plan, run)
+    return run_training(plan, run)
 
 
 def resume(

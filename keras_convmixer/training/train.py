@@ -20,19 +20,19 @@ from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.features import freeze
 from keras_convmixer.runs.plan import Plan
 from keras_convmixer.runs.run_folder import RunFolder
-from keras_convmixer.training.announce import print_plan
 from keras_convmixer.training.backup import Backup
-from keras_convmixer.training.callbacks import callbacks_of, plain_copy
+from keras_convmixer.training.callbacks import callbacks_of, float32_copy
 from keras_convmixer.training.compile import (
     compile_for_training,
     dtype_policy,
 )
 from keras_convmixer.training.devices import Devices, distribute
 from keras_convmixer.training.gpus import precision_of
+from keras_convmixer.training.summary import print_summary
 from keras_convmixer.training.xla import black_batch, compile_ahead
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.cluster import is_chief
-from keras_convmixer.utils.commands import own_lines
+from keras_convmixer.utils.commands import newline_on_error
 from keras_convmixer.utils.process_state import HeldStops
 
 # What TensorFlow makes of an image that can't be decoded.
@@ -41,7 +41,7 @@ BROKEN_IMAGE = re.compile(
 )
 
 
-def carry_out(plan, path=None):
+def run_training(plan, path=None):
     """Trains, evaluates and writes a new run folder.
 
     Args:
@@ -60,7 +60,7 @@ def carry_out(plan, path=None):
 
 
 def begin(plan, path=None):
-    """All of `carry_out` that comes before the first step.
+    """All of `run_training` that comes before the first step.
 
     Returns:
         `(training, run)`: a `Training` and its new `RunFolder`.
@@ -75,7 +75,7 @@ def begin(plan, path=None):
 
 
 def finish(training, run):
-    """All of `carry_out` that comes after `begin`."""
+    """All of `run_training` that comes after `begin`."""
     with run.in_use():
         fit_and_evaluate(training, run)
 
@@ -117,7 +117,7 @@ class Training:
         data: The `ImageData`.
         steps: Batches an epoch.
         model: The compiled model.
-        plain: What is saved of it, from `plain_copy`.
+        plain: What is saved of it, from `float32_copy`.
     """
 
     plan: Plan
@@ -194,12 +194,12 @@ def prepare(plan, load):
         if plan.freeze is not None:
             freeze(model, plan.freeze)
         with devices.apart():
-            plain = plain_copy(model)
+            plain = float32_copy(model)
         model = devices.prepare(model)
         compile_for_training(
             model, recipe, recipe.epochs * steps, devices.jit_compile
         )
-        devices.mend(model)
+        devices.prepare_fit(model)
     return Training(plan, devices, data, steps, model, plain)
 
 
@@ -238,12 +238,12 @@ def fit(training, run):
         epoch, step = backup.restore(model)
     callbacks = callbacks_of(run, plan, training.plain, epoch, backup)
     if is_chief():
-        print_plan(training, run)
+        print_summary(training, run)
         if step:
             print(f"goes on in epoch {epoch + 1} after step {step}")
     if devices.xla and keras.backend.backend() == "tensorflow":
         compile_step(training, epoch)
-    with own_lines(), stops:
+    with newline_on_error(), stops:
         if step:
             fit_epochs(training, callbacks, epoch, epoch + 1, step)
             epoch += 1

@@ -193,7 +193,7 @@ def end_stopped():
 
 
 @contextlib.contextmanager
-def own_lines():
+def newline_on_error():
     """Ends the line of a progress bar that an exception has cut short.
 
     What is printed of the exception then begins on a line of its own.

@@ -70,7 +70,7 @@ def move(new, path):
 
 
 @contextlib.contextmanager
-def sole_use(folder, *parts):
+def exclusive(folder, *parts):
     """Locks a folder; removes the temporary files of killed processes in it.
 
     The lock is that of a file in the folder, so it stays with a folder that is
@@ -84,7 +84,7 @@ def sole_use(folder, *parts):
         UserError: If another process has it.
 
     Example:
-        >>> with sole_use("runs/digits"):
+        >>> with exclusive("runs/digits"):
         ...     write_json("runs/digits/report.json", {"top1": 0.9})
     """
     from filelock import FileLock, Timeout

@@ -252,7 +252,7 @@ def test_a_part_of_the_pictures_is_chosen_evenly_by_class(digits):
     rows = rows.apply(tf.data.experimental.assert_cardinality(326))
     pictures = noted(digits.held_out_pictures, read)
     pictures = dataclasses.replace(pictures, rows=rows)
-    chosen, again = pictures.evenly(101), pictures.evenly(101)
+    chosen, again = pictures.class_balanced(101), pictures.class_balanced(101)
     assert len(chosen) == 101
     assert not read
     pixels, labels = as_arrays(chosen.squares(8))
@@ -263,7 +263,7 @@ def test_a_part_of_the_pictures_is_chosen_evenly_by_class(digits):
     np.testing.assert_array_equal(as_arrays(again.squares(8))[0], pixels)
     every = iter(map(bytes, as_arrays(pictures.squares(8))[0]))
     assert all(bytes(image) in every for image in pixels)  # In their order.
-    assert pictures.evenly(326) is pictures
+    assert pictures.class_balanced(326) is pictures
 
 
 def test_an_index_is_read_as_it_was_written(tmp_path):

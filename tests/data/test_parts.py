@@ -42,10 +42,10 @@ def test_a_test_part_is_found_and_a_tenth_of_the_rest_held_out(photos):
     # Not one class after another: some of the images are of all classes.
     assert (np.diff(labels) < 0).any()
     assert data.held_out_split.startswith("5 of 45, stratified, seed 0")
-    assert data.proof_pictures is data.test_pictures
-    assert data.proof_pictures is data.test_pictures
-    assert data.proof_split.startswith("12 in folder test, file names ")
-    assert data.proof_part == "test"
+    assert data.verification_pictures is data.test_pictures
+    assert data.verification_pictures is data.test_pictures
+    assert data.verification_split.startswith("12 in folder test, file names ")
+    assert data.verification_part == "test"
 
 
 @pytest.mark.parametrize("name", ["val", "validation"])
@@ -56,9 +56,9 @@ def test_a_held_out_part_of_its_own(photos, name):
     assert {row.split("/")[0] for row in files_of(data, "held_out")} == {name}
     assert data.held_out_split.startswith("12 in folder ")
     assert data.test is None
-    assert data.proof_pictures is data.held_out_pictures
-    assert data.proof_split == data.held_out_split
-    assert data.proof_part == "held-out"
+    assert data.verification_pictures is data.held_out_pictures
+    assert data.verification_split == data.held_out_split
+    assert data.verification_part == "held-out"
 
 
 def test_a_test_part_elsewhere_is_the_same(photos, tmp_path):
@@ -170,7 +170,7 @@ def test_a_data_set_with_a_validation_and_a_test_split(tmp_path):
     data = Source("three_parts", data_dir=str(tmp_path)).load(8)
     assert (data.num_train, data.num_held_out, data.num_test) == (5, 3, 2)
     assert data.held_out_split == "split 'validation' of three_parts/1.0.0"
-    assert data.proof_split == "split 'test' of three_parts/1.0.0"
+    assert data.verification_split == "split 'test' of three_parts/1.0.0"
     # As some are published, to be judged by their host alone.
     write("no_labels", test_label=-1)
     data = Source("no_labels", data_dir=str(tmp_path)).load(8)

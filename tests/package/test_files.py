@@ -10,18 +10,18 @@ import pytest
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import (
+    exclusive,
     move,
     replacing,
-    sole_use,
     temporary_folder,
 )
 from tests.processes import ROOT
 
 USE = """
 import sys
-from keras_convmixer.utils.files import sole_use, temporary_folder
+from keras_convmixer.utils.files import exclusive, temporary_folder
 
-with sole_use(sys.argv[1]), temporary_folder(sys.argv[1]) as folder:
+with exclusive(sys.argv[1]), temporary_folder(sys.argv[1]) as folder:
     (folder / "half").touch()
     print("has it", flush=True)
     sys.stdin.read()
@@ -68,12 +68,12 @@ def test_a_second_user_is_refused_and_leaves_all_as_it_is(other_user, tmp_path):
     for _ in range(2):
         with (
             pytest.raises(UserError, match=f"another process uses {tmp_path}"),
-            sole_use(tmp_path),
+            exclusive(tmp_path),
         ):
             pass
     assert sorted(os.listdir(tmp_path)) == before
     other_user.communicate()
-    with sole_use(tmp_path):
+    with exclusive(tmp_path):
         pass
     assert os.listdir(tmp_path) == []
 
@@ -84,7 +84,7 @@ def test_a_killed_user_leaves_nothing_and_others_keep_all(
     other_user.send_signal(signal.SIGKILL)
     other_user.wait()
     assert len(files_in(tmp_path)) == len(FOREIGN) + 2  # Half, and the lock.
-    with sole_use(tmp_path):
+    with exclusive(tmp_path):
         assert set(foreign) < set(files_in(tmp_path))
     assert files_in(tmp_path) == foreign
 
@@ -129,16 +129,16 @@ def test_a_folder_takes_the_place_of_another(tmp_path):
 
 def test_the_lock_stays_with_a_folder_that_is_renamed(other_user, tmp_path):
     moved = tmp_path.rename(tmp_path.with_name("moved"))
-    with pytest.raises(UserError, match="another"), sole_use(moved):
+    with pytest.raises(UserError, match="another"), exclusive(moved):
         pass
     # Its temporary folder is no longer where it was made.
     other_user.communicate()
     tmp_path.mkdir()
     for folder in (moved, tmp_path):
-        with sole_use(folder):
+        with exclusive(folder):
             pass
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError), sole_use(tmp_path / "none"):
+    with pytest.raises(FileNotFoundError), exclusive(tmp_path / "none"):
         pass

@@ -6,12 +6,12 @@ import pytest
 
 from keras_convmixer.data.augmentation import Augmentation
 from keras_convmixer.data.batches import training_batches
-from keras_convmixer.training.announce import (
+from keras_convmixer.training.compile import compile_for_training
+from keras_convmixer.training.recipes import DIGITS
+from keras_convmixer.training.summary import (
     class_counts,
     warn_of_imbalance,
 )
-from keras_convmixer.training.compile import compile_for_training
-from keras_convmixer.training.recipes import DIGITS
 from tests.helpers import unbalanced
 
 

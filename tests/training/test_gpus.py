@@ -4,11 +4,6 @@ import dataclasses
 
 import pytest
 
-from keras_convmixer.training.announce import (
-    device_names,
-    precision_words,
-    xla_words,
-)
 from keras_convmixer.training.devices import Devices
 from keras_convmixer.training.gpus import (
     Gpu,
@@ -16,6 +11,11 @@ from keras_convmixer.training.gpus import (
     gpus_of_jax,
     gpus_of_tensorflow,
     precision_of,
+)
+from keras_convmixer.training.summary import (
+    device_names,
+    precision_words,
+    xla_words,
 )
 from keras_convmixer.utils.processors import gpu_memory, has_nvidia_driver
 from tests.training.test_combinations import plan_of

@@ -21,7 +21,7 @@ from keras_convmixer.training.backup import Backup
 from keras_convmixer.training.callbacks import SaveModel
 from keras_convmixer.training.compile import compile_for_training
 from keras_convmixer.training.recipes import DIGITS
-from keras_convmixer.training.train import carry_out
+from keras_convmixer.training.train import run_training
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_program
 from tests.processes import ROOT, run_command
@@ -73,7 +73,7 @@ def test_the_last_epoch_is_kept_and_the_held_out_images_decide_nothing(
     assert metrics["top1"] == pytest.approx(accuracies[-1], abs=1e-6)
     assert metrics["decided"] == "the temperature"
     printed = (digits_run / "stdout.txt").read_text()
-    assert "on 360 images, which decided the temperature" in printed
+    assert "on 360 images (also used to choose the temperature)" in printed
 
 
 def test_the_best_epoch_is_kept_on_request_and_said_to_be_chosen(tmp_path):
@@ -93,7 +93,9 @@ def test_the_best_epoch_is_kept_on_request_and_said_to_be_chosen(tmp_path):
         save.on_epoch_end(4, {"val_accuracy": 1, "val_loss": float("nan")})
     assert keras.saving.load_model(path).layers[0].bias[0] == 2
     plan = Plan(DIGITS, Source("digits"), keep="best")
-    assert plan.decided == "the epoch that was kept and the temperature"
+    assert (
+        plan.held_out_used_for == "the epoch that was kept and the temperature"
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_a_run_on_photographs_goes_on_without_looking_at_them(
         *("--batch-size", 45, "--epochs", 1),
     ).stdout
     assert "60/60" in printed
-    assert "on 3 images, looked at this once" in printed
+    assert "on 3 images (evaluated once)" in printed
     assert (run / "images.csv").read_text().count("held_out") == 6
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["images"] == 6
@@ -311,7 +313,7 @@ def test_channels_first_is_refused(tmp_path):
     keras.config.set_image_data_format("channels_first")
     try:
         with pytest.raises(UserError, match="must be 'channels_last' to train"):
-            carry_out(Plan(DIGITS, Source("digits")), tmp_path / "run")
+            run_training(Plan(DIGITS, Source("digits")), tmp_path / "run")
     finally:
         keras.config.set_image_data_format("channels_last")
     assert not (tmp_path / "run").exists()

@@ -56,7 +56,7 @@ if devices.workers:
         fit()
     except (TypeError, ValueError):
         needs_mend = True
-    devices.mend(model)
+    devices.prepare_fit(model)
 history = fit().history
 np.savez(
     sys.argv[1], *model.get_weights(), losses=losses, needs_mend=needs_mend,

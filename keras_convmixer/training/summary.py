@@ -8,7 +8,7 @@ LISTED_CLASSES = 20  # Of more, the least, the median and the most are named.
 IMBALANCE = 10  # Times as many images as the smallest class.
 
 
-def print_plan(training, run):
+def print_summary(training, run):
     """What follows from the arguments.
 
     Args:
