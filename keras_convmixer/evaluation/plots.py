@@ -36,13 +36,13 @@ def draw_all(plots):
 
 
 def plot_confusion(counts, classes, path):
-    """How often images of a class (row) were given each class (column).
+    """The confusion matrix: true classes in rows, predicted in columns.
 
-    Of many classes, the most frequent confusions only; all of them are in a
-    CSV file of the same name beside it.
+    For more than `MOST_CLASSES` classes, only the most frequent confusions are
+    drawn; a CSV file of the same name holds all of them.
 
     Args:
-        counts: Images by (class, class that they were given), a `Counter`.
+        counts: Images by (true class, predicted class), a `Counter`.
         classes: The names of the classes.
         path: The file to write.
     """
@@ -78,13 +78,15 @@ def write_confusion(counts, classes, path):
 
 
 def plot_most_confused(counts, classes, path, most=30):
-    """The pairs of classes that were taken for each other most often."""
+    """The most frequent pairs of true and predicted class."""
     wrong = Counter({pair: n for pair, n in counts.items() if len({*pair}) > 1})
     worst = wrong.most_common(most)
     figure = Figure(figsize=(7, 1.5 + 0.25 * len(worst)))
     with drawable(classes) as classes:
         axes = figure.subplots()
-        names = [f"{classes[a]}, not {classes[b]}" for (a, b), _ in worst]
+        names = [
+            f"true {classes[a]}, predicted {classes[b]}" for (a, b), _ in worst
+        ]
         axes.barh(range(len(worst)), [count for _, count in worst])
         axes.set_yticks(range(len(worst)), names)
         axes.invert_yaxis()
@@ -94,7 +96,7 @@ def plot_most_confused(counts, classes, path, most=30):
 
 
 def plot_mistakes(mistakes, classes, path):
-    """The images that were given a wrong class with the most confidence.
+    """The most confident mistakes.
 
     Args:
         mistakes: A list of `Mistake`, the worst first.
@@ -114,15 +116,15 @@ def plot_mistakes(mistakes, classes, path):
         for mistake, axes in zip(mistakes, all_axes.flat, strict=False):
             axes.imshow(mistake.image)
             axes.set_title(
-                f"{classes[mistake.label]}, not\n{classes[mistake.prediction]} "
-                f"({mistake.confidence:.0%})",
+                f"true {classes[mistake.label]}\npredicted "
+                f"{classes[mistake.prediction]} ({mistake.confidence:.0%})",
                 fontsize=9,
             )
         save(figure, path)
 
 
 def plot_reliability(reliability, path):
-    """How often a model is right that is so sure, and how sure it is.
+    """A reliability diagram: accuracy by confidence.
 
     Args:
         reliability: A `Reliability`.
@@ -139,25 +141,25 @@ def plot_reliability(reliability, path):
         reliability.right[is_used] / counts[is_used],
         width,
         edgecolor="white",
-        label="right",
+        label="accuracy",
     )
     above.plot(
         reliability.confidence[is_used] / counts[is_used],
         reliability.right[is_used] / counts[is_used],
         *("C1.-",),
-        label="against mean confidence",
+        label="at the mean confidence",
     )
     above.plot((0, 1), (0, 1), color="grey", linestyle="--", label="calibrated")
-    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
     above.set_title(f"calibration error {reliability.error:.2%}")
     above.legend(loc="upper left")
     below.bar(middles, counts / counts.sum(), width, edgecolor="white")
-    below.set(xlabel="confidence", ylabel="share of images")
+    below.set(xlabel="confidence", ylabel="fraction of images")
     save(figure, path)
 
 
 def plot_coverage(shares, precision, path):
-    """How often a model is right about the images of which it is surest.
+    """Accuracy on the most confident images, by their fraction.
 
     Args:
         shares, precision: As `Scores.coverage` gives them.
@@ -167,8 +169,8 @@ def plot_coverage(shares, precision, path):
     axes = figure.subplots()
     axes.plot(shares, precision)
     axes.set(
-        xlabel="share of the images, the surest first",
-        ylabel="share of them that is right",
+        xlabel="fraction of images, most confident first",
+        ylabel="accuracy on them",
         xlim=(0, 1),
     )
     axes.grid(alpha=0.3)
@@ -176,7 +178,7 @@ def plot_coverage(shares, precision, path):
 
 
 def grid_shape(count, most_columns):
-    """Rows and columns of so many pictures."""
+    """Rows and columns of a grid of `count` images."""
     columns = min(most_columns, count)
     return -(-count // columns), columns
 

@@ -9,7 +9,7 @@ from keras_convmixer.evaluation.plots import grid_shape, save
 
 
 def plot_history(history_csv, path):
-    """Loss and accuracy by epoch, of the training and the held-out images."""
+    """Loss and accuracy by epoch, on training and held-out images."""
     with open(history_csv, newline="") as file:
         rows = list(csv.DictReader(file))
     epochs = [int(row["epoch"]) + 1 for row in rows]
@@ -66,11 +66,11 @@ def plot_augmented(batches, path, count=96):
 
 
 def plot_tiles(tiles, columns, title, path, **colours):
-    """Small pictures `[N, H, W]` or `[N, H, W, 3]` in rows of `columns`."""
+    """Small images `[N, H, W]` or `[N, H, W, 3]` in rows of `columns`."""
     rows, columns = grid_shape(len(tiles), most_columns=columns)
     figure = Figure(figsize=(0.6 * columns, 0.6 * rows + 0.4))
     axes = figure.subplots()
-    # In one system of axes: one for each picture would take seconds.
+    # All on one pair of axes: a pair for each image would take seconds.
     for index, tile in enumerate(tiles):
         top, left = divmod(index, columns)
         edges = (left, left + 0.9, top + 0.9, top)
