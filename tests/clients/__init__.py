@@ -1,6 +1,6 @@
-"""Exported files in clients that nobody here wrote.
+"""Runs exported files in third-party clients.
 
-`python -m tests.clients` makes files of every format, installs each client in
-an environment of its own, compares it with Keras on 100 images, and writes
+`python -m tests.clients` exports files in every format, installs each client in
+its own environment, compares it with Keras on 100 images, and writes
 docs/clients.md.
 """
