@@ -320,7 +320,7 @@ def add_device(group):
     add(
         "--deterministic",
         action="store_true",
-        help="bit-reproducible training on a GPU, which is slower",
+        help="bit-reproducible training on a GPU, at some cost of speed",
     )
     add(
         "--rematerialize",
