@@ -106,7 +106,7 @@ def summary(rows):
                 f"{extreme(float(row['top1']) for row in found):.1f}"
                 for extreme in (min, max)
             ),
-            "processor minutes": f"{mean(found, 'processor_minutes'):.0f}",
+            "CPU minutes": f"{mean(found, 'processor_minutes'):.0f}",
         }
         for (data, way), found in groups.items()
     ]

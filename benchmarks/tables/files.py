@@ -20,7 +20,7 @@ def leaderboard(rows=None):
             "calibration error %": row["ece"],
             "KB": kilobytes(row["bytes"]),
             "ms": milliseconds(row["ms_1_thread"]),
-            "times as fast as the stock file": round(
+            "speed-up over the stock file": round(
                 float(row["stock_ms_1_thread"]) / float(row["ms_1_thread"]), 1
             ),
             "million instructions, ARM": millions(row["arm_instructions"]),
@@ -84,8 +84,8 @@ def latency():
             "format": row["format"],
             "stock, ms": milliseconds(stock),
             "ours, ms": milliseconds(row["median_ms"]),
-            "times as fast": row["times_as_fast_as_stock"],
-            "as PyTorch": row["times_as_fast_as_pytorch"],
+            "speed-up": row["times_as_fast_as_stock"],
+            "speed-up over PyTorch": row["times_as_fast_as_pytorch"],
         }
         for row, stock in beside_stock(rows, "median_ms")
     ]
@@ -115,7 +115,7 @@ def arm64():
             "format": row["format"],
             "stock, million": millions(stock),
             "ours, million": millions(row["instructions"]),
-            "times fewer": row["times_fewer_than_stock"],
+            "reduction": row["times_fewer_than_stock"],
             "ours, KB": kilobytes(row["bytes"]),
         }
         for row, stock in beside_stock(rows, "instructions")
@@ -136,7 +136,7 @@ def onnx():
             "network": name,
             "LiteRT, ms": milliseconds(times[name, "ours"]),
             "ONNX Runtime, ms": milliseconds(times[name, "onnx"]),
-            "times as fast": round(
+            "speed-up": round(
                 float(times[name, "ours"]) / float(times[name, "onnx"]), 2
             ),
         }

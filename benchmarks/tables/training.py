@@ -23,7 +23,7 @@ def pipeline():
             "recipe": row["recipe"],
             "pixels": row["image_size"],
             "augmentation": row["augmentation"],
-            "images a second": int(row["images_a_second"]),
+            "images/s": int(row["images_a_second"]),
         }
         for row in read_rows(RESULTS / "pipeline.csv")
     ]
@@ -48,10 +48,10 @@ def rehearsal():
         {
             "stage": row["stage"],
             "images": f"{int(row['pictures']):,}",
-            "images a second": f"{int(row['images_a_second']):,}",
+            "images/s": f"{int(row['images_a_second']):,}",
             "peak memory, MB": f"{int(row['peak_mb']):,}",
             "minutes": row["minutes"],
-            "processor minutes": row["processor_minutes"],
+            "CPU minutes": row["processor_minutes"],
         }
         for row in read_rows(RESULTS / "rehearsal.csv")
     ]

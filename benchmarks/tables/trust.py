@@ -20,7 +20,7 @@ def calibration():
             "temperature": f"{float(row['temperature']):.2f}",
             "error before %": percent(row, "ece_before"),
             "error %": percent(row, "ece"),
-            "by chance %": percent(row, "ece_by_chance"),
+            "expected if calibrated %": percent(row, "ece_by_chance"),
             "measured on": row["of"],
         }
         for row in read_rows(RESULTS / "calibration.csv")
