@@ -8,6 +8,7 @@ from functools import partial
 from benchmarks.tables import files, study, training, trust
 
 TABLES = (
+    files.highlights,
     files.leaderboard,
     training.speed,
     training.pipeline,

@@ -19,7 +19,8 @@ from tests.processes import ROOT
 @pytest.mark.parametrize(
     ("file", "rows"),
     [
-        ("README.md", files.leaderboard),
+        ("README.md", files.highlights),
+        ("docs/benchmarks.md", files.leaderboard),
         ("docs/networks.md", list_variants),
         ("docs/training.md", training.speed),
         ("docs/training.md", training.pipeline),

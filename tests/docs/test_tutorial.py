@@ -10,7 +10,12 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from keras_convmixer import center_crop
-from tests.docs.tutorial import PICTURE, TUTORIAL, execute_tutorial
+from tests.docs.tutorial import (
+    PICTURE,
+    TUTORIAL,
+    execute_tutorial,
+    photo_and_map,
+)
 from tests.helpers import interpreter
 
 
@@ -62,10 +67,10 @@ def run_file(runner, path):
 
 def test_it_draws_the_heat_maps(executed):
     _, work = executed
-    with Image.open(work / "heat_maps.jpg") as drawn:
-        with Image.open(PICTURE) as saved:
-            assert drawn.size == saved.size
-        assert np.ptp(np.asarray(drawn)) > 200
+    drawn = photo_and_map(work / "heat_maps.jpg")
+    with Image.open(PICTURE) as saved:
+        assert drawn.size == saved.size
+    assert np.ptp(np.asarray(drawn)) > 200
     assert PICTURE.stat().st_size < 200_000
 
 

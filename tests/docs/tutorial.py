@@ -4,18 +4,20 @@ python -m tests.docs.tutorial
 """
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
 from tests.docs.installed import lay_out_installed
 from tests.processes import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
-PICTURE = ROOT / "docs" / "images" / "heat_maps.jpg"
+PICTURE = ROOT / "docs" / "images" / "dahlia.jpg"
+# Left, top, right and bottom of the photo and of its map in what is drawn.
+PHOTO, MAP = (4, 218, 266, 392), (544, 218, 806, 392)
 
 
 def execute_tutorial(folder):
@@ -40,10 +42,19 @@ def execute_tutorial(folder):
     return notebook, work
 
 
+def photo_and_map(heat_maps):
+    """The README's picture: the dahlia, and the map of its class beside it."""
+    picture = Image.new("RGB", (532, 174), "white")
+    with Image.open(heat_maps) as drawn:
+        for left, box in ((0, PHOTO), (270, MAP)):
+            picture.paste(drawn.crop(box), (left, 0))
+    return picture
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         notebook, work = execute_tutorial(Path(folder))
-        shutil.copy(work / "heat_maps.jpg", PICTURE)
+        photo_and_map(work / "heat_maps.jpg").save(PICTURE, quality=92)
     for cell in notebook.cells:
         cell.metadata = {}  # When it was run.
         if cell.cell_type == "code":
