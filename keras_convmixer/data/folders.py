@@ -135,8 +135,8 @@ def holds_parts(root, parts, others):
             return False
         (name,) = parts[TRAIN][:1]
         raise UserError(
-            f"{root / name} may be the part to train on, or a class beside "
-            f"{abbreviate(with_images)}. If it is the part, move the others "
+            f"{root / name} may be the training split, or a class beside "
+            f"{abbreviate(with_images)}. If it is the split, move the others "
             "elsewhere; if it is a class, rename it"
         )
     return True
@@ -146,8 +146,7 @@ def test_place(root, places, test_folder):
     """Where a test part is that is elsewhere, from the image folder."""
     if TEST in places:
         raise UserError(
-            f"{root} has a test part, so there can't be another. "
-            f"Received: {test_folder}",
+            f"{root} has a test split already. Received: {test_folder}",
             argument="test_folder",
         )
     folder_names(Path(test_folder), "test_folder")
@@ -188,7 +187,7 @@ def check_classes(folder, folders, classes):
     unknown = sorted(set(folders) - set(classes))
     if unknown:
         raise UserError(
-            f"{folder} must have folders of the classes to train on only. "
+            f"{folder} must only have folders of training classes. "
             f"Unknown: {', '.join(unknown)}"
         )
 
@@ -223,7 +222,9 @@ def skip_notes(skipped, ignored, folders):
     notes = []
     if ignored:
         names = [printable(name) for name in ignored]
-        notes.append(f"ignored folders that are no part: {abbreviate(names)}")
+        notes.append(
+            f"ignored folders that are not a split: {abbreviate(names)}"
+        )
     loose = sorted(
         printable(file)
         for folder in folders
@@ -234,7 +235,7 @@ def skip_notes(skipped, ignored, folders):
     )
     if loose:
         notes.append(
-            f"skipped {len(loose):,} images that are in no class's folder: "
+            f"skipped {len(loose):,} images outside the class folders: "
             f"{abbreviate(loose)}"
         )
     if skipped:

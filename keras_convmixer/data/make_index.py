@@ -75,7 +75,7 @@ def check_counts(root, parts, classes):
                 f"least {least}. Class {few[0]} has {counts[few[0]]}"
             )
         if not rows:
-            raise UserError(f"{root}: no image of the part {part} can be read")
+            raise UserError(f"{root}: no image of the {part} split can be read")
         if part != TRAIN and (missing := [n for n in classes if not counts[n]]):
             print(
                 f"no images of {abbreviate(missing)} in {part}", file=sys.stderr
@@ -105,7 +105,7 @@ def hold_out(parts, source):
         if different[name] < 2:
             raise UserError(
                 "to keep duplicates together, each class must have two "
-                f"pictures that are none. Class {name} has {different[name]}"
+                f"different images. Class {name} has {different[name]}"
             )
     _, held_out = split_indices(names, source.seed, share)
     is_held_out = np.isin(groups, groups[first[held_out]])

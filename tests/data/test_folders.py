@@ -118,7 +118,7 @@ def test_what_is_skipped_is_counted_and_named(tmp_path, capsys):
     (tmp_path / os.fsdecode(b"\xff.png")).write_bytes(b"not UTF-8")
     (tmp_path / "b" / "dangling").symlink_to("nowhere")
     expected = [
-        "skipped 2 images that are in no class's folder: cover.jpg, \ufffd.png",
+        "skipped 2 images outside the class folders: cover.jpg, \ufffd.png",
         "skipped 13 files that are not images: 8 .txt, 3 without suffix, "
         "2 .mp4",
     ]
@@ -192,7 +192,7 @@ def test_folders_beside_parts_are_named(tmp_path, capsys):
             ("test", TEST[1]),
         )
     ]
-    assert notes == ["ignored folders that are no part: docs, notes"]
+    assert notes == ["ignored folders that are not a split: docs, notes"]
     assert evaluated(tmp_path)[0] == ["cat", "dog"]
     assert notes[0] in capsys.readouterr().out
     # Without another part, one without images is no class either.

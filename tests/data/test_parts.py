@@ -102,10 +102,10 @@ def test_a_class_that_a_part_lacks_is_named(photos, capsys):
         ("unknown", "only. Unknown: boats"),
         ("empty", "test must hold images"),
         ("two", "val or validation, not both"),
-        ("twice", "has a test part, so there can't be another"),
+        ("twice", "has a test split already"),
         ("missing", "test_folder must be a folder"),
         ("same", "test_folder must not be in image_folder"),
-        ("broken", "no image of the part test can be read"),
+        ("broken", "no image of the test split can be read"),
     ],
 )
 def test_parts_that_do_not_fit_are_an_error(photos, change, words):
