@@ -141,7 +141,7 @@ def evaluate(args, source, labels):
         pictures = folder_images(args.image_folder)
     if args.plots and not pictures.classes:
         raise UserError(
-            f"--plots needs a folder of pictures for each class: "
+            f"--plots needs a folder of images for each class: "
             f"{pictures.name} has none"
         )
     classifier = Classifier(args.file, labels, args.threads)

@@ -42,10 +42,10 @@ PROGRAMS = {
         ".__main__", "turn a run into verified files for devices", "export"
     ),
     "evaluate": Program(
-        ".evaluate", "score a model or an exported file on pictures", "export"
+        ".evaluate", "score a model or an exported file on images", "export"
     ),
     "classify": Program(
-        ".classify", "name what an exported file sees in pictures", "export"
+        ".classify", "name what an exported file sees in images", "export"
     ),
     "benchmark": Program(
         ".benchmark", "time exported files on this machine", "export"

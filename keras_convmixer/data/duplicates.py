@@ -1,9 +1,9 @@
 """Pictures that are in a folder twice: the same file, or nearly the same look.
 
-Each picture has a perceptual hash, 256 bits: of a 17 x 16 grey version, whether
+Each image has a perceptual hash, 256 bits: of a 17 x 16 grey version, whether
 each level is larger than its left neighbour's. Copies that are scaled,
 compressed again or a little brighter differ in few bits. Cuts, mirrored and
-turned copies, and pictures with hardly a structure are not seen.
+turned copies, and images with hardly a structure are not seen.
 """
 
 import itertools
@@ -25,15 +25,15 @@ MAX_EQUAL = 32
 
 
 def duplicate_groups(rows):
-    """Which pictures are duplicates of one another, or near duplicates.
+    """Which images are duplicates of one another, or near duplicates.
 
     Time and memory grow little faster than their number.
 
     Args:
-        rows: `IndexedImage`s of pictures that can be read.
+        rows: `IndexedImage`s of images that can be read.
 
     Returns:
-        int `[N]`, the number of each picture's group, from 0; most are alone
+        int `[N]`, the number of each image's group, from 0; most are alone
         in theirs.
     """
     _, same_file = np.unique([row.digest for row in rows], return_inverse=True)
@@ -132,7 +132,7 @@ def problems(rows, groups):
             twins += [f"{file} = {there[0]}" for file in here if there]
         if twins:
             lines.append(
-                f"{len(twins):,} pictures of the part {part} are in {other} "
+                f"{len(twins):,} images of the {part} split are in {other} "
                 f"too, or nearly: {abbreviate(twins)}"
             )
     mixed = []
@@ -142,7 +142,7 @@ def problems(rows, groups):
             mixed.append(" = ".join(by_class.values()))
     if mixed:
         lines.append(
-            f"{len(mixed):,} pictures are in several classes, or nearly: "
+            f"{len(mixed):,} images are in several classes, or nearly: "
             f"{abbreviate(mixed)}"
         )
     return lines

@@ -31,10 +31,10 @@ class ImageData:
         image_size: Height and width in pixels.
         train_pictures: The `Pictures` to train on.
         held_out_pictures: Those that are never trained on.
-        held_out_split: Which pictures those are, in words.
+        held_out_split: Which images those are, in words.
         index: A list of `IndexedImage`; None where a name says it all.
         test_pictures: Those that nothing is chosen by, or None.
-        test_split: Which pictures those are, in words, or None.
+        test_split: Which images those are, in words, or None.
         reading: How the images are read, a `Reading`.
     """
 
@@ -56,7 +56,7 @@ class ImageData:
 
     @cached_property
     def held_out(self):
-        """The same, of the pictures that are never trained on."""
+        """The same, of the images that are never trained on."""
         return self.held_out_pictures.squares(self.image_size, self.reading)
 
     @cached_property
@@ -76,7 +76,7 @@ class ImageData:
 
     @property
     def verification_split(self):
-        """Which pictures those are, in words."""
+        """Which images those are, in words."""
         return self.test_split or self.held_out_split
 
     @property

@@ -87,7 +87,7 @@ def held_out_is_given(rows):
 
 
 def given_words(name, rows):
-    """Which pictures a part is that has a folder of its own, in words."""
+    """Which images a part is that has a folder of its own, in words."""
     return f"{len(rows)} in folder {name}, file names {names_digest(rows)}"
 
 

@@ -32,11 +32,11 @@ class IndexedImage:
             "../FOLDER/CLASS/NAME.jpg"; there may be folders below the class.
         name: Name of the class.
         part: "train", "held_out", "test" or "unreadable".
-        width, height: Of the picture as it is stored, in pixels.
+        width, height: Of the image as it is stored, in pixels.
         orientation: EXIF's, from 1 (upright) to 8.
         bytes: The file's size.
         digest: Of the file's contents, 16 hexadecimal digits.
-        hash: Of what the picture looks like, 64 hexadecimal digits.
+        hash: Of what the image looks like, 64 hexadecimal digits.
     """
 
     file: str

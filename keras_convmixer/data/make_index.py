@@ -97,7 +97,7 @@ def hold_out(parts, source):
     groups = np.arange(len(rows))
     if source.duplicates == "keep-together":
         groups = duplicate_groups(rows)
-    # One picture stands for all of its group.
+    # One image stands for all of its group.
     first = np.unique(groups, return_index=True)[1]
     names = [rows[i].name for i in first]
     different = Counter(names)
@@ -118,7 +118,7 @@ def hold_out(parts, source):
 
 
 def check_duplicates(parts, duplicates):
-    """Names pictures that are in two parts or classes; raises if that is asked.
+    """Names images that are in two parts or classes; raises if that is asked.
 
     Args:
         parts: Readable `IndexedImage`s, by part.

@@ -21,10 +21,10 @@ SAMPLED = 64
 
 @dataclass(frozen=True)
 class Pictures:
-    """Labelled pictures as they are stored.
+    """Labelled images as they are stored.
 
     What is shuffled and divided among machines is rows: none of them is
-    decoded before a machine needs its picture, and then only the part that it
+    decoded before a machine needs its image, and then only the part that it
     needs.
 
     Attributes:

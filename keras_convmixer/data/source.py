@@ -26,7 +26,7 @@ class Source:
             warning, "error" does not go on.
         duplicates: Of an image folder, also near duplicates, in two parts or
             two classes: "warn" names them, "error" does not go on,
-            "keep-together" holds all or none of a picture's duplicates out.
+            "keep-together" holds all or none of an image's duplicates out.
 
     Raises:
         UserError: If both are given, or neither.

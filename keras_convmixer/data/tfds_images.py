@@ -118,7 +118,7 @@ def class_names(builder):
 
 
 def encoded_rows(builder, split):
-    """`tf.data.Dataset` of (the contents of a picture's file, its label)."""
+    """`tf.data.Dataset` of (the contents of an image's file, its label)."""
     records = builder.as_dataset(
         split=split,
         shuffle_files=False,

@@ -13,7 +13,7 @@ from keras_convmixer.utils.plot_text import drawable
 CLASSES = 3  # The most probable ones are drawn.
 SHARE = 0.65  # Of a colour in what is seen of it and the photograph.
 OUTSIDE = 0.15  # Of the brightness that is left of what is not seen.
-INCHES = 3.2  # Width and height of one picture, at most.
+INCHES = 3.2  # Width and height of one image, at most.
 
 
 class HeatMaps:
@@ -54,7 +54,7 @@ class HeatMaps:
         return tuple(map(keras.ops.convert_to_numpy, (each_place, whole)))
 
     def draw(self, photograph, title, output):
-        """Writes a picture: the photograph, and a map for the likely classes.
+        """Writes an image: the photograph, and a map for the likely classes.
 
         Bright is where the class would be the most probable one, if the
         network saw the features of this place everywhere. Dark on the sides

@@ -172,7 +172,7 @@ def score(classifier, images, matching, predictions=None, shown=SHOWN_MISTAKES):
     scored = result.scores.images if images.classes else result.images
     if not scored:
         raise UserError(
-            f"no picture of {images.name} can be scored. "
+            f"no image of {images.name} can be scored. "
             f"{' '.join(result.problems[:1])}"
         )
     return result

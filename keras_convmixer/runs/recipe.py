@@ -38,7 +38,7 @@ class Recipe:
         label_smoothing: Share of a label that is spread over all classes.
         flip: Whether images are mirrored left to right at random.
         shift: Largest random shift, as a share of the image's side.
-        crop: Least share of the picture's area that a random crop keeps; 1
+        crop: Least share of the image's area that a random crop keeps; 1
             for its middle square.
         rand_augment: RandAugment's mean magnitude, from 0 (none) to 10.
         erasing: Share of the images of which a part is erased by noise.

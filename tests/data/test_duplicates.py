@@ -91,7 +91,7 @@ def test_pictures_in_two_classes_are_named(tmp_path, capsys):
     (tmp_path / "b" / "mine.jpg").write_bytes(copy_of(picture(4)))
     Source(image_folder=str(tmp_path)).load(8)
     printed = capsys.readouterr().err
-    assert "1 pictures are in several classes, or nearly" in printed
+    assert "1 images are in several classes, or nearly" in printed
     assert "mine.jpg" in printed
 
 
