@@ -70,7 +70,7 @@ def test_pictures_in_two_parts_are_named(parts, capsys):
     ]
     text = " ".join(lines)
     # Where a picture of train was held out, it is named as such.
-    assert "of the part test are in" in text
+    assert "of the test split are in" in text
     for pair in (
         "test/a/same.png = train/a/1.png",
         "test/b/smaller.jpg = train/b/3.png",
@@ -104,7 +104,7 @@ def test_duplicates_are_kept_together(tmp_path, capsys):
                 path = tmp_path / name / f"{index}_{number}.jpg"
                 path.write_bytes(copy)
     apart = Source(image_folder=str(tmp_path)).load(8)
-    assert "of the part held_out are in train too" in capsys.readouterr().err
+    assert "of the held_out split are in train too" in capsys.readouterr().err
     assert apart.num_held_out == 24
     source = Source(image_folder=str(tmp_path), duplicates="keep-together")
     data = source.load(8)
