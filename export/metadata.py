@@ -235,7 +235,7 @@ def describe_output(name, labels):
 
 
 def describe_threshold(threshold):
-    """The table of a step behind the output."""
+    """The table of a step after the output."""
     return {
         Union.TYPE: np.uint8(ProcessUnitType.SCORE_THRESHOLDING),
         Union.VALUE: {

@@ -26,7 +26,7 @@ def convert(model, format, representative_images=None, io="uint8"):
 
     Args:
         model: A model that `ConvMixer` built, or one that has it inside, with
-            layers of your own behind it (see `reparameterize`); of a fixed
+            layers of your own after it (see `reparameterize`); of a fixed
             input size.
         format: "float32"; "float16", weights of half the size; "dynamic",
             pointwise convolutions in int8 with ranges found while running, all

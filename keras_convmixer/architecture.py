@@ -124,7 +124,7 @@ class Network:
             them.
         front: The steps from the input, which is the first, to the stem.
         trunk: `{role: step}`, from "stem_conv" to the last norm, in order.
-        tail: The steps behind the trunk, in the order they run.
+        tail: The steps after the trunk, in the order they run.
         output: The step that gives the output.
     """
 
@@ -144,7 +144,7 @@ def read_network(model):
 
     Args:
         model: A model that `ConvMixer` built, or one that has it inside: with
-            layers in front of it and behind it, nested in other models.
+            layers before and after it, nested in other models.
 
     Returns:
         A `Network`.
@@ -175,7 +175,7 @@ def read_network(model):
     while source.sources:
         if len(source.sources) != 1:
             raise UserError(
-                f"{source.name!r} in front of the ConvMixer must have one "
+                f"{source.name!r} before the ConvMixer must have one "
                 f"input. It has {len(source.sources)}"
             )
         (source,) = source.sources
@@ -185,8 +185,8 @@ def read_network(model):
     for step in tail:
         if inside.intersection(step.sources) - {last}:
             raise UserError(
-                f"{step.name!r} takes what is in front of the ConvMixer, or "
-                "inside it: it may take what is behind the last block only"
+                f"{step.name!r} takes what is before the ConvMixer, or "
+                "inside it: it may take what follows the last block only"
             )
     return Network(
         **network,
@@ -242,6 +242,6 @@ def check_connections(trunk, output):
             )
     if output in list(trunk.values())[:-1]:
         raise UserError(
-            "model must give what comes behind the last block. Received: one "
+            "model must give what follows the last block. Received: one "
             f"that gives the output of {output.name!r}"
         )

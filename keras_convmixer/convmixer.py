@@ -80,7 +80,7 @@ def ConvMixer(
         classes: Number of classes. If it differs from that of the weights,
             the head stays random and a warning says so.
         classifier_activation: Activation of the classifier; None for logits.
-        dropout: Rate of dropout in front of the classifier.
+        dropout: Rate of dropout before the classifier.
         depthwise_initializer: "uniform", PyTorch's; or "covariance", for
             kernels that are smooth and wider the deeper they are, of a side
             of 31 at most: see `CovarianceInitializer`. Only the first values

@@ -63,7 +63,7 @@ def class_map_model(model):
     Args:
         model: A model with a ConvMixer in it that ends in global average
             pooling and one dense layer, as `ConvMixer` builds it; dropout may
-            stand between them, and an activation of its own behind them.
+            stand between them, and an activation of its own after them.
 
     Returns:
         A `keras.Model` from the input of `model` to float32

@@ -95,7 +95,7 @@ def is_activation(layer, *functions):
 
 
 def split_at_last_feature_map(inference):
-    """The layers of an inference model up to its last feature map, and behind.
+    """The layers of an inference model up to the last feature map, and the rest.
 
     The input is in neither of the two lists.
     """
@@ -108,7 +108,7 @@ def find_layer_tensors(tensors, layers):
     """Which tensor holds the output of which layer.
 
     The converter names a tensor MODEL/LAYER_1/OPERATOR;MODEL/..., the last of
-    the operators that it fused in front. A layer of several operators has
+    the operators that it fused before them. A layer of several operators has
     several tensors, the last of which is its output.
 
     Args:

@@ -10,8 +10,8 @@ from .calibrate import split_at_last_feature_map
 from .fit import BATCH
 
 # All channels of a tensor have one step in the file, so channels of one range
-# would lose least. But the pointwise kernel behind is divided by what a channel
-# is scaled by, and each of its outputs has one step for all channels too: half
+# would lose least. But the pointwise kernel after it is divided by what a
+# channel is scaled by, and each of its outputs has one step for all channels too: half
 # of the way, in logarithms, was best for both together. (Divergence from the
 # float networks that ship, on training images; .25 and .75 are worse.)
 POWER = 0.5
@@ -22,7 +22,7 @@ def equalize_channels(inference, images):
     """Scales the channels of each block; the function stays the same.
 
     A block adds the outputs of two norms. A channel of both, and so of their
-    sum, may have any scale, as the depthwise and the pointwise kernels behind
+    sum, may have any scale, as the depthwise and the pointwise kernels after it
     them are divided by it.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization
@@ -69,7 +69,7 @@ def channel_ranges(inference, tensors, images):
 
 
 def scale_block(add, scale):
-    """Scales the channels of a sum and its terms; divides what is behind.
+    """Scales the channels of a sum and its terms; divides what follows.
 
     Args:
         add: The layer that adds the outputs of two norms.

@@ -31,7 +31,7 @@ def fit_to_eight_bits(inference, images):
     does, on the same images. Pointwise convolutions see all channels of a
     pixel, rounded: their kernels become those that bring them closest to the
     exact outputs. What a channel's mean still differs by goes into the bias,
-    so that the layers behind begin with the right mean. A few values that are
+    so that the layers after it begin with the right mean. A few values that are
     far from all others would make every step larger; without them the range is
     finer, and the weights make up for what they add on average.
 
@@ -178,12 +178,12 @@ def shift_bias(layer, shift):
 
 
 def correct_first_bias(tail, features, exactly, roughly):
-    """Shifts the first bias behind the last feature map.
+    """Shifts the first bias after the last feature map.
 
-    What comes behind that has exact means again, as nothing is rounded there.
+    What follows has exact means again, as nothing is rounded there.
 
     Args:
-        tail: The layers behind the last feature map.
+        tail: The layers after the last feature map.
         features: The Keras tensor of the last feature map.
         exactly, roughly: Its values.
     """
@@ -198,9 +198,9 @@ def correct_first_bias(tail, features, exactly, roughly):
     linear = type(layer).from_config(
         {**layer.get_config(), "activation": "linear"}
     )
-    behind = keras.Model(features, linear(layer.input))
+    rest = keras.Model(features, linear(layer.input))
     linear.set_weights(layer.get_weights())
-    difference = run(behind, [exactly]) - run(behind, [roughly])
+    difference = run(rest, [exactly]) - run(rest, [roughly])
     shift_bias(layer, difference.mean(tuple(range(difference.ndim - 1))))
 
 

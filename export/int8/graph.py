@@ -71,12 +71,12 @@ class Graph:
         }
         return sorted(kinds - {"DEQUANTIZE"})
 
-    def behind(self, tensor, until=()):
+    def after(self, tensor, until=()):
         """The operators that a tensor reaches.
 
         Args:
             tensor: Its name.
-            until: Kinds of operators to stop in front of.
+            until: Kinds of operators to stop before.
         """
         reached, found = {tensor}, []
         # The operators of a file are in the order in which they run.
@@ -91,5 +91,5 @@ class Graph:
     def input_tensors(self):
         """Names of the tensors that hold the image, up to the first kernel."""
         (image,) = (self.names[index] for index in self.graph.inputs)
-        moved = self.behind(image, until=("CONV_2D", "DEPTHWISE_CONV_2D"))
+        moved = self.after(image, until=("CONV_2D", "DEPTHWISE_CONV_2D"))
         return [image, *(name for op in moved for name in self.outputs(op))]

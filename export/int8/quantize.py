@@ -109,7 +109,7 @@ def quantize_int8(calibrated, io="uint8", float_gelu=False):
     if io == "uint8":
         keep_float(recipe, ".*", "INPUT")
         keep_float(recipe, ".*", "OUTPUT")
-        tail = graph.behind(calibrated.last_feature_map())
+        tail = graph.after(calibrated.last_feature_map())
         for operator in tail:
             name = this_one(graph, operator)
             keep_float(recipe, name, "ALL_SUPPORTED")
@@ -151,7 +151,7 @@ def check_all_integer(model):
     in_float = Graph(model).float_operators()
     if in_float:
         raise UserError(
-            "io must be 'uint8' for a model with layers behind the ConvMixer "
+            "io must be 'uint8' for a model with layers after the ConvMixer "
             "that have no integer form. Received: 'int8' for one with the "
             f"operators {', '.join(in_float)}"
         )

@@ -19,7 +19,7 @@ LEAST = float(np.finfo(np.float32).tiny)  # Whose logarithm there is.
 # A sigmoid in float32 is 1 where its logit is larger than this one's.
 MOST_SURE = 1 - float(np.finfo(np.float32).eps)
 RANGE = (1e-3, 1e3)  # Of 1 / T.
-# What may stand behind the head; layers and operations.
+# What may follow the head; layers and operations.
 ACTIVATIONS = ("softmax", "sigmoid")
 IDENTITY_LAYERS = ("linear", "dropout", "identity")
 
@@ -33,7 +33,7 @@ def calibrate(model, images, labels):
 
     Args:
         model: A `keras.Model` whose last layer with weights is dense, with a
-            softmax or a sigmoid behind it, as `ConvMixer` builds it.
+            softmax or a sigmoid after it, as `ConvMixer` builds it.
         images: Some hundred that it was not trained on, as it takes them:
             `[N, height, width, channels]`.
         labels: Their classes, integers `[N]` or one-hot `[N, classes]`; for a

@@ -131,7 +131,7 @@ class Table(flatbuffers.table.Table):
 
 
 def write(builder, value):
-    """Writes a value behind its parts; returns where it is.
+    """Writes a value after its parts; returns where it is.
 
     A dict is a table, its keys the positions of its fields; NumPy scalars lie
     in their table itself.

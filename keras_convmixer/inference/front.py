@@ -126,7 +126,7 @@ def affine(layer, channels):
     if type(layer) is keras.layers.Identity or is_cast(layer):
         return np.ones(channels), np.zeros(channels)
     raise UserError(
-        f"{layer.name!r} ({type(layer).__name__}) in front of the ConvMixer is "
+        f"{layer.name!r} ({type(layer).__name__}) before the ConvMixer is "
         "not understood. In front may be Rescaling, Normalization and what "
         "acts in training only, such as dropout and augmentation"
     )
@@ -141,7 +141,7 @@ def per_channel(layer, value, channels):
     allowed = (1, channels) if value.ndim == 4 or is_last else (1,)
     if set(others) - {1} or size not in allowed:
         raise UserError(
-            f"{layer.name!r} in front of the ConvMixer must have one value, "
+            f"{layer.name!r} before the ConvMixer must have one value, "
             f"or {channels}, one a channel. Received: {value.shape}"
         )
     return np.broadcast_to(value.reshape(-1), (channels,))
@@ -163,6 +163,6 @@ def layers_of(layer):
 def check_channels(step, channels):
     if step.tensor.shape[-1] != channels:
         raise UserError(
-            f"{step.name!r} in front of the ConvMixer must leave the "
+            f"{step.name!r} before the ConvMixer must leave the "
             f"{channels} channels. It gives {step.tensor.shape[-1]}"
         )

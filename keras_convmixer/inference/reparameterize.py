@@ -3,8 +3,8 @@
 A norm is `scale * x + shift` once trained, and all of this is linear, so:
 
     input norm       conv((x - m) / d; K, b) = conv(x; K / d, b - sum(K m / d))
-    inner norms      a product and a sum; of the one behind a depthwise
-                     convolution only the product, its shift being added behind
+    inner norms      a product and a sum; of the one after a depthwise
+                     convolution only the product, its shift being added after
                      the pointwise convolution that follows:
                      conv(x + s; W, b) = conv(x; W, b + s W). For integers and
                      for GPUs depthwise convolutions of one tap: scale as the
@@ -13,8 +13,8 @@ A norm is `scale * x + shift` once trained, and all of this is linear, so:
                      = dense(x; scale W, b + shift W)
     large depthwise  the sum of small ones, see `depthwise_parts`
 
-A norm can't move through the activation in front of it, nor its shift
-through the zero padding of the depthwise convolution behind it.
+A norm can't move through the activation before it, nor its shift
+through the zero padding of the depthwise convolution after it.
 
 Two more changes leave the function as it is and only order the work. The stem
 reads each row of patches as one long vector, so that its kernel is one
@@ -45,8 +45,8 @@ def reparameterize(model, arrangement="cpu", channel_groups=None):
     Args:
         model: A model that `ConvMixer` built, or one that has it inside:
             nested in functional and sequential models, with `Rescaling` and
-            `Normalization` in front, which become a part of the stem, and
-            layers of your own behind it. Trained in any precision.
+            `Normalization` before it, which become a part of the stem, and
+            layers of your own after it. Trained in any precision.
         arrangement: How its operations are arranged:
             "cpu": for float32 on CPUs, whose fast depthwise kernels are small:
             large kernels are sums of small ones, on groups of channels.
@@ -70,7 +70,7 @@ def reparameterize(model, arrangement="cpu", channel_groups=None):
         output of `model`. Its outputs differ by float rounding only from
         those of `model(images, training=False)` and `predict`. Dropout,
         augmentation and other layers that act in training only are left out;
-        of those in front of the ConvMixer a warning tells.
+        of those before the ConvMixer a warning tells.
 
     Raises:
         ValueError: If there is something in the model that is not understood,

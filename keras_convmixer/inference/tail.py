@@ -1,4 +1,4 @@
-"""What stands behind the trunk: the user's own layers, in float32."""
+"""Steps after the trunk: the user's own layers, in float32."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from keras_convmixer.utils.graph import Step
 
 
 class Tail:
-    """The steps behind the trunk, without those that act in training only.
+    """The steps after the trunk, without those that act in training only.
 
     Args:
         network: A `keras_convmixer.architecture.Network`.

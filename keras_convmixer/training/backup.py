@@ -56,7 +56,7 @@ class Backup(keras.callbacks.Callback):
         """Loads the backup, if there is one, into a compiled model.
 
         Returns:
-            `(epochs, steps)`: how many epochs it has behind it, and how many
+            `(epochs, steps)`: how many epochs it has completed, and how many
             steps of the next one.
         """
         if not self.path.is_file():
@@ -116,7 +116,7 @@ class Backup(keras.callbacks.Callback):
         """Writes the file.
 
         Args:
-            epochs: Those that the training has behind it.
+            epochs: Those that are completed.
             steps: Those of the next epoch.
         """
         if not self.writes_files:

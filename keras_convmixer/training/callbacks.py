@@ -17,7 +17,7 @@ def callbacks_of(run, plan, plain, epoch, backup):
         run: A `RunFolder`; its history is cut down to the first epochs.
         plan: A `Plan`.
         plain: The model that is saved, from `float32_copy`.
-        epoch: The epochs that are behind it.
+        epoch: The completed epochs.
         backup: Its `Backup`, which comes last.
     """
     callbacks = [StopOnNaN()]

@@ -56,7 +56,7 @@ def for_training(model, replicas, one_cpu, xla=False):
         new = replacements.get(type(layer), type(layer))
         config = layer.get_config()
         if one_cpu and gelu_in_norm and is_gelu(layer):
-            config["activation"] = "linear"  # The norm behind it does it.
+            config["activation"] = "linear"  # The norm that follows does it.
         if one_cpu and is_mixed(layer) and not is_pointwise(layer):
             config["dtype"] = "float32"
         return new.from_config(config)

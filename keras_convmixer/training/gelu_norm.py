@@ -1,4 +1,4 @@
-"""GELU and the norm behind it, as one operation on a CPU.
+"""GELU and the norm after it, as one operation on a CPU.
 
 What they cost is the reading and writing of feature maps, so that as little as
 possible of it is done. TensorFlow's own operators are fast for the norm alone;

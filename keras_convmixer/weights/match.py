@@ -119,7 +119,7 @@ def own_layers(model):
 
     Returns:
         `{role: layer}`; the role is the name that `ConvMixer` gives a layer,
-        as for `trunk_layers`. A head is among them if it is right behind the
+        as for `trunk_layers`. A head is among them if it directly follows the
         pooled features.
     """
     # They need Keras, for which no command waits to refuse a mistake.

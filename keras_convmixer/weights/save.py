@@ -12,7 +12,7 @@ def save_weights(model, path, description=""):
     """Saves the weights that `ConvMixer` made as a safetensors file.
 
     The tensors have Keras' axes, and names like "block_0_depthwise/kernel".
-    What else a model has, layers in front of the network for instance, is
+    What else a model has, layers before the network for instance, is
     left out. `load_weights` and `weights=` take the file.
 
     Args:

@@ -221,9 +221,9 @@ def test_the_last_tensor_of_a_layer_is_its_output():
 def test_the_graph_tells_what_is_behind_a_tensor_and_what_holds_pixels(model):
     graph = Graph(unpack(convert(model, "float32")))
     pool = next(name for name in graph.computed if "pool" in name)
-    kinds = [graph.kind(operator) for operator in graph.behind(pool)]
+    kinds = [graph.kind(operator) for operator in graph.after(pool)]
     assert kinds == ["FULLY_CONNECTED", "SOFTMAX"]
-    moved = graph.behind(graph.computed[0], until=("CONV_2D",))
+    moved = graph.after(graph.computed[0], until=("CONV_2D",))
     assert [graph.kind(operator) for operator in moved] == ["CAST", "RESHAPE"]
     assert len(graph.input_tensors()) == 3
 

@@ -187,7 +187,7 @@ def test_a_tail_that_has_no_integer_form_is_told():
 def test_arithmetic_in_front_that_is_not_understood_is_refused(format):
     image = 255 - keras.Input((8, 8, 3))
     model = ConvMixer(8, 1, 3, 2, input_tensor=image, classes=4)
-    with pytest.raises(ValueError, match="in front of the ConvMixer"):
+    with pytest.raises(ValueError, match="before the ConvMixer"):
         convert(model, format, pixels())
 
 
