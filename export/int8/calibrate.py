@@ -95,7 +95,7 @@ def is_activation(layer, *functions):
 
 
 def split_at_last_feature_map(inference):
-    """The layers of an inference model up to the last feature map, and the rest.
+    """An inference model's layers up to the last feature map, and the rest.
 
     The input is in neither of the two lists.
     """

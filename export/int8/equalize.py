@@ -11,9 +11,9 @@ from .fit import BATCH
 
 # All channels of a tensor have one step in the file, so channels of one range
 # would lose least. But the pointwise kernel after it is divided by what a
-# channel is scaled by, and each of its outputs has one step for all channels too: half
-# of the way, in logarithms, was best for both together. (Divergence from the
-# float networks that ship, on training images; .25 and .75 are worse.)
+# channel is scaled by, and each of its outputs has one step for all channels
+# too: half of the way, in logarithms, was best for both together. (Divergence
+# from the float networks that ship, on training images; .25 and .75 are worse.)
 POWER = 0.5
 LEAST = 1e-3  # Of the largest range: channels with less are scaled as this.
 

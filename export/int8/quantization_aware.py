@@ -4,8 +4,8 @@ Fake quantisation (Jacob et al., arXiv:1712.05877) rounds a tensor to the
 values that eight bits can hold (see `rounding`) and lets the gradient through.
 The ranges of the activations stay as they were calibrated.
 
-tensorflow-model-optimization's own scheme knows neither GELU nor a norm after an
-activation; here every layer is wrapped with a configuration of ours.
+tensorflow-model-optimization's own scheme knows neither GELU nor a norm after
+an activation; here every layer is wrapped with a configuration of ours.
 """
 
 import keras
