@@ -4,7 +4,7 @@
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .formats import DEFAULT_FORMATS, FORMATS, IO, TFLITE_FORMATS
 
@@ -34,7 +34,7 @@ VERIFICATION_IMAGES = 10_000
 REPRESENTATIVE_IMAGES = 200
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     # When first used: a command answers a mistake before Keras is imported.
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -42,5 +42,5 @@ def __getattr__(name):
     return getattr(module, name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return [*globals(), *__all__]

@@ -4,9 +4,11 @@ Images come as arrays, as a `tf.data.Dataset`, a `keras.utils.PyDataset`, an
 iterator, or the generator function that TensorFlow Lite's converter takes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_convmixer.evaluation.keras_model import (
     input_type,
@@ -21,6 +23,10 @@ from . import VERIFICATION_IMAGES
 
 # Ranges hardly change with more images, and each takes a run of the file.
 REPRESENTATIVE_IMAGES = 500
+# A `tf.data.Dataset`, for instance, or a generator function.
+DataSet = Iterable[Any] | Callable[[], Iterable[Any]]
+Images = ArrayLike | DataSet
+Verification = tuple[Images, ArrayLike | None] | DataSet
 EXPECTED = "verification must be (images, labels), (images, None) or a data set"
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import keras
 
 from keras_convmixer.evaluation.classifier import read_keras
-from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.utils.backend import check_tensorflow
 from keras_convmixer.utils.checks import UserError, check_choice
+from keras_convmixer.utils.labels import label_names
+from keras_convmixer.utils.types import Labels, StrPath
 
 from . import QAT_EPOCHS
+from .arguments import Images, Verification
 from .formats import DEFAULT_FORMATS, FORMATS, IO, TABLE
 from .run_export import export_run
 from .verified import write_files
@@ -18,13 +20,13 @@ from .verify import Result
 
 
 def export_model(
-    model: keras.Model | RunFolder | str | Path,
-    formats: list | tuple = DEFAULT_FORMATS,
-    folder: str | Path | None = None,
+    model: keras.Model | StrPath,
+    formats: list[str] | tuple[str, ...] = DEFAULT_FORMATS,
+    folder: StrPath | None = None,
     *,
-    labels=None,
-    representative_images=None,
-    verification=None,
+    labels: Labels | None = None,
+    representative_images: Images | None = None,
+    verification: Verification | None = None,
     min_agreement: float = 0.98,
     io: str = "uint8",
     qat_epochs: int = QAT_EPOCHS,
@@ -79,7 +81,8 @@ def export_model(
             epochs=qat_epochs,
         )
     if isinstance(model, str | os.PathLike):
-        model, labels = read_keras(Path(model), labels)
+        model, found = read_keras(Path(model), label_names(labels))
+        labels = found if labels is None else labels
     if folder is None:
         raise UserError("a model that is no run folder needs a folder to write")
     fine_tuned = [name for name in formats if TABLE[name].is_fine_tuned]

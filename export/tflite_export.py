@@ -3,29 +3,37 @@
 import contextlib
 import io as streams
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_convmixer.utils.backend import check_tensorflow
 from keras_convmixer.utils.checks import UserError, check_choice
 from keras_convmixer.utils.commands import silent_libraries
+from keras_convmixer.utils.types import Labels, StrPath
 
+from .arguments import Images, Verification
 from .formats import IO, TFLITE_FORMATS
 from .verified import write_files
+from .verify import Result
+
+if TYPE_CHECKING:
+    import keras
 
 
 def export_tflite(
-    model,
-    path,
-    format="int8",
-    labels=None,
-    representative_images=None,
-    verification=None,
-    min_agreement=0.98,
-    io="uint8",
-    precision=None,
-    input_range=None,
-    verbose=False,
-):
+    model: "keras.Model",
+    path: StrPath,
+    format: str = "int8",
+    labels: Labels | None = None,
+    representative_images: Images | None = None,
+    verification: Verification | None = None,
+    min_agreement: float = 0.98,
+    io: str = "uint8",
+    precision: float | None = None,
+    input_range: tuple[float, float] | None = None,
+    verbose: bool = False,
+) -> Result:
     """Writes a trained model as a TFLite file that was run and compared.
 
     The file has the interface of `python -m export`: input `image`, uint8
@@ -121,7 +129,7 @@ def export_tflite(
     return result
 
 
-def check_path(path):
+def check_path(path: StrPath) -> Path:
     """A `Path` that a file can be written to."""
     path = Path(path)
     if path.suffix != ".tflite" or path.is_dir():
@@ -134,7 +142,7 @@ def check_path(path):
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Keeps what libraries print to themselves; warnings come at the end."""
     import tensorflow as tf
 

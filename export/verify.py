@@ -1,7 +1,9 @@
 """Every file that was written is run on real images and compared."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import binomtest
@@ -12,11 +14,17 @@ from keras_convmixer.evaluation.runtime import RUNNERS, SavedModel
 from keras_convmixer.evaluation.threshold import Answers, Threshold
 from keras_convmixer.evaluation.timing import latency
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.types import StrPath
 
 from .formats import TABLE
 from .precision import full_float32
+from .reference import Reference
+
+if TYPE_CHECKING:
+    import keras
 
 CONFIDENCE = 0.95
+Run = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass
@@ -57,17 +65,17 @@ class Result:
     images: int
     top1: float | None
     agreement: float | None
-    agreement_interval: list | None
+    agreement_interval: list[float] | None
     r_squared: float | None
     max_abs_diff: float
-    latency_ms: dict
+    latency_ms: dict[str, float | None]
     io: str = "uint8"
     qat_epochs: int | None = None
     aware_agreement: float | None = None
     threshold: Threshold | None = None
     answers: Answers | None = None
 
-    def falls_short(self, min_agreement):
+    def falls_short(self, min_agreement: float) -> bool:
         """Whether the images show that it differs from Keras too much.
 
         Agreement falls short if even the upper end of its interval does; R²
@@ -78,10 +86,10 @@ class Result:
             self.r_squared is not None and self.r_squared < min_agreement
         )
 
-    def describe_agreement(self):
+    def describe_agreement(self) -> str:
         """As in "agrees with Keras on 39 of 40 images (0.9750, ...)"."""
         words = []
-        if self.agreement is not None:
+        if self.agreement is not None and self.agreement_interval is not None:
             agreeing = round(self.agreement * self.images)
             low, high = self.agreement_interval
             words.append(
@@ -105,7 +113,7 @@ class AgreementError(RuntimeError):
         results: The `Result`s of the files that were not handed over.
     """
 
-    def __init__(self, results, min_agreement):
+    def __init__(self, results: list[Result], min_agreement: float) -> None:
         described = " and ".join(
             f"{result.path.name} {result.describe_agreement()}"
             for result in results
@@ -117,21 +125,26 @@ class AgreementError(RuntimeError):
         self.results = results
 
 
-def check_min_agreement(share):
+def check_min_agreement(share: float) -> None:
     if not 0 <= share <= 1:
         raise UserError(
             f"min_agreement must be from 0 to 1. Received: {share!r}"
         )
 
 
-def check_agreement(results, min_agreement):
+def check_agreement(results: Sequence[Result], min_agreement: float) -> None:
     """An `AgreementError` if a file falls short."""
     if failed := [r for r in results if r.falls_short(min_agreement)]:
         raise AgreementError(failed, min_agreement)
 
 
 @full_float32()
-def verify(path, format, reference, aware=None):
+def verify(
+    path: StrPath,
+    format: str,
+    reference: Reference,
+    aware: "keras.Model | None" = None,
+) -> Result:
     """Runs a file or a SavedModel and compares it with Keras.
 
     Args:
@@ -156,7 +169,14 @@ def verify(path, format, reference, aware=None):
     )
 
 
-def compare(path, format, run, reference, run_single=None, aware=None):
+def compare(
+    path: StrPath,
+    format: str,
+    run: Run,
+    reference: Reference,
+    run_single: Run | None = None,
+    aware: "keras.Model | None" = None,
+) -> Result:
     """Runs a file as `run` does, and compares it with Keras.
 
     Args:
@@ -200,7 +220,7 @@ def compare(path, format, run, reference, run_single=None, aware=None):
     return result
 
 
-def interval(agreement, images):
+def interval(agreement: float | None, images: int) -> list[float] | None:
     """The interval of a share of so many images, `[low, high]`, or None."""
     if agreement is None:
         return None
@@ -209,7 +229,7 @@ def interval(agreement, images):
     return [float(ends.low), float(ends.high)]
 
 
-def size(path):
+def size(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -5,7 +5,7 @@ mistake without the seconds that Keras takes to import.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # For editors and type checkers.
     from keras_convmixer.applications import (
@@ -80,7 +80,7 @@ _EXPORT = ["AgreementError", "export_model", "export_tflite"]
 __all__ = sorted([*_MODULE_OF, *_EXPORT])
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _EXPORT:
         from keras_convmixer.utils.extras import export_package
 
@@ -91,5 +91,5 @@ def __getattr__(name):
     return getattr(module, name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return [*globals(), *__all__]

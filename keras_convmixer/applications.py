@@ -1,25 +1,61 @@
 """The named networks as functions, with what `keras.applications` has too."""
 
 import inspect
+from collections.abc import Sequence
 from functools import partial
+from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
 import keras
+import numpy as np
 
-from keras_convmixer.convmixer import ConvMixer
+from keras_convmixer.convmixer import Activation, ConvMixer
+from keras_convmixer.utils.types import StrPath
 from keras_convmixer.variants import VARIANTS
 
+T = TypeVar("T")
 
-def _builder(name):
+
+class Options(TypedDict, total=False):
+    """The arguments of `ConvMixer`, of which a network sets some."""
+
+    dim: int
+    depth: int
+    kernel_size: int
+    patch_size: int
+    activation: Activation
+    include_top: bool
+    include_preprocessing: bool
+    weights: StrPath | None
+    input_tensor: keras.KerasTensor | None
+    input_shape: Sequence[int | None] | None
+    pooling: str | None
+    classes: int
+    classifier_activation: Activation
+    dropout: float
+    depthwise_initializer: str
+    name: str
+
+
+class Builder(Protocol):
+    """A named network as a function."""
+
+    __name__: str
+    __qualname__: str
+
+    def __call__(self, **options: Unpack[Options]) -> keras.Model: ...
+
+
+def _builder(name: str) -> Builder:
     """`ConvMixer` with a row of `VARIANTS` as its defaults."""
     variant = VARIANTS[name]
-    defaults = {
+    defaults: dict[str, Any] = {
         **variant.arguments,
         "input_shape": (variant.image_size, variant.image_size, 3),
         "classes": variant.classes,
         "name": name,
     }
 
-    def build(**options):
+    def build(**options: Any) -> keras.Model:
         if not options.get("include_top", True):
             options = {"input_shape": None, **options}
         return ConvMixer(**{**defaults, **options})
@@ -35,7 +71,9 @@ def _builder(name):
         ">>> model.output_shape\n"
         f"(None, {variant.classes})\n"
     )
-    build.__signature__ = inspect.signature(partial(ConvMixer, **defaults))
+    signature = inspect.signature(partial(ConvMixer, **defaults))
+    # `inspect` looks for it; the type of a function does not have it.
+    build.__signature__ = signature  # type: ignore[attr-defined]
     return build
 
 
@@ -49,7 +87,7 @@ ConvMixer_512_12 = _builder("convmixer_512_12")
 ConvMixer_256_8 = _builder("convmixer_256_8")
 
 
-def preprocess_input(x, data_format=None):
+def preprocess_input(x: T, data_format: str | None = None) -> T:
     """Returns `x` unchanged: the normalisation is inside the model.
 
     It is here so that code written for other `keras.applications` works. For
@@ -71,7 +109,9 @@ def preprocess_input(x, data_format=None):
     return x
 
 
-def decode_predictions(predictions, top=5):
+def decode_predictions(
+    predictions: np.ndarray, top: int = 5
+) -> list[list[tuple[str, str, np.floating]]]:
     """The most probable ImageNet classes of each image.
 
     Args:

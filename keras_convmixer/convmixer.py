@@ -10,7 +10,9 @@ trained: Keras' own norm constants and glorot kernels slow the first epochs.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import keras
 from keras import layers
@@ -26,30 +28,33 @@ from keras_convmixer.initializers import (
     check_drawn_kernel_size,
 )
 from keras_convmixer.utils.checks import check_choice
+from keras_convmixer.utils.types import StrPath
 from keras_convmixer.variants import DEPTHWISE_INITIALIZERS
 
 # Whatever Keras' image_data_format is: images are NHWC here.
 CHANNELS_LAST = {"data_format": "channels_last"}
 
+Activation = str | Callable[..., Any] | dict[str, Any] | None
+
 
 def ConvMixer(
-    dim,
-    depth,
-    kernel_size=9,
-    patch_size=7,
-    activation="gelu",
-    include_top=True,
-    include_preprocessing=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    dropout=0.0,
-    depthwise_initializer="uniform",
-    name="convmixer",
-):
+    dim: int,
+    depth: int,
+    kernel_size: int = 9,
+    patch_size: int = 7,
+    activation: Activation = "gelu",
+    include_top: bool = True,
+    include_preprocessing: bool = True,
+    weights: StrPath | None = None,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: Activation = "softmax",
+    dropout: float = 0.0,
+    depthwise_initializer: str = "uniform",
+    name: str = "convmixer",
+) -> keras.Model:
     """Builds a ConvMixer of any width, depth, kernel and patch size.
 
     Args:
@@ -164,7 +169,7 @@ def ConvMixer(
     return model
 
 
-def draw_with_covariance(model, depth):
+def draw_with_covariance(model: keras.Model, depth: int) -> None:
     """Draws the depthwise kernels anew.
 
     The layers keep Keras' own initialiser in their configuration, so that
@@ -176,7 +181,9 @@ def draw_with_covariance(model, depth):
         kernel.assign(draw(kernel.shape, kernel.dtype))
 
 
-def stem(x, dim, patch_size, activation):
+def stem(
+    x: keras.KerasTensor, dim: int, patch_size: int, activation: Activation
+) -> keras.KerasTensor:
     """Patch embedding: a convolution whose stride is its kernel's side."""
     fan_in = patch_size**2 * x.shape[-1]
     x = layers.Conv2D(
@@ -190,7 +197,9 @@ def stem(x, dim, patch_size, activation):
     return activation_norm(x, activation, name="stem")
 
 
-def mixer_block(x, kernel_size, activation, name):
+def mixer_block(
+    x: keras.KerasTensor, kernel_size: int, activation: Activation, name: str
+) -> keras.KerasTensor:
     """Residual depthwise mixing of locations, then mixing of channels."""
     residual = x
     x = layers.DepthwiseConv2D(
@@ -214,7 +223,9 @@ def mixer_block(x, kernel_size, activation, name):
     return activation_norm(x, activation, name=f"{name}_pointwise")
 
 
-def activation_norm(x, activation, name):
+def activation_norm(
+    x: keras.KerasTensor, activation: Activation, name: str
+) -> keras.KerasTensor:
     """The norm stands after the activation, unlike in most networks."""
     x = layers.Activation(activation, name=f"{name}_activation")(x)
     return layers.BatchNormalization(
@@ -222,7 +233,9 @@ def activation_norm(x, activation, name):
     )(x)
 
 
-def head(x, classes, activation):
+def head(
+    x: keras.KerasTensor, classes: int, activation: Activation
+) -> keras.KerasTensor:
     """The classifier; in float32 also under mixed precision."""
     return layers.Dense(
         classes,
@@ -233,13 +246,14 @@ def head(x, classes, activation):
     )(x)
 
 
-def input_normalization(channels):
+def input_normalization(channels: int) -> keras.layers.Layer:
     """Pixels 0..255 to the scale of the ImageNet weights.
 
     Channels beyond three repeat the colours' constants; a single one takes
     their mean.
     """
-    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     if channels == 1:
         mean, std = (sum(mean) / 3,), (sum(std) / 3,)
     return layers.Normalization(
@@ -250,7 +264,7 @@ def input_normalization(channels):
     )
 
 
-def pytorch_initializers(fan_in, kernel):
+def pytorch_initializers(fan_in: int, kernel: str) -> dict[str, Any]:
     """U(-1/sqrt(fan_in), 1/sqrt(fan_in)), for the kernel and the bias.
 
     `VarianceScaling` would not do: it takes the fan-in of a depthwise kernel

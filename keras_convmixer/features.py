@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_convmixer.architecture import read_network, trunk_layers
+from keras_convmixer.architecture import Network, read_network, trunk_layers
 from keras_convmixer.utils.checks import UserError
 
 # What does nothing in inference and may stand anywhere in a linear head.
@@ -11,7 +11,7 @@ IDENTITY_LAYERS = (layers.Dropout, layers.SpatialDropout2D, layers.Identity)
 ACTIVATIONS = ("Activation", "Softmax", "Sigmoid")  # Layers and operations.
 
 
-def feature_model(model):
+def feature_model(model: keras.Model) -> keras.Model:
     """A model that gives every feature map, for detection or distillation.
 
     It shares its layers and weights with `model`.
@@ -53,7 +53,7 @@ def feature_model(model):
     return keras.Model(image, outputs, name=f"{model.name}_features")
 
 
-def class_map_model(model):
+def class_map_model(model: keras.Model) -> keras.Model:
     """A model that shows which places of an image speak for which class.
 
     The classifier is linear and what it classifies is a mean over all places,
@@ -98,7 +98,7 @@ def class_map_model(model):
     return maps
 
 
-def linear_head(network):
+def linear_head(network: Network) -> layers.Dense:
     """The dense layer that classifies the mean of the last feature map.
 
     Args:
@@ -127,7 +127,7 @@ def linear_head(network):
     return found[1]
 
 
-def freeze(model, blocks):
+def freeze(model: keras.Model, blocks: int) -> None:
     """Freezes the stem and the first blocks; `compile` the model afterwards.
 
     Their weights stay as they are in training, and so do the statistics of

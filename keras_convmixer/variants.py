@@ -5,8 +5,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
-from keras_convmixer.utils.checks import check_choice
+from keras_convmixer.utils.checks import UserError, check_choice
 
 # The arguments of `ConvMixer` that weights depend on.
 NETWORK = ("dim", "depth", "kernel_size", "patch_size", "activation")
@@ -36,15 +37,15 @@ class Variant:
     classes: int = 1000
     top1: float | None = None
     top5: float | None = None
-    weights: tuple = ()
+    weights: tuple[str, ...] = ()
 
     @property
-    def arguments(self):
+    def arguments(self) -> dict[str, Any]:
         """The arguments of `ConvMixer` for this network."""
         return {name: getattr(self, name) for name in NETWORK}
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """Number of trainable parameters."""
         block = self.kernel_size**2 + self.dim + 6
         stem = 3 * self.patch_size**2 + 3
@@ -52,8 +53,10 @@ class Variant:
         return body + (self.dim + 1) * self.classes
 
     @property
-    def multiply_adds(self):
+    def multiply_adds(self) -> int:
         """For one image; unlike the published figures, with depthwise."""
+        if self.image_size is None:
+            raise UserError("multiply-adds need an image_size. Received: None")
         positions = (self.image_size // self.patch_size) ** 2
         stem = 3 * self.patch_size**2
         block = self.kernel_size**2 + self.dim
@@ -82,7 +85,7 @@ VARIANTS = {
 }
 
 
-def parse_variant(text):
+def parse_variant(text: str) -> Variant:
     """A network by its name, or by its numbers.
 
     Args:
@@ -100,21 +103,26 @@ def parse_variant(text):
     )
     if match is None:
         return VARIANTS[check_choice("model", text, (*VARIANTS, SHORT_FORM))]
-    *numbers, activation, size = match.groups()
+    dim, depth, kernel_size, patch_size, activation, size = match.groups()
     return Variant(
-        *map(int, numbers),
+        int(dim),
+        int(depth),
+        int(kernel_size),
+        int(patch_size),
         activation=activation or "gelu",
-        image_size=size and int(size),
+        image_size=int(size) if size else None,
     )
 
 
-def short_form(dim, depth, kernel_size, patch_size, activation):
+def short_form(
+    dim: int, depth: int, kernel_size: int, patch_size: int, activation: str
+) -> str:
     """The text that `parse_variant` makes a network of."""
     text = f"{dim}/{depth}/k{kernel_size}/p{patch_size}"
     return text if activation == "gelu" else f"{text}/{activation}"
 
 
-def list_variants():
+def list_variants() -> list[dict[str, Any]]:
     """The named networks.
 
     Returns:

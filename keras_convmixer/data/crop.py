@@ -5,6 +5,7 @@ Training, `evaluate`, `classify`, the heat maps and the examples all use it, and
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from keras_convmixer.utils.checks import UserError, check_positive
@@ -12,7 +13,9 @@ from keras_convmixer.utils.checks import UserError, check_positive
 MAX_ASPECT_RATIO = 32  # Long side to short side: resizing does not shorten it.
 
 
-def center_crop(image, size, crop_fraction=1.0):
+def center_crop(
+    image: ArrayLike, size: int, crop_fraction: float = 1.0
+) -> np.ndarray:
     """The middle square of a photo, as evaluation sees it.
 
     The short side is resized to `size / crop_fraction` pixels, rounded down,
@@ -54,12 +57,12 @@ def center_crop(image, size, crop_fraction=1.0):
     pixels = as_pixels(image)
     height, width, channels = pixels.shape
     check_aspect_ratio(width, height)
-    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-    square = np.array(square_crop(image, size, crop_fraction))
+    photo = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    square = np.array(square_crop(photo, size, crop_fraction))
     return square.reshape(size, size, channels)
 
 
-def as_pixels(image):
+def as_pixels(image: ArrayLike) -> np.ndarray:
     """uint8 `(height, width, 1 or 3)` of an array with values 0 to 255."""
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] not in (1, 3) or not image.size:
@@ -80,7 +83,7 @@ def as_pixels(image):
     return np.clip(image, 0, 255).astype("uint8")
 
 
-def check_aspect_ratio(width, height):
+def check_aspect_ratio(width: int, height: int) -> None:
     """A UserError for an image that is too long to be resized."""
     if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
         raise UserError(
@@ -89,7 +92,9 @@ def check_aspect_ratio(width, height):
         )
 
 
-def square_crop(image, size, crop_fraction=1.0):
+def square_crop(
+    image: Image.Image, size: int, crop_fraction: float = 1.0
+) -> Image.Image:
     """`center_crop` of a `PIL.Image` in RGB or grey, which is upright.
 
     Returns:
@@ -103,7 +108,9 @@ def square_crop(image, size, crop_fraction=1.0):
     return image.crop((left, top, left + size, top + size))
 
 
-def crop_geometry(width, height, size, crop_fraction=1.0):
+def crop_geometry(
+    width: int, height: int, size: int, crop_fraction: float = 1.0
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """What an image is resized to, and where the square is cut out of it.
 
     Args:
@@ -114,12 +121,15 @@ def crop_geometry(width, height, size, crop_fraction=1.0):
         `((width, height), (left, top))` in pixels of the resized image. Half
         a pixel is rounded to the even one, as torchvision does.
     """
-    short = int(size / crop_fraction)
-    sides = tuple(s * short // min(width, height) for s in (width, height))
-    return sides, tuple(round((side - size) / 2) for side in sides)
+    short, shorter = int(size / crop_fraction), min(width, height)
+    sides = width * short // shorter, height * short // shorter
+    corner = round((sides[0] - size) / 2), round((sides[1] - size) / 2)
+    return sides, corner
 
 
-def visible_box(width, height, size):
+def visible_box(
+    width: int, height: int, size: int
+) -> tuple[float, float, float, float]:
     """The part of an upright image that its middle square shows.
 
     Returns:

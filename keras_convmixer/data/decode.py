@@ -10,14 +10,23 @@ import importlib.util
 import io
 import os
 import struct
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError, features
+from PIL import (
+    Image,
+    ImageFile,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    features,
+)
 
 from keras_convmixer.data.crop import check_aspect_ratio
 from keras_convmixer.data.image_types import START_BYTES, missing_decoder
 from keras_convmixer.data.perceptual_hash import SMALL, perceptual_hash
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.types import StrPath
 
 Image.init()  # Threads that open their first image together would disturb it.
 
@@ -46,7 +55,7 @@ SIXTEEN_BITS = ("PNG", "PPM")
 BITS_PER_SAMPLE = 258  # TIFF's tag.
 
 
-def read_image(path, contents=None):
+def read_image(path: StrPath, contents: bytes | None = None) -> np.ndarray:
     """Reads an image as people see it.
 
     Its EXIF orientation is applied; 16-bit levels become 8-bit, transparency
@@ -73,14 +82,14 @@ def read_image(path, contents=None):
         return np.asarray(apply_orientation(rgb, orientation_of(image)))
 
 
-def read_orientation(contents):
+def read_orientation(contents: bytes) -> int:
     """The EXIF orientation of an image file's contents, from 1 to 8."""
     with opened("an image", contents) as image:
         return orientation_of(image)
 
 
 @contextlib.contextmanager
-def opened(path, contents):
+def opened(path: StrPath, contents: bytes) -> Iterator[ImageFile.ImageFile]:
     """The `PIL.Image` of a file's contents; only its header has been read.
 
     Args:
@@ -109,7 +118,7 @@ def opened(path, contents):
         raise UserError(f"{path} can't be read as an image: {error}") from None
 
 
-def read_file(path):
+def read_file(path: StrPath) -> bytes:
     """The bytes of an image file.
 
     Raises:
@@ -125,7 +134,7 @@ def read_file(path):
         raise UserError(f"{path} can't be read as an image: {error}") from None
 
 
-def describe(path):
+def describe(path: StrPath) -> dict[str, Any]:
     """What the index says of an image.
 
     All of it is decoded, a JPEG file as a small image, which takes a fraction
@@ -159,7 +168,7 @@ def describe(path):
         }
 
 
-def orientation_of(image):
+def orientation_of(image: Image.Image) -> int:
     """The EXIF orientation of a `PIL.Image`, from 1 (upright) to 8.
 
     No other tag is looked at, and a value that is no orientation is 1: cameras
@@ -176,13 +185,13 @@ def orientation_of(image):
     return value if type(value) is int and 1 <= value <= 8 else 1
 
 
-def apply_orientation(image, orientation):
+def apply_orientation(image: Image.Image, orientation: int) -> Image.Image:
     """A `PIL.Image` as people see it, of one with that EXIF orientation."""
     turn = UPRIGHT.get(int(orientation))
     return image if turn is None else image.transpose(turn)
 
 
-def as_rgb(image):
+def as_rgb(image: ImageFile.ImageFile) -> Image.Image:
     """A `PIL.Image` in RGB of one in any mode, transparency as white.
 
     Args:
@@ -203,29 +212,32 @@ def as_rgb(image):
     if image.mode.startswith("I"):
         return Image.fromarray(as_8_bits(image)).convert("RGB")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        rgba = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    image = image.convert("RGB")
+        rgb = Image.alpha_composite(white, rgba).convert("RGB")
+    else:
+        rgb = image.convert("RGB")
     if has_16_bits:
         # Pillow kept the high byte of each level.
-        high = max(highest for _, highest in image.getextrema())
+        high = int(np.max(rgb.getextrema()))
         check_16_bits(256 * high + 255)
-    return image
+    return rgb
 
 
-def as_8_bits(image):
+def as_8_bits(image: ImageFile.ImageFile) -> np.ndarray:
     """uint8 `[height, width]` of a grey image with 16 or 12 bits a pixel."""
     levels = np.asarray(image).astype("int64").clip(0, 2**16 - 1)
-    white = 2**16 - 1
-    if image.format == "TIFF" and image.tag_v2.get(BITS_PER_SAMPLE) == (12,):
+    white, bits = 2**16 - 1, None
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = image.tag_v2.get(BITS_PER_SAMPLE)
+    if bits == (12,):
         white = 2**12 - 1
     else:
         check_16_bits(levels.max())
     return ((255 * levels + white // 2) // white).astype("uint8")
 
 
-def check_16_bits(highest):
+def check_16_bits(highest: int) -> None:
     """A UserError for 16-bit levels that seem to be of fewer bits.
 
     Images of 12 bits that are stored in 16, as microscopes and raw converters

@@ -13,7 +13,9 @@ RATIOS = (0.3, 1 / 0.3)
 ATTEMPTS = 10  # To draw a rectangle that fits in.
 
 
-def random_erasing(images, seeds, probability=0.25):
+def random_erasing(
+    images: tf.Tensor, seeds: tf.Tensor, probability: float = 0.25
+) -> tf.Tensor:
     """Puts noise in the place of a random rectangle of some images.
 
     The noise has ImageNet's mean and deviation.
@@ -33,10 +35,11 @@ def random_erasing(images, seeds, probability=0.25):
         images = tf.zeros([8, 32, 32, 3], "uint8")
         erased = random_erasing(images, image_seeds(0, tf.range(8)))
     """
-    rectangles, fits = random_rectangles(*images.shape[1:3], seeds)
+    height, width = images.shape[1:3]
+    rectangles, fits = random_rectangles(height, width, seeds)
     drawn = random_uniform(seeds, "erasing", 1)[:, 0] < probability
 
-    def erase_all(*chosen):
+    def erase_all(*chosen: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(
             erase,
             chosen,
@@ -52,7 +55,9 @@ def random_erasing(images, seeds, probability=0.25):
     )
 
 
-def random_rectangles(height, width, seeds):
+def random_rectangles(
+    height: int, width: int, seeds: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The first rectangle of each seed's `ATTEMPTS` that is smaller.
 
     Returns:
@@ -77,7 +82,7 @@ def random_rectangles(height, width, seeds):
     return rectangles, tf.reduce_any(fits, 1)
 
 
-def erase(example):
+def erase(example: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
     """One image with noise in one rectangle."""
     image, rectangle, seed = example
     top, left, height, width = tf.unstack(rectangle)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_convmixer.data.image_data import images_in_memory
 from keras_convmixer.data.source import Source
 from keras_convmixer.utils.checks import check_positive
+from keras_convmixer.utils.types import StrPath
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,17 @@ class ImageFolder:
     train: tf.data.Dataset
     held_out: tf.data.Dataset
     test: tf.data.Dataset | None
-    classes: list
+    classes: list[str]
 
 
 def image_folder(
-    path,
-    image_size,
-    batch_size=32,
-    seed=0,
-    broken_images="skip",
-    duplicates="warn",
-):
+    path: StrPath,
+    image_size: int,
+    batch_size: int = 32,
+    seed: int = 0,
+    broken_images: str = "skip",
+    duplicates: str = "warn",
+) -> ImageFolder:
     """Reads a folder of photos as `train`, `evaluate` and `classify` do.
 
     Unlike `keras.utils.image_dataset_from_directory`, it applies the EXIF
@@ -78,7 +79,7 @@ def image_folder(
     data = source.load(image_size)
     buffer = min(data.num_train, images_in_memory(image_size))
 
-    def batches(images):
+    def batches(images: tf.data.Dataset) -> tf.data.Dataset:
         return images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
     return ImageFolder(

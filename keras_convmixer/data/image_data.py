@@ -6,11 +6,14 @@ test part where there is one.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import tensorflow as tf
 
+from keras_convmixer.data.index import IndexedImage
 from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.data.reading import Reading
 from keras_convmixer.utils.checks import UserError
@@ -39,35 +42,35 @@ class ImageData:
     """
 
     name: str
-    classes: list
+    classes: list[str]
     image_size: int
     train_pictures: Pictures
     held_out_pictures: Pictures
     held_out_split: str
-    index: list | None = None
+    index: list[IndexedImage] | None = None
     test_pictures: Pictures | None = None
     test_split: str | None = None
     reading: Reading = field(default_factory=Reading)
 
     @cached_property
-    def train(self):
+    def train(self) -> tf.data.Dataset:
         """`tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label)."""
         return self.train_pictures.squares(self.image_size, self.reading)
 
     @cached_property
-    def held_out(self):
+    def held_out(self) -> tf.data.Dataset:
         """The same, of the images that are never trained on."""
         return self.held_out_pictures.squares(self.image_size, self.reading)
 
     @cached_property
-    def test(self):
+    def test(self) -> tf.data.Dataset | None:
         """The same, of the test part; None where there is none."""
         if self.test_pictures is None:
             return None
         return self.test_pictures.squares(self.image_size, self.reading)
 
     @property
-    def verification_pictures(self):
+    def verification_pictures(self) -> Pictures:
         """The `Pictures` on which files are proved.
 
         They are the test part; where there is none, the held-out ones.
@@ -75,17 +78,17 @@ class ImageData:
         return self.test_pictures or self.held_out_pictures
 
     @property
-    def verification_split(self):
+    def verification_split(self) -> str:
         """Which images those are, in words."""
         return self.test_split or self.held_out_split
 
     @property
-    def verification_part(self):
+    def verification_part(self) -> str:
         """Of which part they are: "test" or "held-out"."""
         return "test" if self.test_pictures else "held-out"
 
     @cached_property
-    def train_counts(self):
+    def train_counts(self) -> np.ndarray:
         """How many training images each class has, int64 `[classes]`.
 
         Of a data set of tensorflow-datasets the training part is read for it.
@@ -96,7 +99,7 @@ class ImageData:
             counts += np.bincount(batch, minlength=len(counts))
         return counts
 
-    def balanced_weights(self):
+    def balanced_weights(self) -> np.ndarray:
         """A weight for each class by which all count the same in training.
 
         Returns:
@@ -109,19 +112,23 @@ class ImageData:
         return np.where(present, weights, 0.0)
 
     @property
-    def num_train(self):
+    def num_train(self) -> int:
         return len(self.train_pictures)
 
     @property
-    def num_held_out(self):
+    def num_held_out(self) -> int:
         return len(self.held_out_pictures)
 
     @property
-    def num_test(self):
+    def num_test(self) -> int:
         return len(self.test_pictures or ())
 
 
-def split_indices(labels, seed, share=HELD_OUT_SHARE):
+def split_indices(
+    labels: Sequence[str] | np.ndarray,
+    seed: int,
+    share: float = HELD_OUT_SHARE,
+) -> tuple[np.ndarray, np.ndarray]:
     """Indices to train on and to hold out, each class in its proportion.
 
     Of a class whose proportion is less than one image, one is held out.
@@ -138,8 +145,7 @@ def split_indices(labels, seed, share=HELD_OUT_SHARE):
     from sklearn.model_selection import train_test_split
 
     classes = len(np.unique(labels))
-    held_out = math.ceil(share * len(labels))
-    if held_out < classes:
+    if math.ceil(share * len(labels)) < classes:
         raise UserError(
             f"there must be enough images to hold one of each of the "
             f"{classes} classes out, and {share:.0%} are held out. "
@@ -161,18 +167,20 @@ def split_indices(labels, seed, share=HELD_OUT_SHARE):
     return train, held_out
 
 
-def images_in_memory(image_size):
+def images_in_memory(image_size: int) -> int:
     """How many images of that size fit into `SHUFFLED_BYTES`."""
     return SHUFFLED_BYTES // (3 * image_size**2)
 
 
-def as_arrays(dataset, limit=-1):
+def as_arrays(
+    dataset: tf.data.Dataset, limit: int = -1
+) -> tuple[np.ndarray, np.ndarray]:
     """uint8 `[N, H, W, 3]` and labels int64 `[N]` of the first `limit`."""
     images, labels = zip(*dataset.take(limit).as_numpy_iterator(), strict=True)
     return np.stack(images), np.stack(labels)
 
 
-def sample(dataset, count, seed=0):
+def sample(dataset: tf.data.Dataset, count: int, seed: int = 0) -> np.ndarray:
     """uint8 images `[count, H, W, 3]` chosen at random by the seed."""
     cardinality = int(dataset.cardinality())
     shuffled = dataset.shuffle(min(cardinality, 10 * count), seed=seed)

@@ -8,17 +8,21 @@ import csv
 import dataclasses
 import io
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import write_bytes
+from keras_convmixer.utils.types import StrPath
 
 TRAIN, HELD_OUT, TEST = "train", "held_out", "test"
 UNREADABLE = "unreadable"
 PARTS = (TRAIN, HELD_OUT, TEST, UNREADABLE)
-COLUMNS = ("file", "class", "part", "width", "height")
-COLUMNS += ("orientation", "bytes", "digest", "hash")
+COLUMNS = (
+    *("file", "class", "part", "width", "height"),
+    *("orientation", "bytes", "digest", "hash"),
+)
 NAMED = 5  # Names that are given; of more, their number is.
 
 
@@ -50,7 +54,7 @@ class IndexedImage:
     hash: str = ""
 
 
-def write_index(path, index):
+def write_index(path: StrPath, index: Iterable[IndexedImage]) -> None:
     """Writes a list of `IndexedImage` as a CSV file."""
     text = io.StringIO(newline="")
     # Ends of lines by which both kinds of them are quoted in names of files.
@@ -61,7 +65,7 @@ def write_index(path, index):
     write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def read_index(path):
+def read_index(path: StrPath) -> list[IndexedImage]:
     """Reads what `write_index` wrote; opens no image.
 
     Returns:
@@ -72,17 +76,21 @@ def read_index(path):
     """
     with open(
         path, newline="", encoding="utf-8", errors="surrogateescape"
-    ) as file:
-        header, *rows = list(csv.reader(file)) or [()]
+    ) as lines:
+        header, *rows = list(csv.reader(lines)) or [[]]
     if tuple(header) != COLUMNS:
         raise UserError(f"{path} must have the columns {', '.join(COLUMNS)}")
     index = []
     for number, row in enumerate(rows, start=1):
         try:
             file, name, part, *numbers, digest, hash = row
-            numbers = map(int, numbers)
+            width, height, orientation, size = map(int, numbers)
             name = normalize_class(name)
-            image = IndexedImage(file, name, part, *numbers, digest, hash)
+            image = IndexedImage(
+                *(file, name, part),
+                *(width, height, orientation, size),
+                *(digest, hash),
+            )
             folders = normalize_class(os.path.dirname(file)).split("/")
             whole = part in PARTS and name in folders
         except (TypeError, ValueError):
@@ -96,7 +104,7 @@ def read_index(path):
     return index
 
 
-def changes(index, rows):
+def changes(index: Iterable[IndexedImage], rows: Iterable[IndexedImage]) -> str:
     """What is no longer as the index has it, in words; "" if nothing.
 
     Args:
@@ -119,7 +127,7 @@ def changes(index, rows):
     )
 
 
-def abbreviate(names):
+def abbreviate(names: Sequence[str]) -> str:
     """The first of some names, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

@@ -25,7 +25,9 @@ PROBABILITY = 0.5  # That an operation that was drawn is applied.
 SMOOTH_CENTER, SMOOTH_SUM = 5, 13  # Pillow's SMOOTH kernel; its rest is ones.
 
 
-def rand_augment(images, seeds, magnitude=9.0):
+def rand_augment(
+    images: tf.Tensor, seeds: tf.Tensor, magnitude: float = 9.0
+) -> tf.Tensor:
     """Applies two random operations to each image, each with probability 1/2.
 
     Args:

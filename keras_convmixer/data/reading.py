@@ -23,7 +23,7 @@ class Reading:
     cache: int = AUTO_BYTES
 
 
-def parse_cache(text):
+def parse_cache(text: str) -> int:
     """The bytes that `--cache` allows: of "auto", "off" or a number."""
     if text in (AUTO, OFF):
         return AUTO_BYTES if text == AUTO else 0

@@ -8,9 +8,11 @@ all numbers, and the images of a batch need one each.
 import functools
 import math
 import zlib
+from typing import Any
 
 import keras
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 # Of SplitMix64 (Steele, Lea and Flood, 2014), which passes BigCrush.
 INCREMENT = 0x9E3779B97F4A7C15
@@ -19,7 +21,9 @@ LAST_SHIFT = 31
 BITS = 24  # Of a float32's mantissa.
 
 
-def image_seeds(seed, numbers):
+def image_seeds(
+    seed: int | tf.Tensor, numbers: ArrayLike | tf.Tensor
+) -> tf.Tensor:
     """A seed for each image, for `rand_augment` and `random_erasing`.
 
     Args:
@@ -43,7 +47,7 @@ def image_seeds(seed, numbers):
     return split_mix(split_mix(seed) + INCREMENT * numbers)
 
 
-def random_uniform(seeds, purpose, count):
+def random_uniform(seeds: tf.Tensor, purpose: str, count: int) -> tf.Tensor:
     """Random numbers, from 0 inclusive to 1 exclusive.
 
     Args:
@@ -62,26 +66,26 @@ def random_uniform(seeds, purpose, count):
     return tf.cast(tf.cast(bits, tf.int32), tf.float32) * 2.0**-BITS
 
 
-def random_normal(seeds, purpose):
+def random_normal(seeds: tf.Tensor, purpose: str) -> tf.Tensor:
     """Numbers of the standard normal distribution, float32 `[N]`."""
     radius, angle = tf.unstack(random_uniform(seeds, purpose, 2), axis=1)
     radius = tf.sqrt(-2 * tf.math.log1p(-radius))
     return radius * tf.cos(2 * math.pi * angle)
 
 
-def split_mix(state):
+def split_mix(state: tf.Tensor) -> tf.Tensor:
     """The numbers of SplitMix64 at some states, uint64."""
     for shift, factor in FACTORS:
         state = xor_shift(state, shift) * tf.constant(factor, tf.uint64)
     return xor_shift(state, LAST_SHIFT)
 
 
-def xor_shift(bits, shift):
+def xor_shift(bits: tf.Tensor, shift: int) -> tf.Tensor:
     shifted = tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint64))
     return tf.bitwise.bitwise_xor(bits, shifted)
 
 
-def fold_in(seed, number):
+def fold_in(seed: tf.Tensor, number: int) -> tf.Tensor:
     """Another seed, which follows from a seed and a number."""
     return tf.random.experimental.stateless_fold_in(seed, number)
 
@@ -93,14 +97,14 @@ class SeededLayer:
         layer: A layer with a `get_random_transformation`.
     """
 
-    def __init__(self, layer):
+    def __init__(self, layer: keras.layers.Layer) -> None:
         self.layer = layer
         self.seeds = Seeds()
         layer.get_random_transformation = functools.partial(
             layer.get_random_transformation, seed=self.seeds
         )
 
-    def __call__(self, inputs, seed):
+    def __call__(self, inputs: Any, seed: tf.Tensor) -> Any:
         """The layer's outputs.
 
         Args:
@@ -114,14 +118,14 @@ class SeededLayer:
 class Seeds(keras.random.SeedGenerator):
     """A generator without variables: seeds that follow from one."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.restart(None)
 
-    def restart(self, seed):
+    def restart(self, seed: tf.Tensor | None) -> None:
         """From here on they follow from an integer tensor of two elements."""
         self.seed = seed
         self.count = 0
 
-    def next(self, ordered=True):
+    def next(self, ordered: bool = True) -> tf.Tensor:
         self.count += 1
         return fold_in(self.seed, self.count)

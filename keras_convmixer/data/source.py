@@ -3,8 +3,13 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_convmixer.utils.checks import UserError, check_choice
+
+if TYPE_CHECKING:
+    from keras_convmixer.data.image_data import ImageData
+    from keras_convmixer.data.index import IndexedImage
 
 BROKEN_IMAGES = ("skip", "error")
 DUPLICATES = ("warn", "error", "keep-together")
@@ -45,7 +50,7 @@ class Source:
     broken_images: str = "skip"
     duplicates: str = "warn"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("broken_images", self.broken_images, BROKEN_IMAGES)
         check_choice("duplicates", self.duplicates, DUPLICATES)
         if bool(self.dataset) == bool(self.image_folder):
@@ -65,16 +70,16 @@ class Source:
                 f"Received: {self.data_dir!r}"
             )
 
-    def absolute(self):
+    def absolute(self) -> "Source":
         """The same source, found from any working directory."""
-        paths = {
+        paths: dict[str, Any] = {
             name: str(Path(path).resolve())
             for name in ("data_dir", "image_folder", "test_folder")
             if (path := getattr(self, name))
         }
         return dataclasses.replace(self, **paths)
 
-    def native_size(self):
+    def native_size(self) -> int | None:
         """The side of the images where all have the same, else None."""
         if self.image_folder or self.dataset == "digits":
             return None
@@ -82,7 +87,9 @@ class Source:
 
         return tfds_size(self)
 
-    def load(self, image_size, index=None):
+    def load(
+        self, image_size: int, index: "list[IndexedImage] | None" = None
+    ) -> "ImageData":
         """Reads the images, as squares of `image_size` pixels.
 
         Args:

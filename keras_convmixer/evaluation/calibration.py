@@ -5,13 +5,16 @@ Neural Networks", arXiv:1706.04599). The order of the classes stays, and a
 dense layer with its weights divided by T has it at no cost.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import softmax
 
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.graph import flatten
+from keras_convmixer.utils.graph import Step, flatten
 from keras_convmixer.utils.labels import class_indices, zeros_and_ones
 
 BATCH_SIZE = 32
@@ -24,7 +27,9 @@ ACTIVATIONS = ("softmax", "sigmoid")
 IDENTITY_LAYERS = ("linear", "dropout", "identity")
 
 
-def calibrate(model, images, labels):
+def calibrate(
+    model: keras.Model, images: ArrayLike, labels: ArrayLike
+) -> float:
     """Makes a classifier's probabilities mean what they say, in place.
 
     Of the images that it is 80 % sure of, about 80 % are then classified
@@ -65,7 +70,7 @@ def calibrate(model, images, labels):
     return temperature
 
 
-def fit_temperature(probabilities, labels):
+def fit_temperature(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """The temperature under which the labels are the most likely.
 
     It minimises the log loss, summed over the images, plus b - log b with
@@ -91,10 +96,10 @@ def fit_temperature(probabilities, labels):
     True
     """
     logits = logarithms(probabilities)
-    labels = class_indices(labels, *logits.shape)
-    own = logits[np.arange(len(labels)), labels]
+    classes = class_indices(labels, *logits.shape)
+    own = logits[np.arange(len(classes)), classes]
 
-    def slope(inverse):
+    def slope(inverse: float) -> float:
         """The derivative with respect to b, which grows with b."""
         expected = (softmax(inverse * logits, axis=-1) * logits).sum(-1)
         return (expected - own).sum() + 1 - 1 / inverse
@@ -109,7 +114,7 @@ def fit_temperature(probabilities, labels):
     )
 
 
-def fold_temperature(model, temperature):
+def fold_temperature(model: keras.Model, temperature: float) -> None:
     """Divides the logits of a classifier by a temperature, in its weights.
 
     Args:
@@ -120,7 +125,9 @@ def fold_temperature(model, temperature):
     head.set_weights([w / temperature for w in head.get_weights()])
 
 
-def with_temperature(probabilities, temperature):
+def with_temperature(
+    probabilities: ArrayLike, temperature: float
+) -> np.ndarray:
     """Probabilities as they are with a temperature.
 
     Args:
@@ -134,7 +141,7 @@ def with_temperature(probabilities, temperature):
     return scaled.astype("float32")
 
 
-def find_head(model):
+def find_head(model: keras.Model) -> tuple[keras.layers.Dense, str]:
     """The dense layer that a model's probabilities come from.
 
     Returns:
@@ -161,17 +168,19 @@ def find_head(model):
     return head, activations[0]
 
 
-def is_dense(step):
+def is_dense(step: Step) -> bool:
     return type(step.operation) is keras.layers.Dense
 
 
-def kind_of(operation):
+def kind_of(operation: Any) -> str:
     """The name of its activation, or of its class where it has none."""
     activation = getattr(operation, "activation", type(operation))
     return getattr(activation, "__name__", type(operation).__name__).lower()
 
 
-def as_choices(probabilities, labels):
+def as_choices(
+    probabilities: np.ndarray, labels: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
     """What sigmoids say as choices between two classes.
 
     Args:
@@ -181,11 +190,11 @@ def as_choices(probabilities, labels):
     Returns:
         `(probabilities, labels)`: float `[N * outputs, 2]` and int.
     """
-    labels = zeros_and_ones(labels, *probabilities.shape)
+    choices = zeros_and_ones(labels, *probabilities.shape)
     of_one = np.float64(probabilities).ravel().clip(1 - MOST_SURE, MOST_SURE)
-    return np.stack([1 - of_one, of_one], axis=-1), labels.ravel()
+    return np.stack([1 - of_one, of_one], axis=-1), choices.ravel()
 
 
-def logarithms(probabilities):
+def logarithms(probabilities: ArrayLike) -> np.ndarray:
     """Logits, but for a constant of each row: float64 `[N, classes]`."""
-    return np.log(np.maximum(np.float64(probabilities), LEAST))
+    return np.log(np.maximum(np.asarray(probabilities, "float64"), LEAST))

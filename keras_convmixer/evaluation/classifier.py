@@ -1,11 +1,13 @@
 """Any trained model or exported file as one function of images."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.crop import center_crop
@@ -14,6 +16,12 @@ from keras_convmixer.evaluation.output_kind import OutputKind
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.extras import check_onnx
 from keras_convmixer.utils.labels import label_names
+from keras_convmixer.utils.types import Labels, StrPath
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_convmixer.evaluation.runtime import Model
 
 SUFFIXES = (".tflite", ".onnx", ".keras")
 SAVED_MODEL = "saved_model.pb"
@@ -37,8 +45,8 @@ class Prediction:
 
 
 def load(
-    path: str | Path,
-    labels: Sequence[str] | Mapping[str, int] | None = None,
+    path: StrPath,
+    labels: Labels | None = None,
     threads: int | None = None,
 ) -> "Classifier":
     """A trained model or an exported file, ready to classify photos.
@@ -96,10 +104,18 @@ class Classifier:
         print(classifier.labels[probabilities[0].argmax()])
     """
 
-    def __init__(self, path, labels=None, threads=None):
+    def __init__(
+        self,
+        path: StrPath,
+        labels: Labels | None = None,
+        threads: int | None = None,
+    ) -> None:
         self.path = check_path(path)
-        self.model = self.threshold = self.normalization = None
-        labels = label_names(labels)
+        self.run: Model
+        self.model: keras.Model | None = None
+        self.threshold: float | None = None
+        self.normalization: tuple[np.ndarray, np.ndarray] | None = None
+        names = label_names(labels)
         if self.path.suffix == ".tflite":
             from keras_convmixer.evaluation.read_metadata import (
                 read_labels,
@@ -109,7 +125,7 @@ class Classifier:
             from keras_convmixer.evaluation.runtime import TFLiteFile
 
             self.run = TFLiteFile(self.path, threads)
-            labels = labels or read_labels(self.path)
+            names = names or read_labels(self.path)
             self.threshold = read_threshold(self.path)
             self.normalization = read_normalization(self.path)
         elif self.path.suffix == ".onnx":
@@ -117,33 +133,33 @@ class Classifier:
             from keras_convmixer.evaluation.runtime import OnnxFile
 
             self.run = OnnxFile(self.path, threads)
-            labels = labels or self.run.labels or labels_beside(self.path)
+            names = names or self.run.labels or labels_beside(self.path)
         elif is_saved_model(self.path):
             from keras_convmixer.evaluation.runtime import SavedModel
 
             self.run = SavedModel(self.path)
-            labels = labels or labels_beside(self.path)
+            names = names or labels_beside(self.path)
         else:
             from keras_convmixer.evaluation.keras_model import KerasModel
 
-            self.model, found = read_keras(self.path, labels)
+            self.model, found = read_keras(self.path, names)
             self.run = KerasModel(self.model)
-            labels = labels or found
+            names = names or found
         self.size = self.side()
         self.has_one_output = self.run.classes == 1
         self.is_multi_label = (
             self.run.kind is OutputKind.LABELS and not self.has_one_output
         )
-        if len(labels) != self.run.classes:
+        if len(names) != self.run.classes:
             raise UserError(
                 f"{self.path} has {self.run.classes} classes and "
-                f"{len(labels)} labels"
+                f"{len(names)} labels"
             )
         if self.has_one_output:
-            labels = [f"not {labels[0]}", *labels]
-        self.labels = [normalize_class(label) for label in labels]
+            names = [f"not {names[0]}", *names]
+        self.labels: list[str] = [normalize_class(name) for name in names]
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 `[N, classes]` of uint8 `[N, size, size, 3]`.
 
         Those of one output are of class 0 and class 1.
@@ -168,7 +184,9 @@ class Classifier:
             return softmax(outputs, axis=-1)
         return outputs
 
-    def predict(self, images: Iterable) -> list[Prediction]:
+    def predict(
+        self, images: Iterable[StrPath | ArrayLike]
+    ) -> list[Prediction]:
         """Names what photos show.
 
         Args:
@@ -196,7 +214,7 @@ class Classifier:
             )
         return predictions
 
-    def square(self, image):
+    def square(self, image: StrPath | ArrayLike) -> np.ndarray:
         """What it sees of a photo: uint8 `[size, size, 3]`.
 
         Args:
@@ -207,7 +225,7 @@ class Classifier:
         image = center_crop(image, self.size)
         return np.repeat(image, 3 // image.shape[-1], -1)
 
-    def side(self):
+    def side(self) -> int:
         """The side of its images, which must come from pixels."""
         run = self.run
         has_pixels = run.image_type == "uint8" or self.normalization is not None
@@ -225,7 +243,7 @@ class Classifier:
         return height
 
 
-def check_path(path):
+def check_path(path: StrPath) -> Path:
     """A `Path` of what can be a classifier, by its name alone.
 
     Raises:
@@ -241,23 +259,25 @@ def check_path(path):
     return path
 
 
-def needs_tensorflow(path):
+def needs_tensorflow(path: Path) -> bool:
     """Whether what `check_path` took is run by TensorFlow or Keras."""
     return path.suffix not in (".tflite", ".onnx")
 
 
-def is_saved_model(path):
+def is_saved_model(path: Path) -> bool:
     return (path / SAVED_MODEL).is_file()
 
 
-def has_class_maps(path):
+def has_class_maps(path: Path) -> bool:
     """Whether it is a Keras model, whose feature maps can be looked at."""
     return path.suffix == ".keras" or (
         path.is_dir() and not is_saved_model(path)
     )
 
 
-def read_keras(path, labels):
+def read_keras(
+    path: Path, labels: list[str] | None
+) -> tuple["keras.Model", list[str]]:
     """The `keras.Model` of a run folder or of a file, and its labels.
 
     That of a run folder is built as the run says, and only weights come from
@@ -285,7 +305,7 @@ def read_keras(path, labels):
     return model, labels
 
 
-def labels_beside(path):
+def labels_beside(path: Path) -> list[str]:
     """The names in the `labels.txt` that is beside a file or folder."""
     file = path.with_name("labels.txt")
     if not file.is_file():
@@ -295,7 +315,7 @@ def labels_beside(path):
     return read_label_file(file)
 
 
-def read_label_file(path):
+def read_label_file(path: StrPath) -> list[str]:
     """The names of classes in a text file, one in each line."""
     try:
         # Some editors begin a file with a byte order mark.

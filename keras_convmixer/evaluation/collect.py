@@ -5,11 +5,16 @@ threshold.
 """
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_convmixer.utils.commands import newline_on_error
+
+if TYPE_CHECKING:
+    from keras_convmixer.evaluation.stored_images import StoredImage
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,10 @@ class Batch:
 
     images: np.ndarray
     labels: np.ndarray | None = None
-    stored: list | tuple = ()
-    unreadable: list | tuple = ()
+    stored: "Sequence[StoredImage]" = ()
+    unreadable: Sequence[str] = ()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images) + len(self.unreadable)
 
 

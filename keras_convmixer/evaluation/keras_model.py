@@ -27,7 +27,8 @@ class KerasModel(Model):
         self.kind = output_kind(model)
         self.image_type = input_type(model)
         self.output_name = output_name(model)
-        *self.image_size, self.channels = model.input_shape[1:]
+        height, width, self.channels = model.input_shape[1:]
+        self.image_size = height, width
         self.classes = model.output_shape[-1]
 
     def __call__(self, images):

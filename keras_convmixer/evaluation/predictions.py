@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,10 @@ from keras_convmixer.evaluation.calibration import with_temperature
 from keras_convmixer.evaluation.collect import Batch, run_batches
 from keras_convmixer.evaluation.scores import Scores
 from keras_convmixer.evaluation.stored_images import StoredImage
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 BATCH_SIZE = 32
 SHOWN_MISTAKES = 24
@@ -38,10 +43,10 @@ class Mistake:
     stored: StoredImage | None = None
 
     @property
-    def confidence(self):
+    def confidence(self) -> float:
         return float(self.probabilities[self.prediction])
 
-    def calibrated(self, temperature):
+    def calibrated(self, temperature: float) -> "Mistake":
         """The same with the probabilities that a temperature gives."""
         (row,) = with_temperature(self.probabilities[None], temperature)
         return dataclasses.replace(self, probabilities=row)
@@ -69,26 +74,27 @@ class Predictions:
     scores: Scores
     shown_mistakes: int = SHOWN_MISTAKES
     step: int | None = None
-    mistakes: list = field(default_factory=list)
-    kept: list = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+    kept: list[np.ndarray] = field(default_factory=list)
     images: int = 0
-    foreign: Counter = field(default_factory=Counter)
+    foreign: Counter[str] = field(default_factory=Counter)
     num_unreadable: int = 0
-    problems: list = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
-    def add(self, batch, probabilities):
+    def add(self, batch: Batch, probabilities: np.ndarray | None) -> None:
         """Adds a `Batch` and the probabilities of its images."""
         self.num_unreadable += len(batch.unreadable)
         self.problems += batch.unreadable
         del self.problems[MAX_PROBLEMS:]
-        if not len(batch.images):
+        if probabilities is None or not len(batch.images):
             return
         if self.step:
             part = probabilities[-self.images % self.step :: self.step]
             self.kept.append(part.copy())
         self.images += len(batch.images)
         labels = batch.labels
+        assert labels is not None, "the images must have labels"
         (known,) = np.nonzero(labels >= 0)
         self.foreign.update(
             stored.label
@@ -111,33 +117,38 @@ class Predictions:
         del self.mistakes[self.shown_mistakes :]
 
     @property
-    def top1(self):
+    def top1(self) -> float:
         return self.scores.top1
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         return self.scores.labels
 
     @property
-    def classes(self):
+    def classes(self) -> np.ndarray:
         return self.scores.classes
 
     @property
-    def probabilities(self):
+    def probabilities(self) -> np.ndarray:
         """Those that are kept: float32 `[ceil(images / step), classes]`."""
         return np.concatenate(self.kept)
 
     @property
-    def labels_of_probabilities(self):
+    def labels_of_probabilities(self) -> np.ndarray:
         """The labels of the images whose probabilities are kept, int `[M]`."""
         return self.labels[:: self.step]
 
-    def mistakes_with(self, temperature):
+    def mistakes_with(self, temperature: float) -> list[Mistake]:
         """The mistakes as they are of a model with a temperature."""
         return [mistake.calibrated(temperature) for mistake in self.mistakes]
 
 
-def predict(model, images, unit_name="image", shown_mistakes=SHOWN_MISTAKES):
+def predict(
+    model: "keras.Model",
+    images: "tf.data.Dataset",
+    unit_name: str = "image",
+    shown_mistakes: int = SHOWN_MISTAKES,
+) -> Predictions:
     """Runs a model on images of which it keeps none but the worst mistakes.
 
     Args:

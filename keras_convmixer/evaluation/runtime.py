@@ -50,14 +50,14 @@ class Model(Protocol):
     """
 
     image_type: str
-    image_size: tuple
+    image_size: tuple[int | None, int | None]
     channels: int
     output_name: str
     kind: OutputKind
     classes: int
     batch_size: int
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """Outputs float32 `[N, classes]` of `[N, H, W, channels]`."""
 
 

@@ -6,6 +6,7 @@ Some 30 bytes are kept of an image, and neither its pixels nor its outputs.
 from collections import Counter
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.metrics import precision_recall_fscore_support
 
 BINS = 15  # Of the confidence, for the calibration error.
@@ -13,7 +14,9 @@ BINS = 15  # Of the confidence, for the calibration error.
 MIN_PROBABILITY = float(np.finfo(np.float32).eps)
 
 
-def expected_calibration_error(probabilities, labels, bins=BINS):
+def expected_calibration_error(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS
+) -> float:
     """How far the confidence is from the accuracy, on average.
 
     Images are sorted into bins by the probability of their first class; the
@@ -54,13 +57,13 @@ class Reliability:
         confidence: float `[bins]`, the sum of their confidence.
     """
 
-    def __init__(self, bins=BINS):
+    def __init__(self, bins: int = BINS) -> None:
         self.edges = np.linspace(0, 1, bins + 1)
         self.counts = np.zeros(bins, int)
         self.right = np.zeros(bins, int)
         self.confidence = np.zeros(bins)
 
-    def add(self, confidence, is_right):
+    def add(self, confidence: ArrayLike, is_right: ArrayLike) -> None:
         """Adds images: float `[N]` from 0 to 1 and bool `[N]`."""
         bins = np.searchsorted(self.edges[1:-1], confidence)
         np.add.at(self.counts, bins, 1)
@@ -68,13 +71,15 @@ class Reliability:
         np.add.at(self.confidence, bins, confidence)
 
     @property
-    def error(self):
+    def error(self) -> float:
         """The expected calibration error."""
         differences = np.abs(self.confidence - self.right).sum()
         return float(differences / self.counts.sum())
 
 
-def precision_by_confidence(confidence, is_right):
+def precision_by_confidence(
+    confidence: ArrayLike, is_right: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The precision of the most confident images, for every number of them.
 
     Images of equal confidence are taken together.
@@ -118,11 +123,11 @@ class Scores:
     (0.5, 0.5)
     """
 
-    def __init__(self, classes):
+    def __init__(self, classes: int) -> None:
         self.num_classes = classes
-        self._columns = [], [], [], [], []
+        self._columns: tuple[list[np.ndarray], ...] = [], [], [], [], []
 
-    def add(self, probabilities, labels):
+    def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
         """Adds images.
 
         Args:
@@ -140,72 +145,72 @@ class Scores:
         for column, values in zip(self._columns, columns, strict=True):
             column.append(values.copy())
 
-    def _column(self, index):
+    def _column(self, index: int) -> np.ndarray:
         parts = self._columns[index]
         return np.concatenate(parts) if parts else np.zeros(0, int)
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         """The classes of the images, int `[N]`."""
         return self._column(0)
 
     @property
-    def classes(self):
+    def classes(self) -> np.ndarray:
         """The first class that each image was given, int `[N]`."""
         return self._column(1)
 
     @property
-    def confidence(self):
+    def confidence(self) -> np.ndarray:
         """The probability of that class, float `[N]`."""
         return self._column(2)
 
     @property
-    def is_right(self):
+    def is_right(self) -> np.ndarray:
         """Whether it is the image's own class, bool `[N]`."""
         return self.classes == self.labels
 
     @property
-    def images(self):
+    def images(self) -> int:
         """How many images were added."""
         return sum(map(len, self._columns[0]))
 
     @property
-    def confusions(self):
+    def confusions(self) -> Counter[tuple[int, int]]:
         """Counts of (label, first class), a `Counter`."""
         pairs = zip(self.labels.tolist(), self.classes.tolist(), strict=True)
         return Counter(pairs)
 
     @property
-    def top1(self):
+    def top1(self) -> float:
         """Share of the images whose first class is their own."""
         return float(self.is_right.mean())
 
     @property
-    def top5(self):
+    def top5(self) -> float | None:
         """Share whose own class is among the first five; None for fewer."""
         return float(self._column(4).mean()) if self.num_classes > 5 else None
 
     @property
-    def log_loss(self):
+    def log_loss(self) -> float:
         """Mean of -log(probability of the own class), in nats."""
-        own = np.float64(self._column(3))
+        own = self._column(3).astype("float64")
         own = own.clip(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         return float(-np.log(own).mean())
 
     @property
-    def reliability(self):
+    def reliability(self) -> Reliability:
         """The `Reliability` of all images."""
         result = Reliability()
         result.add(self.confidence, self.is_right)
         return result
 
     @property
-    def ece(self):
+    def ece(self) -> float:
         """The expected calibration error."""
         return self.reliability.error
 
     @property
-    def coverage(self):
+    def coverage(self) -> tuple[np.ndarray, np.ndarray]:
         """`(coverage, precision)` of the most confident images.
 
         float `[points]` each: a share of the images, and how many of these
@@ -216,7 +221,9 @@ class Scores:
         )
         return counts / self.images, precision
 
-    def by_class(self):
+    def by_class(
+        self,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Precision, recall and F1 of each class, and its images.
 
         Returns:
@@ -232,32 +239,32 @@ class Scores:
         )
 
     @property
-    def support(self):
+    def support(self) -> np.ndarray:
         """Images of each class, int `[classes]`."""
         return self.by_class()[3]
 
     @property
-    def recall(self):
+    def recall(self) -> np.ndarray:
         """Of each class, float `[classes]`; NaN where there is no image."""
         return self.by_class()[1]
 
     @property
-    def precision(self):
+    def precision(self) -> np.ndarray:
         """Of each class, float `[classes]`; NaN where it was never given."""
         return self.by_class()[0]
 
     @property
-    def mean_recall(self):
+    def mean_recall(self) -> float:
         """Over the classes that have images."""
         return float(np.nanmean(self.recall))
 
     @property
-    def macro_f1(self):
+    def macro_f1(self) -> float:
         """Mean over the classes that have images or were given to some."""
         return float(np.nanmean(self.by_class()[2]))
 
 
-def ranked(probabilities):
+def ranked(probabilities: np.ndarray) -> np.ndarray:
     """The classes of each row, the most probable first: int `[N, classes]`.
 
     Of classes that are level the first comes first, as with `argmax`.

@@ -4,8 +4,11 @@ import csv
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TextIO
+
+import numpy as np
 
 from keras_convmixer.data.index import abbreviate
 from keras_convmixer.data.source import Source
@@ -14,10 +17,13 @@ from keras_convmixer.evaluation.collect import run_batches
 from keras_convmixer.evaluation.predictions import SHOWN_MISTAKES, Predictions
 from keras_convmixer.evaluation.scores import Scores, ranked
 from keras_convmixer.evaluation.stored_images import (
+    EvaluationSet,
+    StoredImage,
     dataset_images,
     folder_images,
 )
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.types import StrPath
 
 LISTED = 5  # Classes of each image in the file of predictions.
 
@@ -33,18 +39,18 @@ class Matching:
         missing: Its classes of which there are no images.
     """
 
-    labels: list
-    indices: dict
-    foreign: list
-    missing: list
+    labels: list[str]
+    indices: dict[str, int]
+    foreign: list[str]
+    missing: list[str]
 
 
 def evaluate(
-    classifier: Classifier | str | Path,
-    image_folder: str | Path | None = None,
+    classifier: Classifier | StrPath,
+    image_folder: StrPath | None = None,
     dataset: str | None = None,
     split: str | None = None,
-    data_dir: str | Path | None = None,
+    data_dir: StrPath | None = None,
 ) -> Predictions:
     """Scores a trained model or an exported file on labelled images.
 
@@ -76,7 +82,8 @@ def evaluate(
     if not isinstance(classifier, Classifier):
         classifier = Classifier(classifier)
     if dataset:
-        images = dataset_images(Source(dataset, data_dir), split)
+        folder = None if data_dir is None else str(data_dir)
+        images = dataset_images(Source(dataset, folder), split)
     else:
         images = folder_images(image_folder)
     if not images.classes:
@@ -87,7 +94,7 @@ def evaluate(
     return score(classifier, images, match_classes(classifier, images))
 
 
-def match_classes(classifier, images):
+def match_classes(classifier: Classifier, images: EvaluationSet) -> Matching:
     """Finds the classes of some images among those of a classifier.
 
     A file of one output names class 1 alone: of two classes of images, the
@@ -132,7 +139,13 @@ def match_classes(classifier, images):
     )
 
 
-def score(classifier, images, matching, predictions=None, shown=SHOWN_MISTAKES):
+def score(
+    classifier: Classifier,
+    images: EvaluationSet,
+    matching: Matching,
+    predictions: TextIO | None = None,
+    shown: int = SHOWN_MISTAKES,
+) -> Predictions:
     """Runs a classifier on images of which it keeps the worst mistakes.
 
     Args:
@@ -178,7 +191,9 @@ def score(classifier, images, matching, predictions=None, shown=SHOWN_MISTAKES):
     return result
 
 
-def rows(stored, probabilities, matching):
+def rows(
+    stored: Iterable[StoredImage], probabilities: np.ndarray, matching: Matching
+) -> Iterator[tuple[str, ...]]:
     """A row of the predictions for each `StoredImage`."""
     first = ranked(probabilities)[:, :LISTED]
     for image, classes, row in zip(stored, first, probabilities, strict=True):

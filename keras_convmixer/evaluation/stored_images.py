@@ -2,10 +2,11 @@
 
 import collections
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class StoredImage:
     path: Path | str
     contents: bytes | None = None
 
-    def read(self):
+    def read(self) -> np.ndarray:
         """Its pixels, uint8 `[height, width, 3]`, upright."""
         return read_image(self.path, self.contents)
 
@@ -59,11 +60,11 @@ class EvaluationSet:
     """
 
     name: str
-    classes: list
+    classes: list[str]
     count: int
     each: Callable[[], Iterator[StoredImage]]
 
-    def batches(self, size, indices):
+    def batches(self, size: int, indices: Mapping[Any, int]) -> Iterator[Batch]:
         """Batches of images, read while a model works on the batch before.
 
         Args:
@@ -96,7 +97,7 @@ class EvaluationSet:
             )
 
         with ThreadPool(num_cpus()) as threads:
-            waiting = collections.deque()
+            waiting: collections.deque[Any] = collections.deque()
             images = self.each()
             while chunk := list(itertools.islice(images, BATCH_SIZE)):
                 waiting.append(threads.map_async(square, chunk))

@@ -40,7 +40,7 @@ class Threshold:
     images: int
     of: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.value is None:
             return (
                 f"no threshold has a precision of {self.wanted:.3g} on the "
@@ -74,7 +74,7 @@ class Answers:
     is_right: np.ndarray
 
     @classmethod
-    def of(cls, probabilities, labels):
+    def of(cls, probabilities: np.ndarray, labels: np.ndarray) -> "Answers":
         """Of float `[N, classes]` and int `[N]`."""
         if probabilities.shape[-1] == 1:
             return cls(probabilities[:, 0], labels.ravel() == 1)

@@ -135,7 +135,7 @@ def affine(layer, channels):
 def per_channel(layer, value, channels):
     """A layer's constant as `(channels,)`, float64."""
     value = np.asarray(keras.ops.convert_to_numpy(value), "float64")
-    *others, size = (1, *value.shape)
+    *others, size = value.shape or (1,)
     # Rescaling has its channels first where Keras' images have.
     is_last = keras.config.image_data_format() == "channels_last"
     allowed = (1, channels) if value.ndim == 4 or is_last else (1,)

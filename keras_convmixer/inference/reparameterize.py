@@ -39,7 +39,11 @@ from keras_convmixer.utils.checks import check_choice
 GROUPS = {1: 1, 512: 4, 1536: 8}
 
 
-def reparameterize(model, arrangement="cpu", channel_groups=None):
+def reparameterize(
+    model: keras.Model,
+    arrangement: str = "cpu",
+    channel_groups: int | None = None,
+) -> keras.Model:
     """Builds the inference form of a ConvMixer.
 
     Args:
@@ -146,7 +150,8 @@ def reparameterize(model, arrangement="cpu", channel_groups=None):
     tail = Tail(trained.network, arranged.gelu)
     last_norm = trained.norm(norm)
     if tail.classifier() is None:
-        x = build.scale(x, *last_norm, name="features_norm")
+        scale, shift = last_norm
+        x = build.scale(x, scale, shift, name="features_norm")
         last_norm = None
     output = tail.build(x, taken=build.names, norm=last_norm)
     return keras.Model(image, output, name=model.name)

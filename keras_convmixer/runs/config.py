@@ -4,6 +4,7 @@ import dataclasses
 import platform
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.source import Source
@@ -39,7 +40,7 @@ class Config:
     machine: dict = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, values):
+    def from_json(cls, values: Any) -> "Config":
         """The `Config` in the contents of a `config.json` of any format.
 
         Raises:
@@ -67,12 +68,12 @@ class Config:
             values["classes"] = [normalize_class(n) for n in values["classes"]]
         return dataclass_from_json(cls, values, "it")
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         values = dataclasses.asdict(self)
         return {"format": FORMAT} | values.pop("plan") | values
 
 
-def package_versions():
+def package_versions() -> dict[str, str]:
     """The versions of Python and of the packages that are imported.
 
     They are those of the modules: the package of TensorFlow has one of several

@@ -2,13 +2,16 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from keras_convmixer.data.index import TEST
+from keras_convmixer.data.index import TEST, IndexedImage
+from keras_convmixer.data.source import Source
 from keras_convmixer.utils.checks import UserError
 
 
-def moved(source, places, run):
+def moved(source: Source, places: Mapping[str, Any], run: Path) -> Source:
     """A run's `Source` with some of its folders in other places.
 
     Args:
@@ -41,12 +44,14 @@ def moved(source, places, run):
     return source
 
 
-def with_test_folder(index, source):
+def with_test_folder(
+    index: list[IndexedImage], test_folder: str, image_folder: str | None
+) -> list[IndexedImage]:
     """An index with the paths to a test folder that may have been moved."""
-    path = os.path.relpath(source.test_folder, source.image_folder)
+    path = os.path.relpath(test_folder, image_folder)
     place = Path(path).as_posix()
 
-    def moved_row(row):
+    def moved_row(row: IndexedImage) -> IndexedImage:
         if row.part != TEST:
             return row
         *_, folder, name = row.file.split("/")

@@ -1,6 +1,6 @@
 """What is to be trained, on what, how: all that a training depends on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keras_convmixer.data.reading import AUTO, Reading, parse_cache
 from keras_convmixer.data.source import Source
@@ -61,24 +61,34 @@ class Plan:
 
     recipe: Recipe
     source: Source
-    seed: int = limited(integers(0, 2**32 - 1), default=0)
+    seed: int = field(default=0, metadata=limited(integers(0, 2**32 - 1)))
     weights: str | None = None
-    limit_steps: int | None = limited(POSITIVE_INTEGER, default=None)
-    replicas: int | None = limited(POSITIVE_INTEGER, default=None)
-    freeze: int | None = limited(integers(0, 1000), default=None)
+    limit_steps: int | None = field(
+        default=None, metadata=limited(POSITIVE_INTEGER)
+    )
+    replicas: int | None = field(
+        default=None, metadata=limited(POSITIVE_INTEGER)
+    )
+    freeze: int | None = field(
+        default=None, metadata=limited(integers(0, 1000))
+    )
     mixed_precision: str | None = None
     xla: str = "auto"
     deterministic: bool = False
     rematerialize: bool = False
-    backup_minutes: float = limited(POSITIVE_NUMBER, default=10.0)
+    backup_minutes: float = field(
+        default=10.0, metadata=limited(POSITIVE_NUMBER)
+    )
     tensorboard: bool = False
     keep: str = "last"
     class_weights: str | None = None
     calibrate: bool = True
-    workers: int | None = limited(POSITIVE_INTEGER, default=None)
+    workers: int | None = field(
+        default=None, metadata=limited(POSITIVE_INTEGER)
+    )
     cache: str = AUTO
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_limits(self)
         parse_cache(self.cache)
         check_choice("keep", self.keep, KEEP)
@@ -91,12 +101,12 @@ class Plan:
                 check_choice(name, value, allowed)
 
     @property
-    def reading(self):
+    def reading(self) -> Reading:
         """How this machine reads the images, a `Reading`."""
         return Reading(self.workers or num_cpus(), parse_cache(self.cache))
 
     @property
-    def held_out_used_for(self):
+    def held_out_used_for(self) -> str:
         """What the held-out images decided, in words."""
         decided = ["the epoch that was kept"] if self.keep == "best" else []
         if self.calibrate:

@@ -1,7 +1,8 @@
 """A network and how it is trained."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from keras_convmixer.utils.checks import (
     POSITIVE_INTEGER,
@@ -14,7 +15,11 @@ from keras_convmixer.utils.checks import (
     limited,
     numbers_from_0_to,
 )
-from keras_convmixer.variants import DEPTHWISE_INITIALIZERS, NETWORK
+from keras_convmixer.utils.types import StrPath
+from keras_convmixer.variants import DEPTHWISE_INITIALIZERS, NETWORK, Variant
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -54,30 +59,32 @@ class Recipe:
         5
     """
 
-    dim: int = limited(POSITIVE_INTEGER)
-    depth: int = limited(POSITIVE_INTEGER)
-    kernel_size: int = limited(POSITIVE_INTEGER)
-    patch_size: int = limited(POSITIVE_INTEGER)
-    image_size: int = limited(integers(1, 4096))
-    epochs: int = limited(POSITIVE_INTEGER)
-    batch_size: int = limited(POSITIVE_INTEGER)
-    learning_rate: float = limited(POSITIVE_NUMBER)
-    weight_decay: float = limited(SHARE)
+    dim: int = field(metadata=limited(POSITIVE_INTEGER))
+    depth: int = field(metadata=limited(POSITIVE_INTEGER))
+    kernel_size: int = field(metadata=limited(POSITIVE_INTEGER))
+    patch_size: int = field(metadata=limited(POSITIVE_INTEGER))
+    image_size: int = field(metadata=limited(integers(1, 4096)))
+    epochs: int = field(metadata=limited(POSITIVE_INTEGER))
+    batch_size: int = field(metadata=limited(POSITIVE_INTEGER))
+    learning_rate: float = field(metadata=limited(POSITIVE_NUMBER))
+    weight_decay: float = field(metadata=limited(SHARE))
     activation: str = "gelu"
     depthwise_initializer: str = "uniform"
-    epsilon: float = limited(POSITIVE_NUMBER, default=1e-7)
-    ema: float = limited(SHARE, default=0.0)
-    accumulation: int = limited(POSITIVE_INTEGER, default=1)
-    label_smoothing: float = limited(SHARE, default=0.0)
+    epsilon: float = field(default=1e-7, metadata=limited(POSITIVE_NUMBER))
+    ema: float = field(default=0.0, metadata=limited(SHARE))
+    accumulation: int = field(default=1, metadata=limited(POSITIVE_INTEGER))
+    label_smoothing: float = field(default=0.0, metadata=limited(SHARE))
     flip: bool = True
-    shift: float = limited(SHARE, default=0.1)
-    crop: float = limited(POSITIVE_SHARE, default=1.0)
-    rand_augment: float = limited(numbers_from_0_to(10), default=0.0)
-    erasing: float = limited(SHARE, default=0.0)
-    mixup: float = limited(SHARE, default=0.0)
-    cutmix: float = limited(SHARE, default=0.0)
+    shift: float = field(default=0.1, metadata=limited(SHARE))
+    crop: float = field(default=1.0, metadata=limited(POSITIVE_SHARE))
+    rand_augment: float = field(
+        default=0.0, metadata=limited(numbers_from_0_to(10))
+    )
+    erasing: float = field(default=0.0, metadata=limited(SHARE))
+    mixup: float = field(default=0.0, metadata=limited(SHARE))
+    cutmix: float = field(default=0.0, metadata=limited(SHARE))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_limits(self)
         check_choice(
             "depthwise_initializer",
@@ -86,11 +93,16 @@ class Recipe:
         )
 
     @property
-    def network(self):
+    def network(self) -> dict[str, Any]:
         """The arguments of `ConvMixer` that its weights depend on."""
         return {name: getattr(self, name) for name in NETWORK}
 
-    def build(self, classes, weights=None, classifier_activation="softmax"):
+    def build(
+        self,
+        classes: int,
+        weights: StrPath | None = None,
+        classifier_activation: str | None = "softmax",
+    ) -> "keras.Model":
         """The recipe's network for that number of classes."""
         from keras_convmixer.convmixer import ConvMixer
 
@@ -103,11 +115,11 @@ class Recipe:
             classifier_activation=classifier_activation,
         )
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> "Recipe":
         """This recipe with the `changes` that are not None."""
         given = {k: v for k, v in changes.items() if v is not None}
         return dataclasses.replace(self, **given)
 
-    def with_variant(self, variant):
+    def with_variant(self, variant: Variant) -> "Recipe":
         """This recipe with the network, and its image size if it has one."""
         return self.replace(**variant.arguments, image_size=variant.image_size)

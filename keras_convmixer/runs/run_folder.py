@@ -5,11 +5,15 @@ import csv
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from keras_convmixer.data.index import read_index, write_index
 from keras_convmixer.runs.config import Config, package_versions
 from keras_convmixer.runs.moved_images import moved, with_test_folder
+from keras_convmixer.runs.plan import Plan
+from keras_convmixer.runs.recipe import Recipe
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.cluster import is_chief
 from keras_convmixer.utils.commands import command
@@ -21,7 +25,13 @@ from keras_convmixer.utils.files import (
     write_json,
     write_text,
 )
+from keras_convmixer.utils.types import StrPath
 from keras_convmixer.weights import load_weights
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_convmixer.data.image_data import ImageData
 
 
 class RunFolder:
@@ -36,7 +46,7 @@ class RunFolder:
         path: The folder, as a string, a path or a `RunFolder`.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: StrPath) -> None:
         self.path = Path(path)
         self.name = self.path.resolve().name
         self.model_path = self.path / "model.keras"
@@ -51,11 +61,17 @@ class RunFolder:
         self.export_folder = self.path / "export"
         self.config_path = self.path / "config.json"
 
-    def __fspath__(self):
+    def __fspath__(self) -> str:
         return str(self.path)
 
     @classmethod
-    def new(cls, path, plan, data, replicas):
+    def new(
+        cls,
+        path: StrPath | None,
+        plan: Plan,
+        data: "ImageData",
+        replicas: int,
+    ) -> Self:
         """A folder with all that is needed to repeat a training.
 
         Args:
@@ -95,7 +111,7 @@ class RunFolder:
                 raise
         return cls(path)
 
-    def read_config(self):
+    def read_config(self) -> Config:
         """The `Config` of the training.
 
         Raises:
@@ -115,12 +131,12 @@ class RunFolder:
                 f"{self.config_path} can't be read: {error}"
             ) from None
 
-    def write_config(self, config):
+    def write_config(self, config: Config) -> None:
         """Writes `config.json`."""
         write_json(self.config_path, config.as_json())
 
     @contextlib.contextmanager
-    def in_use(self):
+    def in_use(self) -> Iterator[None]:
         """Has the folder to oneself, on the machine that writes it.
 
         Raises:
@@ -132,7 +148,7 @@ class RunFolder:
         with exclusive(self.path, self.plots_folder):
             yield
 
-    def read_plan(self):
+    def read_plan(self) -> Plan:
         """The `Plan` of a training that stopped.
 
         Once there is a backup, no weights to start from are needed.
@@ -153,7 +169,7 @@ class RunFolder:
             plan = dataclasses.replace(plan, weights=None)
         return plan
 
-    def keep_history(self, epochs):
+    def keep_history(self, epochs: int) -> float | None:
         """Cuts the history down to the first `epochs`.
 
         Returns:
@@ -162,13 +178,13 @@ class RunFolder:
         if epochs == 0:
             self.history_path.unlink(missing_ok=True)
             return None
-        contents = self.history_path.read_bytes().splitlines(keepends=True)
-        contents = b"".join(contents[: 1 + epochs])
+        rows = self.history_path.read_bytes().splitlines(keepends=True)
+        contents = b"".join(rows[: 1 + epochs])
         write_bytes(self.history_path, contents)
         lines = contents.decode().splitlines()
         return max(float(row["val_accuracy"]) for row in csv.DictReader(lines))
 
-    def trained_model(self, path=None):
+    def trained_model(self, path: Path | None = None) -> "keras.Model":
         """The `keras.Model` that was kept, or another of the same training.
 
         It is built as the configuration says; from the file come weights only.
@@ -188,7 +204,7 @@ class RunFolder:
         load_weights(model, path, new_head=False)
         return model
 
-    def uncalibrated_model(self):
+    def uncalibrated_model(self) -> "keras.Model":
         """The `keras.Model` that was kept, as it was trained.
 
         A finished run no longer has it, but for one without calibration.
@@ -196,7 +212,7 @@ class RunFolder:
         path = self.uncalibrated_path
         return self.trained_model(path if path.is_file() else None)
 
-    def save_calibrated(self, model):
+    def save_calibrated(self, model: "keras.Model") -> None:
         """Puts a calibrated model in the place of the one that was kept.
 
         That one stays as well until the training is finished: who goes on
@@ -208,20 +224,22 @@ class RunFolder:
         with replacing(self.model_path) as temporary:
             model.save(temporary)
 
-    def metrics(self):
+    def metrics(self) -> dict[str, Any]:
         """What `metrics.json` has: a dict, empty until the training ends."""
         if not self.metrics_path.is_file():
             return {}
         return json.loads(self.metrics_path.read_text(encoding="utf-8"))
 
-    def remove_backups(self):
+    def remove_backups(self) -> None:
         """Removes what only a training that goes on needs."""
         # First the backup: without it the training is finished, and none
         # calibrates a calibrated model.
         self.backup_path.unlink()
         self.uncalibrated_path.unlink(missing_ok=True)
 
-    def read(self, **places):
+    def read(
+        self, **places: StrPath | None
+    ) -> tuple["keras.Model", Recipe, "ImageData"]:
         """What was trained, on what.
 
         Args:
@@ -238,7 +256,7 @@ class RunFolder:
         plan = self.read_config().plan
         return self.trained_model(), plan.recipe, self.data(**places)
 
-    def data(self, **places):
+    def data(self, **places: StrPath | None) -> "ImageData":
         """The `ImageData` of the training.
 
         Args:
@@ -255,8 +273,10 @@ class RunFolder:
         source = moved(plan.source, places, self.path)
         has_index = self.index_path.is_file()
         index = recorded = read_index(self.index_path) if has_index else None
-        if source.test_folder:
-            index = with_test_folder(recorded, source)
+        if source.test_folder and recorded is not None:
+            index = with_test_folder(
+                recorded, source.test_folder, source.image_folder
+            )
         data = source.load(plan.recipe.image_size, index)
         parts = {
             "held_out": data.held_out_split,
@@ -272,7 +292,7 @@ class RunFolder:
                     f"{found}"
                 )
         if places and is_chief():
-            if index != recorded:
+            if index is not None and index != recorded:
                 write_index(self.index_path, index)
             self.write_config(
                 dataclasses.replace(
@@ -284,7 +304,7 @@ class RunFolder:
         return data
 
 
-def free_path(name):
+def free_path(name: str) -> Path:
     """The first of `runs/NAME`, `runs/NAME_2` and so on that is free."""
     path, number = Path("runs", name), 1
     while path.exists():
@@ -293,7 +313,7 @@ def free_path(name):
     return path
 
 
-def check_empty(path):
+def check_empty(path: StrPath) -> None:
     """A UserError if something is at `path` already."""
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):

@@ -1,7 +1,8 @@
 """`train`: from images to a run folder, with the options of `train.py`."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from keras_convmixer.data.source import Source
 from keras_convmixer.runs.plan import Plan
@@ -14,19 +15,20 @@ from keras_convmixer.utils.backend import (
 )
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.utils.cluster import worker_addresses
+from keras_convmixer.utils.types import StrPath
 from keras_convmixer.variants import parse_variant
 from keras_convmixer.weights import find_file
 
 
 def train(
-    run: str | Path | None = None,
+    run: StrPath | None = None,
     *,
     dataset: str | None = None,
-    image_folder: str | Path | None = None,
+    image_folder: StrPath | None = None,
     model: str | None = None,
     recipe: str | Recipe | None = None,
-    weights: str | Path | None = None,
-    **options,
+    weights: StrPath | None = None,
+    **options: Any,
 ) -> RunFolder:
     """Trains a ConvMixer and writes a run folder, as `train.py` does.
 
@@ -71,11 +73,11 @@ def train(
 
 
 def resume(
-    run: str | Path | RunFolder,
+    run: StrPath,
     replicas: int | None = None,
     workers: int | None = None,
     cache: str | None = None,
-    **places,
+    **places: StrPath | None,
 ) -> RunFolder:
     """Goes on with a training that stopped; ends as if it had not.
 
@@ -102,7 +104,13 @@ def resume(
     return train.resume(run, replicas, workers, cache, **places)
 
 
-def plan_of(run=None, *, model=None, recipe=None, **options):
+def plan_of(
+    run: StrPath | None = None,
+    *,
+    model: str | None = None,
+    recipe: str | Recipe | None = None,
+    **options: Any,
+) -> Plan:
     """What to train, on what.
 
     Args:
@@ -134,13 +142,16 @@ def plan_of(run=None, *, model=None, recipe=None, **options):
     if variant:
         recipe = recipe.with_variant(variant)
     recipe = recipe.replace(**fields_of(Recipe, options))
+    if "cache" in options:
+        # A number too is text in `config.json`.
+        options["cache"] = str(options["cache"])
     if "weights" in options:
         options["weights"] = str(options["weights"])
         find_file(options["weights"], recipe.network)
     return Plan(recipe=recipe, source=source, **fields_of(Plan, options))
 
 
-def check_names(options):
+def check_names(options: Iterable[str]) -> None:
     """That each is a field of a `Source`, a `Recipe` or a `Plan`."""
     known = {
         field.name
@@ -154,7 +165,7 @@ def check_names(options):
             )
 
 
-def fields_of(record, options):
+def fields_of(record: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are fields of a dataclass."""
     names = {field.name for field in dataclasses.fields(record)}
     return {k: v for k, v in options.items() if k in names}

@@ -139,7 +139,11 @@ RECIPES = {
 }
 
 
-def recipe_for(dataset, native_size=None, name=None):
+def recipe_for(
+    dataset: str | None,
+    native_size: int | None = None,
+    name: str | None = None,
+) -> Recipe:
     """The recipe of a data set.
 
     Args:
@@ -147,11 +151,12 @@ def recipe_for(dataset, native_size=None, name=None):
         native_size: Side of its images in pixels where all have the same.
         name: The name of another one in `RECIPES`.
     """
-    small = native_size is not None and native_size <= 64
+    is_small = native_size is not None and native_size <= 64
+    small = native_size if is_small else None
     name = name or (dataset if dataset in RECIPES else None)
     name = name or ("thumbnails" if small else "photographs")
     recipe = RECIPES[check_choice("recipe", name, RECIPES)]
     if name == "thumbnails" and small:
-        patches = native_size // recipe.patch_size
+        patches = small // recipe.patch_size
         return recipe.replace(image_size=patches * recipe.patch_size)
     return recipe

@@ -2,8 +2,11 @@
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class UserError(ValueError):
@@ -17,7 +20,7 @@ class UserError(ValueError):
             option sets it.
     """
 
-    def __init__(self, message, argument=None):
+    def __init__(self, message: str, argument: str | None = None) -> None:
         super().__init__(message)
         self.argument = argument
 
@@ -32,12 +35,12 @@ class Allowed:
         words: What they are, as in "must be a positive integer".
     """
 
-    kind: type
-    holds: Callable
+    kind: type[int] | type[float]
+    holds: Callable[[Any], bool]
     words: str
 
 
-def integers(lowest, highest):
+def integers(lowest: int, highest: int) -> Allowed:
     """The integers from `lowest` to `highest`, which is one of them."""
     return Allowed(
         int,
@@ -46,7 +49,7 @@ def integers(lowest, highest):
     )
 
 
-def numbers_from_0_to(highest):
+def numbers_from_0_to(highest: int) -> Allowed:
     """The numbers from 0 to `highest`, which is one of them."""
     return Allowed(
         float,
@@ -65,21 +68,21 @@ POSITIVE_SHARE = Allowed(
 )
 
 
-def limited(allowed, default=dataclasses.MISSING):
-    """A field of a dataclass for the numbers of an `Allowed`.
+def limited(allowed: Allowed) -> dict[str, Any]:
+    """The metadata of a dataclass' field for the numbers of an `Allowed`.
 
     `check_limits` refuses others, but for the default.
     """
-    return dataclasses.field(default=default, metadata={"allowed": allowed})
+    return {"allowed": allowed}
 
 
-def allowed_of(record, name):
+def allowed_of(record: Any, name: str) -> Allowed:
     """The `Allowed` of a field that `limited` made."""
     (field,) = (f for f in dataclasses.fields(record) if f.name == name)
     return field.metadata["allowed"]
 
 
-def check_limits(record):
+def check_limits(record: Any) -> None:
     """A UserError for a field that is not what `limited` allows."""
     for field in dataclasses.fields(record):
         allowed = field.metadata.get("allowed")
@@ -94,7 +97,7 @@ def check_limits(record):
             )
 
 
-def check_choice(argument, value, allowed):
+def check_choice(argument: str, value: T, allowed: Iterable[Any]) -> T:
     """Returns `value`; a ValueError if it is not among those allowed."""
     if value in allowed:
         return value
@@ -105,13 +108,13 @@ def check_choice(argument, value, allowed):
     )
 
 
-def did_you_mean(value, allowed):
+def did_you_mean(value: Any, allowed: Iterable[Any]) -> str:
     """A question about the nearest of the names; "" where none is near."""
     close = difflib.get_close_matches(str(value), map(str, allowed), 1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def check_positive(**arguments):
+def check_positive(**arguments: Any) -> None:
     """A ValueError for an argument that is not a positive integer."""
     for name, value in arguments.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -121,7 +124,7 @@ def check_positive(**arguments):
             )
 
 
-def dataclass_from_json(kind, values, where):
+def dataclass_from_json(kind: type[T], values: Any, where: str) -> T:
     """A dataclass from the values of a JSON file, names and types checked.
 
     A field that is missing takes its default: it is newer than the file.
@@ -144,7 +147,8 @@ def dataclass_from_json(kind, values, where):
     """
     if not isinstance(values, dict):
         raise UserError(f"{where} must be a dict. Found: {values!r}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    record: Any = kind
+    fields = {field.name: field for field in dataclasses.fields(record)}
     missing = [
         name
         for name, field in fields.items()
@@ -161,7 +165,7 @@ def dataclass_from_json(kind, values, where):
             f"Unknown: {', '.join(unknown)}"
         )
     for name, value in values.items():
-        allowed = fields[name].type
+        allowed: Any = fields[name].type
         whole_is_fine = allowed is float and type(value) is int
         if not isinstance(value, allowed) and not whole_is_fine:
             raise UserError(

@@ -289,6 +289,7 @@ def test_an_index_is_read_as_it_was_written(tmp_path):
         f"{HEADER}\na/0.png,a,mine,9,9,1,9,0,0\n",
         f"{HEADER}\na/0.png,b,train,9,9,1,9,0,0\n",
         f"{HEADER}\na/0.png,a,train,9,wide,1,9,0,0\n",
+        f"{HEADER}\na/0.png,a,train,9,9,1,0,0\n",
     ],
 )
 def test_an_index_of_another_shape_is_an_error(tmp_path, contents):

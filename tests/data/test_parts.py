@@ -7,6 +7,8 @@ import pytest
 
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
+from keras_convmixer.runs import Plan, RunFolder
+from keras_convmixer.training import RECIPES
 from keras_convmixer.utils.checks import UserError
 
 CLASSES = ["circles", "stripes", "with checks"]
@@ -78,6 +80,20 @@ def test_a_test_part_elsewhere_is_the_same(photos, tmp_path):
     (tmp_path / "last week" / "circles" / "0.jpg").unlink()
     with pytest.raises(UserError, match=r"vanished: \.\./last week/circles/0"):
         source.load(24, data.index)
+
+
+def test_a_run_that_lost_its_index_reads_the_folders_again(photos, tmp_path):
+    (photos / "test").rename(tmp_path / "later")
+    source = Source(
+        image_folder=str(photos), test_folder=str(tmp_path / "later")
+    )
+    data = source.load(24)
+    plan = Plan(RECIPES["photographs"].replace(image_size=24), source)
+    run = RunFolder.new(tmp_path / "run", plan, data, replicas=1)
+    run.index_path.unlink()
+    again = run.data()
+    assert again.test_split == data.test_split
+    assert again.held_out_split == data.held_out_split
 
 
 def test_a_class_that_is_called_test(photos):

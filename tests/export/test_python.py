@@ -105,6 +105,7 @@ def test_a_training_is_exported_and_classifies_a_photo(tmp_path):
         epochs=3,
         batch_size=8,
         flip=False,
+        cache=2**24,
     )
     plan = run.read_config().plan
     assert (plan.recipe.dim, plan.recipe.epochs, plan.recipe.flip) == (
@@ -179,10 +180,12 @@ def test_a_keras_model_is_exported_in_any_format_or_in_none(
     assert [result.format for result in results] == formats
     assert sorted(folder.iterdir()) == sorted(r.path for r in results)
     assert min(result.top1 for result in results) > 0.9
-    # A `.keras` file is the same.
+    # A `.keras` file is the same; of a training it may get other labels.
+    names = [f"digit {name}" for name in classifier.labels]
     (again,) = keras_convmixer.export_model(
-        run / "model.keras", ["int8"], folder, **options
+        run / "model.keras", ["int8"], folder, **options | {"labels": names}
     )
+    assert keras_convmixer.load(again.path).labels == names
     before = results[2].path.stat().st_mtime_ns
     model = classifier.model
     # Of images that hardly differ, the class is a matter of rounding.

@@ -125,6 +125,10 @@ def test_the_wheel_holds_every_module_and_the_data(dist):
         for name, folder in packages.items()
         for module in modules(folder)
     }
+    assert {name for name in names if name.endswith("py.typed")} == {
+        "keras_convmixer/py.typed",
+        "keras_convmixer/export/py.typed",
+    }
     (page,) = {
         name.rpartition("/")[0] for name in names if "index.html" in name
     }
