@@ -280,7 +280,8 @@ def held_out_squares(pictures, data):
     squares = pictures.squares(size, dataclasses.replace(reading, cache=0))
     if not pictures.squares_fit(size, reading):
         return squares
-    return tf.data.Dataset.from_tensor_slices(as_arrays(squares))
+    with tf.device("CPU"):  # Not in a GPU's memory.
+        return tf.data.Dataset.from_tensor_slices(as_arrays(squares))
 
 
 def one_hot_labels(data):
