@@ -278,7 +278,7 @@ def held_out_squares(pictures, data):
     """
     size, reading = data.image_size, data.reading
     squares = pictures.squares(size, dataclasses.replace(reading, cache=0))
-    if not pictures.squares_fit(size, reading):
+    if len(pictures) == 0 or not pictures.squares_fit(size, reading):
         return squares
     with tf.device("CPU"):  # Not in a GPU's memory.
         return tf.data.Dataset.from_tensor_slices(as_arrays(squares))

@@ -61,6 +61,8 @@ class AveragingAdamW(AdamW):
         self.norms = norms
 
     def build(self, variables):
+        if self.built:
+            return
         super().build(variables)
         # A variable of the optimizer, so that a backup holds it.
         self.averaged_statistics = self.add_variable(

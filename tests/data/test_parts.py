@@ -115,7 +115,7 @@ def test_a_class_that_a_part_lacks_is_named(photos, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("unknown", "only. Unknown: boats"),
+        ("unknown", "training classes. Unknown: boats"),
         ("empty", "test must hold images"),
         ("two", "val or validation, not both"),
         ("twice", "has a test split already"),

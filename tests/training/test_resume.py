@@ -143,6 +143,7 @@ def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_backup_goes_on_where_it_was(tmp_path, ema):
+    from keras_convmixer.compat import build_by_shapes
     from keras_convmixer.training.averages import AveragedWeights
     from keras_convmixer.training.backup import Backup
     from keras_convmixer.training.compile import compile_for_training
@@ -152,6 +153,7 @@ def test_a_backup_goes_on_where_it_was(tmp_path, ema):
         keras.utils.set_random_seed(0)
         model = DIGITS.replace(depth=1, dim=8).build(10)
         compile_for_training(model, DIGITS.replace(ema=ema), total_steps=40)
+        build_by_shapes(model)  # As a training does, before the backup does.
         return model
 
     pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3))
