@@ -83,9 +83,10 @@ class Devices:
         return model
 
     def prepare_fit(self, model):
-        """What the model needs besides, once it is compiled, in the scope."""
+        """What a compiled model needs besides for `fit`."""
         if keras.backend.backend() == "tensorflow":
-            build_by_shapes(model)
+            with self.scope():
+                build_by_shapes(model)
         if self.workers:
             patch_fit()
 
