@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Options(TypedDict, total=False):
-    """The arguments of `ConvMixer`, of which a network sets some."""
+    """The arguments of `ConvMixer`; a named network has defaults for some."""
 
     dim: int
     depth: int

@@ -62,8 +62,8 @@ def class_map_model(model: keras.Model) -> keras.Model:
 
     Args:
         model: A model with a ConvMixer in it that ends in global average
-            pooling and one dense layer, as `ConvMixer` builds it; dropout may
-            stand between them, and an activation of its own after them.
+            pooling and one dense layer, as `ConvMixer` builds it. Dropout
+            between them and a separate activation after them are allowed.
 
     Returns:
         A `keras.Model` from the input of `model` to float32

@@ -1,4 +1,4 @@
-"""Pictures that are in a folder twice: the same file, or nearly the same look.
+"""Duplicate images in a folder: the same file, or nearly the same look.
 
 Each image has a perceptual hash, 256 bits: of a 17 x 16 grey version, whether
 each level is larger than its left neighbour's. Copies that are scaled,

@@ -87,7 +87,7 @@ def held_out_is_given(rows):
 
 
 def given_words(name, rows):
-    """Which images a part is that has a folder of its own, in words."""
+    """Describes a split that is given as a folder."""
     return f"{len(rows)} in folder {name}, file names {names_digest(rows)}"
 
 

@@ -36,7 +36,7 @@ class IndexedImage:
             "../FOLDER/CLASS/NAME.jpg"; there may be folders below the class.
         name: Name of the class.
         part: "train", "held_out", "test" or "unreadable".
-        width, height: Of the image as it is stored, in pixels.
+        width, height: Of the stored image, before EXIF rotation, in pixels.
         orientation: EXIF's, from 1 (upright) to 8.
         bytes: The file's size.
         digest: Of the file's contents, 16 hexadecimal digits.

@@ -1,4 +1,4 @@
-"""A batch divided among functions, each of which gets its own images."""
+"""Applies a different function to different images of a batch."""
 
 import tensorflow as tf
 

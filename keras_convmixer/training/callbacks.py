@@ -64,9 +64,8 @@ class StopOnNaN(keras.callbacks.Callback):
 class SaveModel(keras.callbacks.Callback):
     """Keeps the model of the last epoch, or of the best.
 
-    It is written with the next backup. A killed process leaves the previous
-    file, and so does an epoch whose last step made weights of which the loss
-    is no number.
+    It is written with the next backup. The previous file stays if the process
+    is killed, or if the held-out loss is NaN.
 
     Args:
         path: File, ending in `.keras`.
