@@ -59,7 +59,7 @@ def compile_ahead(model, batches, scope=contextlib.nullcontext):
     were. If XLA fails, the model is trained without it.
 
     Args:
-        model: A compiled model.
+        model: A compiled model, built for `fit`.
         batches: One batch as those of the training, for `fit`.
         scope: Makes the context of its strategy.
 
@@ -69,9 +69,6 @@ def compile_ahead(model, batches, scope=contextlib.nullcontext):
     Raises:
         tensorflow.errors.ResourceExhaustedError: If memory does not suffice.
     """
-    if not model.optimizer.built:  # By a backup that was restored.
-        with scope():
-            model.optimizer.build(model.trainable_variables)
     variables = state_of(model)
     before = [keras.ops.convert_to_numpy(variable) for variable in variables]
     failure = None
