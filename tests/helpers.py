@@ -28,6 +28,14 @@ WEIGHTS_FILES = pytest.mark.parametrize(
 SHARED = ROOT.parent / "shared" / "data"
 
 
+def slow_except(values, *quick):
+    """Parameters of a test that are slow tests, except for some of them."""
+    return [
+        value if value in quick else pytest.param(value, marks=pytest.mark.slow)
+        for value in values
+    ]
+
+
 def run_program(main, *arguments):
     """What a program prints, run in this process, which has TensorFlow."""
     with redirect_stdout(io.StringIO()) as printed:

@@ -20,6 +20,7 @@ from keras_convmixer.data.reading import Reading, parse_cache
 from keras_convmixer.training.recipes import IMAGENET
 from keras_convmixer.utils.checks import UserError
 from tests.data.odd_files import FILES, noise
+from tests.helpers import slow_except
 
 SIDE = 16
 EVERYTHING = IMAGENET.replace(image_size=SIDE, shift=0.1)
@@ -119,7 +120,9 @@ def test_values_are_the_same_however_they_are_read(odd, recipe):
         np.testing.assert_array_equal(same, labels)
 
 
-@pytest.mark.parametrize("recipe", [EVERYTHING, SQUARES])
+@pytest.mark.parametrize(
+    "recipe", slow_except([EVERYTHING, SQUARES], EVERYTHING)
+)
 def test_so_are_those_of_small_images_of_one_size(recipe):
     digits = Source("digits").load(8)
     recipe = recipe.replace(image_size=8)

@@ -122,6 +122,7 @@ def write_photographs(folder):
     photograph.save(folder / "photo.jpg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PYTHON_PAGES, ids=lambda page: page.name)
 def test_python_runs(page, site, tmp_path):
     write_photographs(tmp_path)

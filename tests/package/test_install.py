@@ -152,6 +152,7 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(dist):
         assert any("requirements/base.txt" in n for n in archive.getnames())
 
 
+@pytest.mark.slow
 def test_trains_exports_and_classifies_in_an_empty_folder(programs, tmp_path):
     image = tmp_path / "photo.png"
     Image.new("RGB", (20, 20), "white").save(image)

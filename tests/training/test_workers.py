@@ -120,6 +120,7 @@ def test_two_machines_do_the_steps_of_one(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_goes_on_after_a_machine_was_lost(tmp_path):
     run = tmp_path / "run"
     short = ("--epochs", 2, "--limit-steps", 8)
