@@ -249,7 +249,7 @@ def program_of(command):
     Raises:
         AssertionError: If there is no such program, file or extra.
     """
-    while re.fullmatch(r"[A-Z_]+=\w+", command[0]):
+    while re.fullmatch(r"[A-Z_]+=\S+", command[0]):
         command = command[1:]
     name, *arguments = command
     name = Path(name).name
