@@ -22,22 +22,12 @@ VARIABLES = ("kernel", "bias")
 NORM_VARIABLES = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
-class KerasNames:
-    """How Keras' files, and our own, call the variables.
+def keras_name(layer, variable):
+    """The name of a variable in Keras' files and our own, and its transpose.
 
-    Example:
-        >>> KERAS_NAMES.name("block_3_depthwise", "kernel")
-        'block_3_depthwise/kernel'
+    The axes are the model's: there is None.
     """
-
-    def name(self, layer, variable):
-        return f"{layer}/{variable}"
-
-    def kernel_axes(self, layer):
-        """None: the axes are the model's."""
-
-
-KERAS_NAMES = KerasNames()
+    return f"{layer}/{variable}", None
 
 
 def read_keras(path, activation):
@@ -90,14 +80,11 @@ def stem_activation(config):
 
 
 def read_hdf5(contents, limit):
-    """Reads the arrays of Keras' HDF5 file.
+    """The arrays of Keras' HDF5 file, by "layer/variable".
 
     Args:
         contents: Its bytes.
         limit: Bytes of memory that the arrays may take.
-
-    Returns:
-        `"layer/variable"` to array.
     """
     import h5py
 
