@@ -12,7 +12,6 @@ from keras_convmixer.evaluation.classifier import (
     Classifier,
     check_path,
     has_class_maps,
-    read_label_file,
 )
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
@@ -22,6 +21,7 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 from keras_convmixer.utils.files import replacing, write_json
+from keras_convmixer.utils.labels import read_label_file
 
 
 def parse_arguments(arguments=None):

@@ -3,10 +3,11 @@
 import reprlib
 from collections.abc import Mapping
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 
-from .checks import UserError
+from keras_convmixer.utils.checks import UserError
 
 
 def class_indices(labels, count, classes, argument="labels"):
@@ -171,3 +172,25 @@ def names_by_index(labels):
 
 def is_index(value):
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def labels_beside(path):
+    """The names in the `labels.txt` beside a file or folder."""
+    file = path.with_name("labels.txt")
+    if not file.is_file():
+        raise UserError(
+            f"{path} needs the names of its classes: there is no {file}"
+        )
+    return read_label_file(file)
+
+
+def read_label_file(path):
+    """The names of classes in a text file, one in each line."""
+    try:
+        # Some editors begin a file with a byte order mark.
+        labels = Path(path).read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be text in UTF-8: {error}") from None
+    if not labels:
+        raise UserError(f"{path} has no label")
+    return labels
