@@ -20,7 +20,7 @@ from keras_convmixer.utils.commands import (
     positive_int,
     quiet_tensorflow,
 )
-from keras_convmixer.utils.files import replacing, write_json
+from keras_convmixer.utils.files import csv_writer, write_json
 from keras_convmixer.utils.labels import read_label_file
 
 
@@ -148,12 +148,15 @@ def evaluate(args, source, labels):
     matching = match_classes(classifier, pictures)
     if not pictures.classes:
         print(f"{pictures.name} has no folders of classes: nothing is scored")
-    with predictions_file(args.predictions) as file:
+    table = contextlib.nullcontext()
+    if args.predictions:
+        table = csv_writer(args.predictions)
+    with table as writer:
         result = score(
             classifier,
             pictures,
             matching,
-            predictions=file,
+            writer,
             shown=max(SHOWN_MISTAKES, args.heatmaps or 0),
         )
     for problem in result.problems:
@@ -172,22 +175,6 @@ def evaluate(args, source, labels):
         write_json(args.json, report)
     if args.plots and not draw(args, classifier, matching, result):
         sys.exit(1)
-
-
-@contextlib.contextmanager
-def predictions_file(path):
-    """An open file that takes its place when it is whole; None for None."""
-    if path is None:
-        yield None
-        return
-    # Names of files are bytes: not all of them are UTF-8.
-    with (
-        replacing(path) as temporary,
-        temporary.open(
-            "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file,
-    ):
-        yield file
 
 
 def draw(args, classifier, matching, result):

@@ -48,10 +48,7 @@ def format_calibration(calibration):
 
 
 def before_and_after(found, held_out, temperature):
-    """Probabilities without and with a temperature that others gave.
-
-    Args:
-        found, held_out, temperature: As for `calibration_of`.
+    """Probabilities without and with a temperature that other images gave.
 
     Returns:
         `(before, after, labels)`: float32 `[N, classes]` twice, int `[N]`.

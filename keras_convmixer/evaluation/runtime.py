@@ -23,8 +23,6 @@ INTERFACES = (
     [np.float32, np.float32],
     [np.int8, np.int8],
 )
-
-
 # They compute nothing, after the last activation of a TFLite file and of a
 # SavedModel.
 CONVERSIONS = ("DEQUANTIZE", "QUANTIZE", "CAST", "RESHAPE")
@@ -107,8 +105,8 @@ class TFLiteFile(Model):
         ((self.output_name, self.output),) = outputs.items()
         self.is_integer = image["dtype"] == np.int8
         self.image_type = "float32" if found[0] == np.float32 else "uint8"
-        _, *self.image_size, self.channels = image["shape"].tolist()
-        self.image_size = tuple(self.image_size)
+        _, height, width, self.channels = image["shape"].tolist()
+        self.image_size = height, width
         self.classes = int(self.output["shape"][-1])
         is_sigmoid = last_operator(interpreter, self.output) == "LOGISTIC"
         self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
@@ -185,11 +183,7 @@ def kind_of_file(output_name, classes, is_sigmoid):
 
 
 class SavedModel(Model):
-    """A SavedModel, which takes several images at a time.
-
-    Args:
-        path: Its folder.
-    """
+    """A SavedModel, which takes several images at a time."""
 
     batch_size = 64
 
@@ -202,13 +196,13 @@ class SavedModel(Model):
             ((self.output_name, output),) = (
                 self.serve.structured_outputs.items()
             )
-            _, *self.image_size, self.channels = image.shape.as_list()
+            _, height, width, self.channels = image.shape.as_list()
         except (OSError, KeyError, ValueError) as error:
             raise UserError(
                 f"{path} is not a SavedModel of `export`: {error}"
             ) from None
         self.image_type = image.dtype.name
-        self.image_size = tuple(self.image_size)
+        self.image_size = height, width
         self.classes = output.shape[-1]
         is_sigmoid = last_operation(self.serve) == "Sigmoid"
         self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
@@ -224,9 +218,6 @@ def load_saved_model(path):
 
     TensorFlow looks for the variables by a pattern that begins with the path.
     A link without such characters takes its place.
-
-    Args:
-        path: The folder.
     """
     import tensorflow as tf
 
@@ -255,11 +246,7 @@ def last_operation(serve):
 
 
 class OnnxFile(Model):
-    """An ONNX file, run by ONNX Runtime.
-
-    Args:
-        path: The file.
-        threads: How many it runs with; None for all cores.
+    """An ONNX file, run by ONNX Runtime with `threads`; None for all cores.
 
     Attributes:
         labels: Names of the classes; empty where it has none.
@@ -281,13 +268,13 @@ class OnnxFile(Model):
                 self.session.get_inputs(),
                 self.session.get_outputs(),
             )
-            _, *self.image_size, self.channels = image.shape
+            _, height, width, self.channels = image.shape
         # For a file that is none it has errors of several kinds.
         except Exception as error:
             raise UserError(f"{path} can't be run: {error}") from None
         types = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
         self.image_type = types.get(image.type, image.type)
-        self.image_size = tuple(self.image_size)
+        self.image_size = height, width
         self.output_name = output.name
         self.classes = output.shape[-1]
         properties = self.session.get_modelmeta().custom_metadata_map

@@ -28,14 +28,6 @@ def expected_calibration_error(
         probabilities: float `[N, classes]`.
         labels: int `[N]`.
         bins: How many bins of one width there are from 0 to 1.
-
-    Returns:
-        A float from 0 to 1.
-
-    Example:
-
-    >>> expected_calibration_error([[0.75, 0.25], [0.25, 0.75]], [0, 0])
-    0.25
     """
     probabilities = np.asarray(probabilities)
     is_right = probabilities.argmax(-1) == np.asarray(labels)
@@ -80,19 +72,10 @@ def precision_by_confidence(
 
     Images of equal confidence are taken together.
 
-    Args:
-        confidence: float `[N]`.
-        is_right: bool `[N]`.
-
     Returns:
         `(counts, lowest, precision)`, `[points]` each: a number of images,
         the lowest confidence among them, and the share that was classified
         rightly.
-
-    Example:
-
-    >>> precision_by_confidence([0.9, 0.6, 0.6], [True, True, False])[2]
-    array([1.        , 0.66666667])
     """
     confidence = np.asarray(confidence)
     order = np.argsort(-confidence, kind="stable")

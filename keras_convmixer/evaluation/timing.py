@@ -12,16 +12,7 @@ def latency(run, image):
 
 
 def timings(run, image, seconds):
-    """Milliseconds of each of some runs, one after the other.
-
-    Args:
-        run: A function of an image.
-        image: The image.
-        seconds: How long to go on, about; five runs are the least.
-
-    Returns:
-        A list of float.
-    """
+    """Milliseconds of each of some runs: at least five, for about `seconds`."""
     run(image)  # The first call allocates.
     times, end = [], time.perf_counter() + seconds
     while len(times) < 5 or time.perf_counter() < end:

@@ -25,11 +25,6 @@ def class_indices(labels, count, classes, argument="labels"):
 
     Raises:
         UserError: If they are anything else.
-
-    Example:
-
-    >>> class_indices([[0, 1], [1, 0]], 2, classes=2)
-    array([1, 0])
     """
     array = as_array(labels)
     expected = (
@@ -70,12 +65,6 @@ def zeros_and_ones(labels, count, outputs, argument="labels"):
 
     Raises:
         UserError: If they are anything else.
-
-    Example:
-
-    >>> zeros_and_ones([True, False], 2, outputs=1)
-    array([[1],
-           [0]])
     """
     array = as_array(labels)
     shapes = [(count, outputs), *([(count,)] if outputs == 1 else [])]
@@ -128,11 +117,6 @@ def label_names(labels):
 
     Raises:
         UserError: If they have no order, or not each index once.
-
-    Example:
-
-    >>> label_names({"zebra": 1, "ape": 0})
-    ['ape', 'zebra']
     """
     if labels is None or isinstance(labels, str):
         return labels

@@ -31,14 +31,7 @@ def keras_name(layer, variable):
 
 
 def read_keras(path, activation):
-    """Reads the weights of a saved model.
-
-    Args:
-        path: A `.keras` file.
-        activation: The activation that its network must have.
-
-    Returns:
-        `"layer/variable"` to array.
+    """Reads the weights of a `.keras` file: `"layer/variable"` to array.
 
     Raises:
         UserError: If it can't be read, or its network has another activation.

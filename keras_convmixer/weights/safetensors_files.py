@@ -9,15 +9,9 @@ from keras_convmixer.weights.match import own_layers
 
 
 def read_safetensors(path):
-    """Reads the tensors of a file.
+    """Reads the tensors of a file: name to numpy array.
 
     Batch counters, which PyTorch has and Keras doesn't, are left out.
-
-    Args:
-        path: A `.safetensors` file.
-
-    Returns:
-        Name to numpy array.
 
     Raises:
         UserError: If it isn't a whole safetensors file; it names the file.

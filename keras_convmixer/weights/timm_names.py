@@ -42,11 +42,7 @@ def timm_name(layer, variable):
 
 
 def read_architecture(tensors, path):
-    """The arguments of `ConvMixer` that the shapes of the tensors show.
-
-    Args:
-        tensors: What `read_safetensors` returns.
-        path: The file, for the error.
+    """The arguments of `ConvMixer` that the shapes of a file's tensors show.
 
     Returns:
         A dict of `dim`, `depth`, `kernel_size`, `patch_size`, `channels` and
