@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.crop import center_crop
 from keras_convmixer.data.decode import read_image
-from keras_convmixer.evaluation.output_kind import OutputKind
 from keras_convmixer.evaluation.runtime import (
     Model,
     OnnxFile,
@@ -141,9 +140,7 @@ class Classifier:
             names = names or found
         self.size = self.side()
         self.has_one_output = self.run.classes == 1
-        self.is_multi_label = (
-            self.run.kind is OutputKind.LABELS and not self.has_one_output
-        )
+        self.is_multi_label = self.run.is_sigmoid and self.run.classes > 1
         if len(names) != self.run.classes:
             raise UserError(
                 f"{self.path} has {self.run.classes} classes and "
@@ -207,11 +204,7 @@ class Classifier:
         return predictions
 
     def square(self, image: StrPath | ArrayLike) -> np.ndarray:
-        """What it sees of a photo: uint8 `[size, size, 3]`.
-
-        Args:
-            image: Its path, or its pixels as for `predict`.
-        """
+        """What it sees of a photo of `predict`: uint8 `[size, size, 3]`."""
         if isinstance(image, str | os.PathLike):
             image = read_image(image)
         image = center_crop(image, self.size)

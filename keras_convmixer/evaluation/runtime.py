@@ -42,7 +42,7 @@ class Model(Protocol):
         image_size: `(height, width)` of its images in pixels.
         channels: Of its images.
         output_name: "probabilities", "logits" or "features".
-        kind: The `OutputKind` of its output.
+        is_sigmoid: Whether each output is a probability of its own.
         classes: Their number.
         batch_size: How many images it is best called with.
     """
@@ -51,7 +51,7 @@ class Model(Protocol):
     image_size: tuple[int | None, int | None]
     channels: int
     output_name: str
-    kind: OutputKind
+    is_sigmoid: bool
     classes: int
     batch_size: int
 
@@ -108,8 +108,8 @@ class TFLiteFile(Model):
         _, height, width, self.channels = image["shape"].tolist()
         self.image_size = height, width
         self.classes = int(self.output["shape"][-1])
-        is_sigmoid = last_operator(interpreter, self.output) == "LOGISTIC"
-        self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
+        last = last_operator(interpreter, self.output)
+        self.is_sigmoid = last == "LOGISTIC"
 
     def load(self):
         """An interpreter of the file, ready to run."""
@@ -173,15 +173,6 @@ def last_operator(interpreter, output):
     return operator["op_name"]
 
 
-def kind_of_file(output_name, classes, is_sigmoid):
-    """The `OutputKind` of a file, whose output has the name of its model's."""
-    if is_sigmoid and output_name == "probabilities":
-        return OutputKind.LABELS
-    if output_name == "features" or classes == 1:
-        return OutputKind.VALUES
-    return OutputKind.CLASSES
-
-
 class SavedModel(Model):
     """A SavedModel, which takes several images at a time."""
 
@@ -204,8 +195,7 @@ class SavedModel(Model):
         self.image_type = image.dtype.name
         self.image_size = height, width
         self.classes = output.shape[-1]
-        is_sigmoid = last_operation(self.serve) == "Sigmoid"
-        self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
+        self.is_sigmoid = last_operation(self.serve) == "Sigmoid"
 
     def __call__(self, images):
         import tensorflow as tf
@@ -264,10 +254,8 @@ class OnnxFile(Model):
             self.session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-            ((image,), (output,)) = (
-                self.session.get_inputs(),
-                self.session.get_outputs(),
-            )
+            (image,) = self.session.get_inputs()
+            (output,) = self.session.get_outputs()
             _, height, width, self.channels = image.shape
         # For a file that is none it has errors of several kinds.
         except Exception as error:
@@ -279,8 +267,7 @@ class OnnxFile(Model):
         self.classes = output.shape[-1]
         properties = self.session.get_modelmeta().custom_metadata_map
         self.labels = properties.get("labels", "").splitlines()
-        is_sigmoid = properties.get("kind") == OutputKind.LABELS.value
-        self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
+        self.is_sigmoid = properties.get("kind") == OutputKind.LABELS.value
 
     def __call__(self, images):
         (outputs,) = self.session.run(None, {"image": images})
