@@ -124,6 +124,7 @@ def main(arguments=None):
 def evaluate(args, source, labels):
     """Runs the file on the pictures, prints the scores, writes the rest."""
     from keras_convmixer.evaluation.predictions import SHOWN_MISTAKES
+    from keras_convmixer.evaluation.runtime import latency
     from keras_convmixer.evaluation.scores_report import (
         format_report,
         scores_report,
@@ -133,7 +134,6 @@ def evaluate(args, source, labels):
         dataset_images,
         folder_images,
     )
-    from keras_convmixer.evaluation.timing import latency
 
     if source:
         pictures = dataset_images(source, args.split)

@@ -1,12 +1,13 @@
 """One interface for all that can be run: exported files and Keras models.
 
-All of them may be called from several threads at a time.
+All of them may be called from several threads at a time, and timed.
 """
 
 import collections
 import contextlib
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,7 @@ INTERFACES = (
 CONVERSIONS = ("DEQUANTIZE", "QUANTIZE", "CAST", "RESHAPE")
 PATTERN = frozenset("*?[]\\")
 COPIES = ("Identity", "Cast", "Reshape")
+TIMED_SECONDS = 0.2
 
 
 class Model(Protocol):
@@ -276,3 +278,19 @@ class OnnxFile(Model):
 
 # By the ending of a file; a SavedModel is a folder.
 RUNNERS = {"": SavedModel, ".tflite": TFLiteFile, ".onnx": OnnxFile}
+
+
+def latency(run, image):
+    """Median milliseconds of a run, over about `TIMED_SECONDS`."""
+    return round(float(np.median(timings(run, image, TIMED_SECONDS))), 3)
+
+
+def timings(run, image, seconds):
+    """Milliseconds of each of some runs: at least five, for about `seconds`."""
+    run(image)  # The first call allocates.
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        start = time.perf_counter()
+        run(image)
+        times.append(1000 * (time.perf_counter() - start))
+    return times
