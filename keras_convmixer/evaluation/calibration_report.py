@@ -65,10 +65,7 @@ def cross_fitted(probabilities, labels):
     """Probabilities with temperatures that other images gave.
 
     Each half of the images gets the temperature that fits the other half, so
-    that what is measured on an image is not what it chose.
-
-    Returns:
-        float32 `[N, classes]`.
+    that no image measures a temperature that it chose.
     """
     result = np.empty(np.shape(probabilities), "float32")
     for part in (0, 1):

@@ -44,9 +44,9 @@ _silence, _silent, _standard_error = threading.Lock(), 0, None
 
 @contextlib.contextmanager
 def called_as(name):
-    """Within it a program's parser and messages call it as the user did.
+    """Within it a program has the name that the user typed.
 
-    That is by `name`, "convmixer train" for instance.
+    Its parser and its messages use it: "convmixer train" for instance.
     """
     token = _called_as.set(name)
     try:
@@ -83,7 +83,8 @@ def quiet_tensorflow(backend=None):
     """Imports TensorFlow without its start-up messages.
 
     One of them is printed in our words: that it can't use the GPU. With
-    "tensorflow" Keras runs on it, whatever its configuration says.
+    `backend="tensorflow"` Keras runs on TensorFlow, whatever its configuration
+    says.
 
     Raises:
         UserError: If Keras can't be imported as it is configured.

@@ -24,7 +24,7 @@ def num_cpus():
 def cpu_quota(root=CGROUPS, membership=Path("/proc/self/cgroup")):
     """CPUs that the control groups of this process leave it, on average.
 
-    It is infinity without a quota.
+    The result is infinity without a quota.
     """
     quotas = [math.inf]
     try:
