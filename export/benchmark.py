@@ -90,8 +90,7 @@ def benchmark(path, threads, seconds):
     """
     import numpy as np
 
-    from keras_convmixer.evaluation.runtime import TFLiteFile
-    from keras_convmixer.evaluation.timing import timings
+    from keras_convmixer.evaluation.runtime import TFLiteFile, timings
 
     empty = peak_megabytes()
     file = TFLiteFile(path, threads)

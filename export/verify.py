@@ -10,9 +10,8 @@ from scipy.stats import binomtest
 
 from keras_convmixer.evaluation.collect import Batch, collect
 from keras_convmixer.evaluation.output_kind import has_one_answer
-from keras_convmixer.evaluation.runtime import RUNNERS, SavedModel
+from keras_convmixer.evaluation.runtime import RUNNERS, SavedModel, latency
 from keras_convmixer.evaluation.threshold import Answers, Threshold
-from keras_convmixer.evaluation.timing import latency
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.types import StrPath
 

@@ -6,14 +6,13 @@ to be opened to know which images are held out.
 
 import csv
 import dataclasses
-import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.files import write_bytes
+from keras_convmixer.utils.files import csv_writer
 from keras_convmixer.utils.types import StrPath
 
 TRAIN, HELD_OUT, TEST = "train", "held_out", "test"
@@ -56,13 +55,10 @@ class IndexedImage:
 
 def write_index(path: StrPath, index: Iterable[IndexedImage]) -> None:
     """Writes a list of `IndexedImage` as a CSV file."""
-    text = io.StringIO(newline="")
     # Ends of lines by which both kinds of them are quoted in names of files.
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(dataclasses.astuple(row) for row in index)
-    # Names of files are bytes: not all of them are UTF-8.
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    with csv_writer(path, "\r\n") as writer:
+        writer.writerow(COLUMNS)
+        writer.writerows(dataclasses.astuple(row) for row in index)
 
 
 def read_index(path: StrPath) -> list[IndexedImage]:

@@ -12,7 +12,7 @@ from export.tflite import convert
 from export.writers import write_saved_model
 from keras_convmixer import ConvMixer
 from keras_convmixer.evaluation.keras_model import output_name
-from keras_convmixer.evaluation.read_metadata import read_labels
+from keras_convmixer.evaluation.metadata_schema import read_labels
 from keras_convmixer.evaluation.runtime import SavedModel
 from tests.helpers import (
     interpreter,

@@ -9,7 +9,7 @@ from export import AgreementError, export_tflite, verify
 from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.evaluation.classifier import Classifier
-from keras_convmixer.evaluation.read_metadata import (
+from keras_convmixer.evaluation.metadata_schema import (
     read_labels,
     read_normalization,
     read_threshold,
