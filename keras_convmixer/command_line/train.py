@@ -6,7 +6,6 @@ import sys
 from keras_convmixer.command_line.train_options import make_parser
 from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.training.options import plan_of, resume
-from keras_convmixer.training.workers import is_lost_machine
 from keras_convmixer.utils.backend import (
     check_training_backend,
     configured_backend,
@@ -104,6 +103,7 @@ def resumable(run, replicas=None):
         print(f"stopped; to go on: {command('train', *options)}")
         sys.exit(STOPPED)
     except Exception as error:
+        from keras_convmixer.training.devices import is_lost_machine
         from keras_convmixer.training.gpus import is_out_of_memory
 
         if is_out_of_memory(error):

@@ -81,22 +81,7 @@ def finish(training, run):
 
 
 def resume(run, replicas=None, workers=None, cache=None, **places):
-    """Goes on with a training that stopped; ends as if it had not.
-
-    Args:
-        run: The run folder: a path or a `RunFolder`.
-        replicas, workers, cache: On this machine, as in a `Plan`; None for
-            those of the plan.
-        places: Where the images are now, if they were moved, as for
-            `RunFolder.data`.
-
-    Returns:
-        Its `RunFolder`.
-
-    Raises:
-        UserError: If another process uses the folder, it is finished, or its
-            images are not there.
-    """
+    """`keras_convmixer.resume`, once TensorFlow is there."""
     run = RunFolder(run)
     with run.in_use():
         machine = {"replicas": replicas, "workers": workers, "cache": cache}
