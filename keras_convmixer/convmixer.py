@@ -131,11 +131,11 @@ def ConvMixer(
     if depthwise_initializer == "covariance":
         check_drawn_kernel_size(kernel_size)
     image = image_input(
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        include_top=include_top,
-        include_preprocessing=include_preprocessing,
-        patch_size=patch_size,
+        input_tensor,
+        input_shape,
+        include_top,
+        include_preprocessing,
+        patch_size,
     )
     check_parameters(dim, depth, kernel_size, patch_size, image.shape[-1])
 

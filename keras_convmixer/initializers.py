@@ -6,6 +6,8 @@ The idea, Gaussians around every entry that widen with depth, is that of
 were not compared with the paper's and may differ from them.
 """
 
+import itertools
+
 import keras
 import numpy as np
 
@@ -96,39 +98,22 @@ def kernel_covariance(kernel_size, depth_share):
 def covariance_root(kernel_size, depth_share):
     """R, of which `kernel_covariance` is R R^T."""
     check_drawn_kernel_size(kernel_size)
-    gaussian = centred_gaussian(
-        kernel_size, gaussian_variance(kernel_size, depth_share)
-    )
-    alike = shifted_copies(gaussian)
-    middle = gaussian.reshape(-1)
-    middle = (middle[:, None] + middle[None, :]) / 2
-    values, vectors = np.linalg.eigh(middle * (alike - middle / 2))
-    return vectors * np.sqrt(np.maximum(values, 0))
-
-
-def gaussian_variance(kernel_size, depth_share):
-    """Variance of the Gaussians in squared pixels; it grows with depth."""
     growth = SPEED * depth_share + ACCELERATION * depth_share**2
-    return kernel_size * (FIRST + growth)
-
-
-def centred_gaussian(size, variance):
-    """float64 `[size, size]` with 1 at `size // 2`."""
-    squares = (np.arange(size) - size // 2) ** 2
-    return np.exp(-(squares[:, None] + squares[None, :]) / (2 * variance))
-
-
-def shifted_copies(image):
-    """`[size ** 2, size ** 2]`: in each row, the image's middle is moved."""
-    size = len(image)
-    moves = np.arange(size) - size // 2
-    return np.stack(
+    variance = kernel_size * (FIRST + growth)
+    offsets = np.arange(kernel_size) - kernel_size // 2
+    squares = offsets**2
+    gaussian = np.exp(-(squares[:, None] + squares) / (2 * variance))
+    # In each row, the Gaussian's middle is at another entry.
+    alike = np.stack(
         [
-            np.roll(image, (down, right), (0, 1)).reshape(-1)
-            for down in moves
-            for right in moves
+            np.roll(gaussian, move, (0, 1)).reshape(-1)
+            for move in itertools.product(offsets, offsets)
         ]
     )
+    middle = gaussian.reshape(-1)
+    middle = (middle[:, None] + middle) / 2
+    values, vectors = np.linalg.eigh(middle * (alike - middle / 2))
+    return vectors * np.sqrt(np.maximum(values, 0))
 
 
 def check_drawn_kernel_size(kernel_size):

@@ -88,12 +88,7 @@ def check_resume_options(parser, run, options):
 
 @contextlib.contextmanager
 def resumable(run, replicas=None):
-    """Prints how to go on with a training that is stopped.
-
-    Args:
-        run: Its `RunFolder`.
-        replicas: Of `--resume`, where the run folder has another number.
-    """
+    """Prints how to go on with a training that is stopped."""
     options = ["--resume", run.path]
     if replicas is not None:
         options += ["--replicas", replicas]
@@ -118,11 +113,7 @@ def resumable(run, replicas=None):
 
 
 def out_of_memory(config):
-    """What to do where the memory of a GPU does not suffice.
-
-    Args:
-        config: The `Config` of the training.
-    """
+    """What to do where the memory of a GPU does not suffice."""
     recipe = config.plan.recipe
     words = (
         "the memory of the GPU does not suffice for batches of "

@@ -9,20 +9,15 @@ from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import replacing
 
 
-def callbacks_of(run, plan, plain, epoch, backup):
-    """The callbacks of a training.
+def callbacks_of(training, run, epoch, backup):
+    """The callbacks of a `Training`, of which the `Backup` comes last.
 
-    Args:
-        run: A `RunFolder`; its history is cut down to the first epochs.
-        plan: A `Plan`.
-        plain: The model that is saved, from `float32_copy`.
-        epoch: The completed epochs.
-        backup: Its `Backup`, which comes last.
+    The run's history is cut down to the completed epochs.
     """
-    callbacks = [StopOnNaN()]
+    plan, callbacks = training.plan, [StopOnNaN()]
     if backup.writes_files:
         best = run.keep_history(epoch)
-        save_model = SaveModel(run.model_path, plain, plan.keep, best)
+        save_model = SaveModel(run.model_path, training.plain, plan.keep, best)
         backup.write_before = save_model.write
         callbacks += [
             save_model,
@@ -36,11 +31,7 @@ def callbacks_of(run, plan, plain, epoch, backup):
 
 
 class NaNLossError(UserError, RuntimeError):
-    """The loss is NaN or infinite.
-
-    Args:
-        where: What the loss is of.
-    """
+    """The loss is NaN or infinite."""
 
     def __init__(self, where):
         super().__init__(

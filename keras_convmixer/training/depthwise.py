@@ -26,16 +26,6 @@ class SwitchableDepthwiseConv2D(layers.DepthwiseConv2D):
 
     way = "stock"
 
-    @property
-    def exact_way(self):
-        """The way that adds in 32 bits, without XLA."""
-        is_wide = self.compute_dtype == "float32"
-        return (
-            "stock"
-            if is_wide or self.kernel_size[0] in CUDNN_SIZES
-            else "float32"
-        )
-
     def call(self, inputs):
         if self.way == "stock":
             return super().call(inputs)
@@ -56,7 +46,9 @@ def choose_way(model, way=None):
         check_choice("way", way, WAYS)
     for layer in model.layers:
         if isinstance(layer, SwitchableDepthwiseConv2D):
-            layer.way = way or layer.exact_way
+            is_wide = layer.compute_dtype == "float32"
+            is_exact = is_wide or layer.kernel_size[0] in CUDNN_SIZES
+            layer.way = way or ("stock" if is_exact else "float32")
 
 
 def in_float32(images, kernel):
@@ -107,11 +99,6 @@ def kernel_gradient(images, upstream, size):
 
     It is the sum of those of a few images at a time, whose features stay in
     the processor's cache. For small kernels TensorFlow's operator is faster.
-
-    Args:
-        images: `[N, H, W, C]`, what was convolved.
-        upstream: `[N, H, W, C]`, the gradient of the result.
-        size: The kernel's side.
     """
     if size < 5:
         return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(

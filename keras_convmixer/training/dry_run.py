@@ -17,13 +17,6 @@ def dry_run(plan, run=None):
     """Prints images, steps, parameters, memory and an estimate of the time.
 
     A few steps are trained and thrown away; no file is written.
-
-    Args:
-        plan: A `Plan`.
-        run: The folder that a training would write, or None.
-
-    Raises:
-        UserError: If the plan can't be carried out.
     """
     training = prepare(plan, lambda: plan.source.load(plan.recipe.image_size))
     print_summary(training, run)
@@ -78,12 +71,7 @@ def megabytes(count):
 
 
 def duration(seconds):
-    """As in "3 min" and "2.5 h".
-
-    Example:
-        >>> duration(200), duration(9000)
-        ('3 min', '2.5 h')
-    """
+    """As in "3 min" and "2.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

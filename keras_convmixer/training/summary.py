@@ -9,12 +9,7 @@ IMBALANCE = 10  # Times as many images as the smallest class.
 
 
 def print_summary(training, run):
-    """What follows from the arguments.
-
-    Args:
-        training: A `Training`.
-        run: Its `RunFolder`; None where there is none.
-    """
+    """What follows from the arguments; a dry run has no run folder."""
     plan, data = training.plan, training.data
     recipe = plan.recipe
     images = f"{data.num_train:,} training, {data.num_held_out:,} held out"
