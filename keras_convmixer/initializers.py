@@ -23,7 +23,7 @@ MAX_KERNEL_SIZE = 31
 
 @keras.saving.register_keras_serializable(package="keras_convmixer")
 class CovarianceInitializer(keras.initializers.Initializer):
-    """Draws each depthwise kernel from `kernel_covariance`, with mean zero.
+    """Draws kernels of mean zero with the covariance of `covariance_root`.
 
     Args:
         depth_share: Where in the network the layer is, from 0 (the first
@@ -69,8 +69,8 @@ class CovarianceInitializer(keras.initializers.Initializer):
         }
 
 
-def kernel_covariance(kernel_size, depth_share):
-    """The covariance of the entries of a depthwise kernel, in closed form.
+def covariance_root(kernel_size, depth_share):
+    """R of the covariance R R^T of a depthwise kernel's entries.
 
     With Z a Gaussian in the middle of the kernel, entries p and q have
 
@@ -85,18 +85,9 @@ def kernel_covariance(kernel_size, depth_share):
         depth_share: As for `CovarianceInitializer`.
 
     Returns:
-        float64 `[k * k, k * k]`, symmetric and positive semidefinite; rows
-        are in the order of the kernel's entries.
-
-    Raises:
-        UserError: If the kernel is larger than 31.
+        float64 `[k * k, k * k]`; rows are in the order of the kernel's
+        entries.
     """
-    root = covariance_root(kernel_size, depth_share)
-    return root @ root.T
-
-
-def covariance_root(kernel_size, depth_share):
-    """R, of which `kernel_covariance` is R R^T."""
     check_drawn_kernel_size(kernel_size)
     growth = SPEED * depth_share + ACCELERATION * depth_share**2
     variance = kernel_size * (FIRST + growth)
