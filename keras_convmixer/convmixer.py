@@ -23,13 +23,8 @@ from keras_convmixer.arguments import (
     check_parameters,
     image_input,
 )
-from keras_convmixer.initializers import (
-    CovarianceInitializer,
-    check_drawn_kernel_size,
-)
-from keras_convmixer.utils.checks import check_choice
+from keras_convmixer.initializers import CovarianceInitializer
 from keras_convmixer.utils.types import StrPath
-from keras_convmixer.variants import DEPTHWISE_INITIALIZERS
 
 # Whatever Keras' image_data_format is: images are NHWC here.
 CHANNELS_LAST = {"data_format": "channels_last"}
@@ -124,12 +119,8 @@ def ConvMixer(
         classes=classes,
         classifier_activation=classifier_activation,
         dropout=dropout,
+        depthwise_initializer=depthwise_initializer,
     )
-    check_choice(
-        "depthwise_initializer", depthwise_initializer, DEPTHWISE_INITIALIZERS
-    )
-    if depthwise_initializer == "covariance":
-        check_drawn_kernel_size(kernel_size)
     image = image_input(
         input_tensor,
         input_shape,

@@ -11,7 +11,7 @@ import itertools
 import keras
 import numpy as np
 
-from keras_convmixer.utils.checks import UserError, check_positive
+from keras_convmixer.utils.checks import UserError
 
 # Of the Gaussians' variance, in kernel sides of squared pixels: in the first
 # block, its growth and half the growth's growth over the whole depth. They are
@@ -88,7 +88,11 @@ def covariance_root(kernel_size, depth_share):
         float64 `[k * k, k * k]`; rows are in the order of the kernel's
         entries.
     """
-    check_drawn_kernel_size(kernel_size)
+    if kernel_size > MAX_KERNEL_SIZE:
+        raise UserError(
+            f"kernel_size must be at most {MAX_KERNEL_SIZE} for "
+            f"depthwise_initializer='covariance'. Received: {kernel_size!r}"
+        )
     growth = SPEED * depth_share + ACCELERATION * depth_share**2
     variance = kernel_size * (FIRST + growth)
     offsets = np.arange(kernel_size) - kernel_size // 2
@@ -105,13 +109,3 @@ def covariance_root(kernel_size, depth_share):
     middle = (middle[:, None] + middle) / 2
     values, vectors = np.linalg.eigh(middle * (alike - middle / 2))
     return vectors * np.sqrt(np.maximum(values, 0))
-
-
-def check_drawn_kernel_size(kernel_size):
-    """An error for a kernel too large to be drawn with a covariance."""
-    check_positive(kernel_size=kernel_size)
-    if kernel_size > MAX_KERNEL_SIZE:
-        raise UserError(
-            f"kernel_size must be at most {MAX_KERNEL_SIZE} for "
-            f"depthwise_initializer='covariance'. Received: {kernel_size!r}"
-        )
