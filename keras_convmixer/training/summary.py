@@ -68,16 +68,10 @@ def class_counts(data):
     """How many training images the classes have, in words."""
     by_count = sorted(zip(data.train_counts, data.classes, strict=True))
     words = [f"{name} {count:,}" for count, name in by_count]
-    if len(words) > LISTED_CLASSES:
-        words = [
-            f"{kind} {words[place]}"
-            for kind, place in (
-                ("least", 0),
-                ("median", len(words) // 2),
-                ("most", -1),
-            )
-        ]
-    return ", ".join(words)
+    if len(words) <= LISTED_CLASSES:
+        return ", ".join(words)
+    median = words[len(words) // 2]
+    return f"least {words[0]}, median {median}, most {words[-1]}"
 
 
 def warn_of_imbalance(data):
