@@ -53,13 +53,7 @@ def plot_kernels(model, path, count=16):
 
 
 def plot_augmented(batches, path, count=96):
-    """Images as the training sees them.
-
-    Args:
-        batches: `tf.data.Dataset` of (images, labels) or more.
-        path: The file to write.
-        count: Number of images at most.
-    """
+    """Images as the training sees them, `count` at most."""
     images = batches.unbatch().take(count).as_numpy_iterator()
     tiles = np.clip(np.stack([image for image, *_ in images]) / 255, 0, 1)
     plot_tiles(tiles, columns=16, title="augmented images", path=path)

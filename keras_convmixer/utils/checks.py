@@ -76,12 +76,6 @@ def limited(allowed: Allowed) -> dict[str, Any]:
     return {"allowed": allowed}
 
 
-def allowed_of(record: Any, name: str) -> Allowed:
-    """The `Allowed` of a field that `limited` made."""
-    (field,) = (f for f in dataclasses.fields(record) if f.name == name)
-    return field.metadata["allowed"]
-
-
 def check_limits(record: Any) -> None:
     """A UserError for a field that is not what `limited` allows."""
     for field in dataclasses.fields(record):

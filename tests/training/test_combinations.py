@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_convmixer.data.source import Source
 from keras_convmixer.features import freeze
 from keras_convmixer.runs import Plan
-from keras_convmixer.training.averages import AveragedWeights
+from keras_convmixer.training.callbacks import AveragedWeights
 from keras_convmixer.training.compile import OneCycle
 from keras_convmixer.training.devices import distribute
 from keras_convmixer.training.recipes import DIGITS

@@ -145,8 +145,8 @@ def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
 @pytest.mark.parametrize("ema", slow_except([0.0, 0.9], 0.9))
 def test_a_backup_goes_on_where_it_was(tmp_path, ema):
     from keras_convmixer.compat import build_by_shapes
-    from keras_convmixer.training.averages import AveragedWeights
     from keras_convmixer.training.backup import Backup
+    from keras_convmixer.training.callbacks import AveragedWeights
     from keras_convmixer.training.compile import compile_for_training
     from keras_convmixer.training.recipes import DIGITS
 
