@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from export.flatbuffer import unpack
+from export.graph import Graph
 from export.int8 import fitted_ranges
 from export.int8.calibrate import (
     CalibratedFile,
     find_layer_tensors,
     rounded_layers,
 )
-from export.int8.graph import Graph
 from export.int8.qat import convert_qat
 from export.int8.quantize import quantize_int8
 from export.int8.rounding import round_activation, round_kernel
