@@ -2,7 +2,6 @@
 
 import contextlib
 import tempfile
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -53,7 +52,7 @@ def device_model(model, pixels, output):
 def run_converter(
     model, operators="TFLITE_BUILTINS", float16_weights=False, **options
 ):
-    """Keras' export of a model to TFLite, for one image at a time.
+    """Converts a model to TFLite, for one image at a time.
 
     Args:
         model: A Keras model of one input, with a fixed size.
@@ -69,21 +68,18 @@ def run_converter(
     check_tensorflow("an export to TFLite")
     image = model.inputs[0]
     signature = tf.TensorSpec((1, *image.shape[1:]), image.dtype, image.name)
-    target = {"supported_ops": [tf.lite.OpsSet[operators]]}
-    if float16_weights:
-        target["supported_types"] = [tf.float16]
-        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.tflite")
-        model.export(
-            path,
-            format="litert",
-            verbose=False,
-            input_signature=[signature],
-            target_spec=target,
-            **options,
-        )
-        return path.read_bytes()
+        # Keras' export in the format "litert" does this from 3.15 on; before,
+        # it took no signature.
+        model.export(folder, verbose=False, input_signature=[signature])
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet[operators]]
+        if float16_weights:
+            converter.target_spec.supported_types = [tf.float16]
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        for name, value in options.items():
+            setattr(converter, name, value)
+        return converter.convert()
 
 
 @contextlib.contextmanager

@@ -276,7 +276,8 @@ def program_of(command):
     elif name == "pre-commit":
         assert (ROOT / ".pre-commit-config.yaml").exists()
     else:
-        assert command in ([".", ".venv/bin/activate"], [".ci/run"]), command
+        scripts = ([".", ".venv/bin/activate"], [".ci/run"], [".ci/oldest"])
+        assert command in scripts, command
     return None, arguments
 
 
