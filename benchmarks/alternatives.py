@@ -46,7 +46,7 @@ from keras_convmixer.utils.tables import markdown_table
 OURS = "128/8/k7/p7"
 NETWORKS = (OURS, "MobileNetV3Small", "EfficientNetV2B0")
 FORMATS = ("float32", "int8")
-STEP_ROUNDS, FILE_ROUNDS = 5, 20
+STEP_ROUNDS = FILE_ROUNDS = 20
 
 
 def parse_arguments(arguments=None):
