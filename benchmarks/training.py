@@ -98,10 +98,10 @@ def keras_step(name, variant, batch_size, replicas, policy, threads):
     """
     quiet_tensorflow()
     import keras
-    import numpy as np
     import tensorflow as tf
 
-    from benchmarks.networks import random_images, random_model
+    from benchmarks.fit import step_on_random_images
+    from benchmarks.networks import random_model
     from keras_convmixer.training.compile import compile_for_training
     from keras_convmixer.training.devices import Devices, distribute
     from keras_convmixer.training.recipes import CIFAR10
@@ -115,12 +115,8 @@ def keras_step(name, variant, batch_size, replicas, policy, threads):
         jit_compile = devices.jit_compile if replicas else "auto"
         compile_for_training(model, CIFAR10, 10**6, jit_compile)
     # What is not a data set goes to each replica as it is.
-    count = batch_size // devices.replicas
-    images = np.float32(random_images(variant, count))
-    labels = keras.utils.to_categorical(
-        np.arange(count) % variant.classes, variant.classes
-    )
-    return {name: lambda: model.train_on_batch(images, labels)}
+    step = step_on_random_images(model, batch_size // devices.replicas)
+    return {name: step}
 
 
 def pytorch_step(variant, batch_size, threads):

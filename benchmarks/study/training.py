@@ -2,23 +2,16 @@
 
 import dataclasses
 import math
-import time
 
 import keras
 from keras import layers
 
 from benchmarks import rivals
-from benchmarks.measure import read_rows
+from benchmarks.fit import fit
 from benchmarks.study.changes import convmixer
 from benchmarks.study.questions import RIVALS
-from keras_convmixer.data.augmentation import Augmentation
-from keras_convmixer.data.batches import (
-    held_out_batches,
-    steps_in_epoch,
-    training_batches,
-)
+from keras_convmixer.data.batches import held_out_batches, steps_in_epoch
 from keras_convmixer.data.source import Source
-from keras_convmixer.training.backup import Backup
 from keras_convmixer.training.compile import compile_for_training
 from keras_convmixer.training.devices import distribute
 from keras_convmixer.training.recipes import RECIPES
@@ -56,38 +49,11 @@ def train(row, data_dir, folder):
         )
         if row["change"] == "no clipping":
             model.optimizer.global_clipnorm = None
-    folder.mkdir(parents=True, exist_ok=True)
-    backup = Backup(folder / "backup.weights.h5")
-    history = folder / "history.csv"
-    with devices.scope():
-        epoch, _ = backup.restore(model)
-    batches = training_batches(
-        data,
-        recipe.batch_size,
-        steps,
-        row["seed"],
-        augmentation=Augmentation(recipe),
-        epoch=epoch,
-    )
-    model.fit(
-        batches,
-        initial_epoch=epoch,
-        epochs=recipe.epochs,
-        steps_per_epoch=steps,
-        shuffle=False,
-        callbacks=[
-            keras.callbacks.TerminateOnNaN(raise_error=True),
-            Speed(recipe.batch_size),
-            keras.callbacks.CSVLogger(history, append=True),
-            backup,
-        ],
-        verbose=2,
-    )
+    last = fit(model, devices, data, recipe, row["seed"], folder)
     held_out = held_out_batches(data, recipe.batch_size)
     scores = model.evaluate(held_out, return_dict=True, verbose=0)
     plain.set_weights(model.get_weights())
     plain.save(folder / "model.keras")
-    last = read_rows(history)[-1]
     return {
         "parameters": sum(
             math.prod(weight.shape) for weight in plain.trainable_weights
@@ -136,23 +102,3 @@ def multiply_adds(model):
             places = math.prod(layer.output.shape[1:-1])
             total += places * math.prod(layer.kernel.shape)
     return total
-
-
-class Speed(keras.callbacks.Callback):
-    """Adds to an epoch's logs how many images a processor took a second.
-
-    Other programs do not count, and neither does the first step.
-    """
-
-    def __init__(self, batch_size):
-        super().__init__()
-        self.batch_size = batch_size
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch == 0:
-            self.start = time.process_time()
-        self.steps = batch
-
-    def on_epoch_end(self, epoch, logs=None):
-        seconds = time.process_time() - self.start
-        logs["images_a_second"] = self.steps * self.batch_size / seconds
