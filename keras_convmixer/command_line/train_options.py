@@ -101,13 +101,11 @@ def add_data(group):
     add(
         "--broken-images",
         choices=BROKEN_IMAGES,
-        default="skip",
         help="what to do with unreadable images (default: skip)",
     )
     add(
         "--duplicates",
         choices=DUPLICATES,
-        default="warn",
         help="what to do with duplicates across splits or classes (default: "
         "warn)",
     )
@@ -121,7 +119,6 @@ def add_data(group):
         group,
         Plan,
         "--seed",
-        default=0,
         metavar="N",
         help="seed of the weights, order, augmentation and split (default: 0)",
     )
@@ -257,21 +254,18 @@ def add_run(group):
         group,
         Plan,
         "--backup-minutes",
-        default=10.0,
         metavar="MINUTES",
         help="time between two backups within an epoch (default: 10)",
     )
     add(
         "--keep",
         choices=KEEP,
-        default="last",
         help="which epoch's weights to keep (default: last)",
     )
     add(
         "--calibration",
         dest="calibrate",
         action=BooleanOptionalAction,
-        default=True,
         help="fit a softmax temperature on the held-out images and fold it "
         "into the model (default: yes)",
     )
@@ -314,7 +308,6 @@ def add_device(group):
     add(
         "--xla",
         choices=XLA,
-        default="auto",
         help="compile the training step with XLA (default: auto, on GPUs only)",
     )
     add(
