@@ -153,7 +153,7 @@ def verification_images(data, most):
 
 def class_balanced(data, pictures, most):
     """At most so many of some pictures, as many of each class as of another."""
-    return pictures.class_balanced(most).squares(data.image_size)
+    return data.squares(pictures.class_balanced(most))
 
 
 def name_unlisted(folder, results):
