@@ -46,11 +46,8 @@ NAMED = 10  # Broken images that are named; of more, their number is given.
 def make_index(root, classes, rows, source):
     """Reads every file once, and chooses what is held out where no folder does.
 
-    Args:
-        root: The image folder.
-        classes: Names of the classes.
-        rows: What `list_images` found.
-        source: A `Source`.
+    Classes and rows are what `list_images` found of the source in the image
+    folder `root`.
 
     Returns:
         A list of `IndexedImage`: those to train on, those held out, those of
