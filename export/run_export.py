@@ -99,7 +99,7 @@ def class_balanced(data, pictures, most):
 
     They are decoded as they are asked for.
     """
-    return pictures.class_balanced(most).squares(data.image_size)
+    return data.squares(pictures.class_balanced(most))
 
 
 def hand_over(folder, report):

@@ -60,7 +60,6 @@ def unbalanced(counts):
     images = Pictures(
         rows=tf.data.Dataset.from_tensor_slices((files, labels)),
         read=lambda contents: (contents, tf.constant(1)),
-        decode=lambda row, contents: tf.io.decode_png(contents, 3),
         buffer=len(labels),
     )
     names = [f"class {i}" for i in range(len(counts))]

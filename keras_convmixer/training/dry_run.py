@@ -29,7 +29,9 @@ def dry_run(plan, run=None):
         shuffle=False,  # The data set shuffles itself.
         callbacks=[
             keras.callbacks.LambdaCallback(
-                on_train_batch_end=lambda *_: ends.append(time.perf_counter())
+                on_train_batch_end=lambda batch, logs: ends.append(
+                    time.perf_counter()
+                )
             )
         ],
         verbose=0,

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_convmixer.data import Source, file_ops, image_folder, tfds_images
+from keras_convmixer.data import Source, file_ops, pictures, tfds_images
 from keras_convmixer.data.augmentation import Augmentation
 from keras_convmixer.data.batches import (
     Shard,
@@ -63,7 +63,7 @@ def test_no_jpeg_and_no_png_passes_through_python(tmp_path, monkeypatch):
     def read_by_python(*arguments):
         raise RuntimeError("Python reads an image")
 
-    monkeypatch.setattr(image_folder, "read_image", read_by_python)
+    monkeypatch.setattr(pictures, "read_image", read_by_python)
     for cache in (0, 2**20):
         epoch_of(data, EVERYTHING, cache=cache)
     assert len(list(held_out_batches(data, 8))) == 3
