@@ -33,14 +33,13 @@ from keras_convmixer.evaluation.metadata_schema import (
 from keras_convmixer.utils.checks import UserError
 
 from .flatbuffer import pack, unpack
+from .graph import TYPES
 
-COLOR_SPACES = {1: ColorSpace.GRAYSCALE, 3: ColorSpace.RGB}
+# By the number of channels; others are an "Image" of an unknown space.
 COLORS = {
-    ColorSpace.UNKNOWN: "Image",
-    ColorSpace.RGB: "RGB image",
-    ColorSpace.GRAYSCALE: "Grey image",
+    1: (ColorSpace.GRAYSCALE, "Grey image"),
+    3: (ColorSpace.RGB, "RGB image"),
 }
-INT8 = 9  # Of the schema's types of tensors.
 SCORES = {"probabilities": "Probability", "logits": "Logit"}
 
 
@@ -161,27 +160,28 @@ def check_labels(labels, outputs, output_name):
 
 def describe_image(tensor, normalization):
     """The table of the input."""
-    colors = COLOR_SPACES.get(int(tensor.shape[-1]), ColorSpace.UNKNOWN)
+    space, words = COLORS.get(
+        int(tensor.shape[-1]), (ColorSpace.UNKNOWN, "Image")
+    )
     table = {
         Tensor.NAME: "image",
         Tensor.CONTENT: {
             Union.TYPE: np.uint8(ContentType.IMAGE),
-            Union.VALUE: {Image.COLOR_SPACE: np.int8(colors)},
+            Union.VALUE: {Image.COLOR_SPACE: np.int8(space)},
         },
     }
     if normalization is None:
         return table | {
-            Tensor.DESCRIPTION: f"{COLORS[colors]}, normalised as in training."
+            Tensor.DESCRIPTION: f"{words}, normalised as in training."
         }
     mean, std = np.float32(normalization)
-    # Of int8 the value that is stored for a pixel is 128 less.
-    offset, less = (-128, " minus 128") if tensor.type == INT8 else (0, "")
+    offset, less = 0, ""
+    if TYPES[tensor.type] == "INT8":  # What is stored is 128 less.
+        offset, less = -128, " minus 128"
     lowest, highest = (np.float32([0, 255]) - mean) / std + offset
     scaled = less if std == 1 else f", scaled to {lowest:g} to {highest:g}"
     return table | {
-        Tensor.DESCRIPTION: (
-            f"{COLORS[colors]}, pixels from 0 to 255{scaled}."
-        ),
+        Tensor.DESCRIPTION: f"{words}, pixels from 0 to 255{scaled}.",
         Tensor.PROCESS_UNITS: [
             {
                 Union.TYPE: np.uint8(ProcessUnitType.NORMALIZATION),

@@ -60,11 +60,12 @@ def export_run(
     run.read_config()
     with exclusive(run.path), temporary_folder(run.path) as folder:
         model, recipe, data = run.read(**places)
-        images = class_balanced(data, data.verification_pictures, max_images)
+        chosen = data.verification_pictures.class_balanced(max_images)
+        images = data.squares(chosen)
         parts = [images]
         if data.test is not None:
-            held_out = class_balanced(data, data.held_out_pictures, max_images)
-            parts = [held_out, images]
+            held_out = data.held_out_pictures.class_balanced(max_images)
+            parts = [data.squares(held_out), images]
         trained = TrainedModel(
             model,
             data.classes,
@@ -92,14 +93,6 @@ def export_run(
     for result in new:
         result.path = run.export_folder / result.path.name
     return new
-
-
-def class_balanced(data, pictures, most):
-    """At most so many of some pictures, as many of each class as of another.
-
-    They are decoded as they are asked for.
-    """
-    return data.squares(pictures.class_balanced(most))
 
 
 def hand_over(folder, report):

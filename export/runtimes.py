@@ -10,7 +10,7 @@ from keras_convmixer.utils.tables import markdown_table
 
 from .flatbuffer import unpack
 from .formats import TFLITE
-from .metadata import INT8
+from .graph import TYPES
 from .operator_versions import minimum_runtime, numbers
 
 # (TensorFlow, the first MediaPipe Tasks that was built with it or a later one):
@@ -36,11 +36,11 @@ def runtimes(path):
         if numbers(needed) >= numbers(tensorflow)
     )
     (graph,) = model.subgraphs
-    takes_images = graph.tensors[graph.inputs[0]].type != INT8
+    image = graph.tensors[graph.inputs[0]]
     return {
         "TensorFlow": needed.removesuffix(".0"),
         "LiteRT": LITERT,
-        "MediaPipe Tasks": mediapipe if takes_images else None,
+        "MediaPipe Tasks": None if TYPES[image.type] == "INT8" else mediapipe,
     }
 
 

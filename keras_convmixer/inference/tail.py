@@ -22,7 +22,6 @@ class Tail:
         self.gelu = gelu
         self.start = list(network.trunk.values())[-1]
         self.steps = []
-        self.output = network.output
         self.replacement_of = {}
         for step in network.tail:
             if is_training_only(step.operation):
@@ -66,7 +65,8 @@ class Tail:
 
         Args:
             x: What the trunk gives; where `norm` is given, before that norm.
-            taken: Names that layers have already.
+            taken: Names that layers have already, to which those here are
+                added.
             norm: `(scale, shift)` to be folded into the classifier, or None.
 
         Returns:
@@ -75,7 +75,6 @@ class Tail:
         folded = self.classifier() if norm else None
         results = {self.start: x}
         copies = {}
-        taken = set(taken)
         for step in self.steps:
             args, kwargs = keras.tree.map_structure(
                 lambda leaf: (
