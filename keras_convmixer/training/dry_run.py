@@ -22,18 +22,16 @@ def dry_run(plan, run=None):
     print_summary(training, run)
     weights, activations = memory(training)
     ends = []  # Of the steps, of which the first one compiles.
+
+    def record(batch, logs):
+        ends.append(time.perf_counter())
+
     devices = training.devices
     training.model.fit(
         devices.data(lambda shard: training.batches(shard=shard)),
         steps_per_epoch=MEASURED_STEPS + 1,
         shuffle=False,  # The data set shuffles itself.
-        callbacks=[
-            keras.callbacks.LambdaCallback(
-                on_train_batch_end=lambda batch, logs: ends.append(
-                    time.perf_counter()
-                )
-            )
-        ],
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=record)],
         verbose=0,
     )
     step = float(np.median(np.diff(ends)))
