@@ -12,7 +12,7 @@ from benchmarks.alternatives import FORMATS
 from benchmarks.fit import fit
 from benchmarks.stock import convert_stock
 from export import REPRESENTATIVE_IMAGES, export_tflite
-from export.delegates import left_by_gpu
+from export.benchmark import left_by_gpu
 from export.reference import Reference
 from export.verify import compare
 from keras_convmixer.data.batches import steps_in_epoch

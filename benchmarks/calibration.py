@@ -84,8 +84,7 @@ def draw(versions, path):
     figure, all_axes = plt.subplots(1, 2, figsize=(8, 4), sharey=True)
     titles = ("as trained", "with a temperature")
     for axes, rows, title in zip(all_axes, probabilities, titles, strict=True):
-        found = Reliability()
-        found.add(rows.max(-1), rows.argmax(-1) == labels)
+        found = Reliability(rows.max(-1), rows.argmax(-1) == labels)
         used = found.counts > 0
         counts = found.counts[used]
         accuracy = found.right[used] / counts

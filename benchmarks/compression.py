@@ -44,8 +44,7 @@ def measure(run):
 
     from benchmarks.accuracy import compared
     from benchmarks.measure import interleaved, spread, tflite_run
-    from export.converter import run_converter
-    from export.interface import device_model
+    from export.converter import device_model, run_converter
     from export.reference import Reference
     from export.tflite import convert
     from keras_convmixer.data.image_data import as_arrays

@@ -127,9 +127,7 @@ def calibration_error(answers):
     """The expected calibration error of a file's `Answers`."""
     from keras_convmixer.evaluation.scores import Reliability
 
-    reliability = Reliability()
-    reliability.add(answers.confidence, answers.is_right)
-    return reliability.error
+    return Reliability(answers.confidence, answers.is_right).error
 
 
 if __name__ == "__main__":

@@ -130,7 +130,6 @@ def random_data(side):
     pictures = Pictures(
         rows=tf.data.Dataset.from_tensor_slices((tf.stack(files), labels)),
         read=lambda contents: (contents, tf.constant(1)),
-        decode=lambda row, contents: tf.io.decode_png(contents, 3),
         buffer=count,
     )
     classes = [str(label) for label in range(CLASSES)]

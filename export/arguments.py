@@ -122,7 +122,7 @@ def check_labels(labels, count, model):
 
 
 def read_images(argument, given, model, limit):
-    """Images in any form, and their labels or None.
+    """Images in any form as one array, and their labels or None.
 
     Args:
         argument: What an error calls the images.
@@ -135,7 +135,33 @@ def read_images(argument, given, model, limit):
         batches = read_elements(argument, given, model, limit)
     else:
         batches = [(array, None)]
-    return read_batches(argument, batches, model)
+    shape, dtype = tuple(model.input_shape[1:]), input_type(model)
+    expected = f"{argument} must be images of shape {('N', *shape)}"
+    all_images, all_labels, largest = [], [], 0
+    for images, labels in batches:
+        if len(images.shape) == 0 or images.shape[1:] != shape:
+            raise UserError(f"{expected}. Received: {images.shape}")
+        if not len(images):
+            continue
+        check_numbers(argument, images)
+        if dtype == "uint8" and images.dtype == np.uint8:
+            largest = 255  # Their type says what they are.
+        elif dtype == "uint8":
+            largest = max(largest, images.max())
+            if images.min() < 0 or largest > 255:
+                raise not_pixels(argument, images.min(), images.max())
+            images = np.rint(images)
+        all_images.append(images.astype(dtype))
+        all_labels.append(labels)
+    if not all_images:
+        raise UserError(f"{expected}. Received: no image")
+    if dtype == "uint8" and largest <= 1:
+        # Pixels from 0 to 1, as other networks take them, would be black.
+        raise not_pixels(argument, 0, largest)
+    images = np.concatenate(all_images)
+    if any(labels is None for labels in all_labels):
+        return images, None
+    return images, np.concatenate(all_labels)
 
 
 def as_array(given, model):
@@ -201,55 +227,6 @@ def images_and_labels(element):
     return element, None
 
 
-def read_batches(argument, batches, model):
-    """Batches as one array in the type that the model's files take.
-
-    Args:
-        argument: What the error calls the images.
-        batches: Pairs of images `[batch, height, width, channels]` and their
-            labels or None.
-        model: The model.
-
-    Returns:
-        `(images, labels)`, the labels None where a batch has none.
-
-    Raises:
-        UserError: If there is no image, or their shape or their values are
-            not those of the model.
-    """
-    shape, dtype = tuple(model.input_shape[1:]), input_type(model)
-    all_images, all_labels, largest = [], [], 0
-    for images, labels in batches:
-        if len(images.shape) == 0 or images.shape[1:] != shape:
-            raise UserError(
-                f"{argument} must be images of shape {('N', *shape)}. "
-                f"Received: {images.shape}"
-            )
-        if not len(images):
-            continue
-        check_numbers(argument, images)
-        largest = max(largest, images.max())
-        if dtype == "uint8" and images.dtype != np.uint8:
-            check_pixels(argument, images)
-            images = np.rint(images)
-        elif dtype == "uint8":
-            largest = 255  # Their type says what they are.
-        all_images.append(images.astype(dtype))
-        all_labels.append(labels)
-    if not all_images:
-        raise UserError(
-            f"{argument} must be images of shape {('N', *shape)}. Received: "
-            "no image"
-        )
-    if dtype == "uint8" and largest <= 1:
-        # Pixels from 0 to 1, as other networks take them, would be black.
-        raise not_pixels(argument, f"0 to {largest}")
-    images = np.concatenate(all_images)
-    if any(labels is None for labels in all_labels):
-        return images, None
-    return images, np.concatenate(all_labels)
-
-
 def check_numbers(argument, images):
     if images.dtype.kind not in "biuf" or not np.isfinite(images).all():
         raise UserError(
@@ -258,14 +235,8 @@ def check_numbers(argument, images):
         )
 
 
-def check_pixels(argument, images):
-    least, largest = images.min(), images.max()
-    if least < 0 or largest > 255:
-        raise not_pixels(argument, f"{least} to {largest}")
-
-
-def not_pixels(argument, received):
+def not_pixels(argument, least, largest):
     return UserError(
         f"{argument} must be pixels from 0 to 255, since the model normalises "
-        f"them itself. Received: {received}"
+        f"them itself. Received: {least} to {largest}"
     )

@@ -1,6 +1,5 @@
 """`python -m export.classify FILE IMAGE...`: what a file sees in pictures."""
 
-import itertools
 import sys
 import time
 import unicodedata
@@ -137,15 +136,12 @@ def heatmap_paths(output, images):
     }
     paths = []
     for image in images:
-        stem = Path(image).stem
-        names = (f"{stem}_{number}.png" for number in itertools.count(2))
-        free = (
-            name
-            for name in itertools.chain([f"{stem}.png"], names)
-            if unified(name) not in taken
-        )
-        paths.append(output / next(free))
-        taken.add(unified(paths[-1].name))
+        stem, number = Path(image).stem, 2
+        name = f"{stem}.png"
+        while unified(name) in taken:
+            name, number = f"{stem}_{number}.png", number + 1
+        taken.add(unified(name))
+        paths.append(output / name)
     return paths
 
 

@@ -12,7 +12,6 @@ from keras_convmixer.evaluation.classifier import (
     Classifier,
     check_path,
     has_class_maps,
-    read_label_file,
 )
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
@@ -21,7 +20,8 @@ from keras_convmixer.utils.commands import (
     positive_int,
     quiet_tensorflow,
 )
-from keras_convmixer.utils.files import replacing, write_json
+from keras_convmixer.utils.files import csv_writer, write_json
+from keras_convmixer.utils.labels import read_label_file
 
 
 def parse_arguments(arguments=None):
@@ -124,6 +124,7 @@ def main(arguments=None):
 def evaluate(args, source, labels):
     """Runs the file on the pictures, prints the scores, writes the rest."""
     from keras_convmixer.evaluation.predictions import SHOWN_MISTAKES
+    from keras_convmixer.evaluation.runtime import latency
     from keras_convmixer.evaluation.scores_report import (
         format_report,
         scores_report,
@@ -133,7 +134,6 @@ def evaluate(args, source, labels):
         dataset_images,
         folder_images,
     )
-    from keras_convmixer.evaluation.timing import latency
 
     if source:
         pictures = dataset_images(source, args.split)
@@ -148,12 +148,15 @@ def evaluate(args, source, labels):
     matching = match_classes(classifier, pictures)
     if not pictures.classes:
         print(f"{pictures.name} has no folders of classes: nothing is scored")
-    with predictions_file(args.predictions) as file:
+    table = contextlib.nullcontext()
+    if args.predictions:
+        table = csv_writer(args.predictions)
+    with table as writer:
         result = score(
             classifier,
             pictures,
             matching,
-            predictions=file,
+            writer,
             shown=max(SHOWN_MISTAKES, args.heatmaps or 0),
         )
     for problem in result.problems:
@@ -172,22 +175,6 @@ def evaluate(args, source, labels):
         write_json(args.json, report)
     if args.plots and not draw(args, classifier, matching, result):
         sys.exit(1)
-
-
-@contextlib.contextmanager
-def predictions_file(path):
-    """An open file that takes its place when it is whole; None for None."""
-    if path is None:
-        yield None
-        return
-    # Names of files are bytes: not all of them are UTF-8.
-    with (
-        replacing(path) as temporary,
-        temporary.open(
-            "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file,
-    ):
-        yield file
 
 
 def draw(args, classifier, matching, result):

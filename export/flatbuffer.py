@@ -1,9 +1,11 @@
 """Reading and writing the contents of TFLite files."""
 
-import itertools
-
 import flatbuffers
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
+
+from keras_convmixer.utils.text import unique
 
 # Stands in the 8-bit field of an operator's code for larger ones.
 LARGEST_OLD_CODE = 127
@@ -29,8 +31,6 @@ class SharingBuilder(flatbuffers.Builder):
 
 def unpack(contents):
     """The `ModelT` of the contents of a file."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
     return flatbuffer_utils.read_model_from_bytearray(bytearray(contents))
 
 
@@ -53,8 +53,6 @@ def free_batch(model):
     The converter writes the batch of 1 into the shape of each RESHAPE; -1 in
     its place is whatever comes in.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     for graph in model.subgraphs:
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex]
@@ -88,7 +86,6 @@ def shorten_names(model):
         ):
             tensor = graph.tensors[index]
             tensor.name = unique(short(tensor.name.decode()), taken)
-            taken.add(tensor.name)
 
 
 def short(name):
@@ -96,10 +93,3 @@ def short(name):
     last_operator = name.split(";")[0]
     below_model = last_operator.split("/", 2)[2:]
     return below_model[0] if below_model else last_operator
-
-
-def unique(name, taken):
-    """The name, with a number if it is taken."""
-    numbered = (f"{name}_{number}" for number in itertools.count(1))
-    candidates = itertools.chain([name], numbered)
-    return next(name for name in candidates if name not in taken)

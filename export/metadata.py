@@ -8,6 +8,7 @@ import zipfile
 
 import flatbuffers
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_convmixer import __version__
 from keras_convmixer.data.class_names import is_one_line
@@ -74,19 +75,13 @@ def add_metadata(
         UserError: If there is not one label of one line for each output.
     """
     model = unpack(contents)
-    (image,), (output,) = (
-        [(tensor.name.decode(), tensor.tensorIndex) for tensor in tensors]
-        for tensors in (
-            model.signatureDefs[0].inputs,
-            model.signatureDefs[0].outputs,
-        )
-    )
+    (signature,) = model.signatureDefs
+    (image,), (output,) = signature.inputs, signature.outputs
     tensors = model.subgraphs[0].tensors
-    output_name, output_tensor = output[0], tensors[output[1]]
-    labels = check_labels(labels, output_tensor.shape[-1], output_name)
-    output_table = describe_output(output_name, labels)
-    if threshold is not None:
-        output_table[Tensor.PROCESS_UNITS] = [describe_threshold(threshold)]
+    output_name = output.name.decode()
+    labels = check_labels(
+        labels, tensors[output.tensorIndex].shape[-1], output_name
+    )
     described = {
         Model.NAME: name,
         Model.DESCRIPTION: description,
@@ -94,9 +89,11 @@ def add_metadata(
         Model.SUBGRAPHS: [
             {
                 Subgraph.INPUTS: [
-                    describe_image(tensors[image[1]], normalization)
+                    describe_image(tensors[image.tensorIndex], normalization)
                 ],
-                Subgraph.OUTPUTS: [output_table],
+                Subgraph.OUTPUTS: [
+                    describe_output(output_name, labels, threshold)
+                ],
             }
         ],
         Model.AUTHOR: "keras_convmixer",
@@ -105,7 +102,8 @@ def add_metadata(
     }
     builder = flatbuffers.Builder()
     builder.Finish(write(builder, described), b"M001")
-    contents = with_buffer(model, METADATA, builder.Output())
+    set_metadata(model, METADATA, np.frombuffer(builder.Output(), np.uint8))
+    contents = pack(model)
     return with_label_file(contents, labels) if labels else contents
 
 
@@ -124,12 +122,7 @@ def with_label_file(contents, labels):
 
 
 def check_labels(labels, outputs, output_name):
-    """One label for each output.
-
-    Args:
-        labels: Names of the classes, or None for their numbers.
-        outputs: Their number.
-        output_name: "probabilities", "logits" or "features".
+    """One label for each output, as `add_metadata` takes them.
 
     Returns:
         A list of `str`; empty for features.
@@ -167,7 +160,7 @@ def check_labels(labels, outputs, output_name):
 
 
 def describe_image(tensor, normalization):
-    """The table of the input; `normalization` as for `add_metadata`."""
+    """The table of the input."""
     colors = COLOR_SPACES.get(int(tensor.shape[-1]), ColorSpace.UNKNOWN)
     table = {
         Tensor.NAME: "image",
@@ -205,7 +198,7 @@ def describe_image(tensor, normalization):
     }
 
 
-def describe_output(name, labels):
+def describe_output(name, labels, threshold):
     """The table of the output."""
     table = {
         Tensor.NAME: name,
@@ -219,43 +212,36 @@ def describe_output(name, labels):
             Stats.MAX: np.float32([1]),
             Stats.MIN: np.float32([0]),
         }
-    if not labels:
-        return table
-    score = SCORES.get(name, "Score")
-    return table | {
-        Tensor.DESCRIPTION: f"{score} of each line of {LABELS}.",
-        Tensor.FILES: [
+    if labels:
+        score = SCORES.get(name, "Score")
+        table[Tensor.DESCRIPTION] = f"{score} of each line of {LABELS}."
+        table[Tensor.FILES] = [
             {
                 File.NAME: LABELS,
                 File.DESCRIPTION: "Names of the classes.",
                 File.TYPE: np.int8(FileType.TENSOR_AXIS_LABELS),
             }
-        ],
-    }
+        ]
+    if threshold is not None:
+        table[Tensor.PROCESS_UNITS] = [
+            {
+                Union.TYPE: np.uint8(ProcessUnitType.SCORE_THRESHOLDING),
+                Union.VALUE: {
+                    Thresholding.GLOBAL_SCORE_THRESHOLD: np.float32(threshold)
+                },
+            }
+        ]
+    return table
 
 
-def describe_threshold(threshold):
-    """The table of a step after the output."""
-    return {
-        Union.TYPE: np.uint8(ProcessUnitType.SCORE_THRESHOLDING),
-        Union.VALUE: {
-            Thresholding.GLOBAL_SCORE_THRESHOLD: np.float32(threshold)
-        },
-    }
-
-
-def with_buffer(model, name, data):
-    """The contents of a `ModelT` with a buffer of that name in its metadata."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    entries = list(model.metadata or [])
-    named = [entry for entry in entries if entry.name == name.encode()]
-    if not named:
-        entry = schema.MetadataT()
-        entry.name, entry.buffer = name, len(model.buffers)
-        model.buffers.append(schema.BufferT())
-        entries.append(entry)
-        named = [entry]
-    model.buffers[named[0].buffer].data = np.frombuffer(data, np.uint8)
-    model.metadata = entries
-    return pack(model)
+def set_metadata(model, name, data):
+    """Puts a buffer under a name into the metadata of a `ModelT`."""
+    for entry in model.metadata:
+        if entry.name == name.encode():
+            model.buffers[entry.buffer].data = data
+            return
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = name, len(model.buffers)
+    model.metadata.append(entry)
+    model.buffers.append(schema.BufferT())
+    model.buffers[-1].data = data

@@ -19,7 +19,7 @@ from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import flatten
 
-from .interface import check_model
+from .converter import check_model
 from .metadata import check_labels
 
 OPSET = 20  # The first with GELU.
@@ -62,14 +62,13 @@ def onnx_file(model, labels=None, description=""):
     check_model(model)
     output = output_name(model)
     labels = check_labels(labels, model.output_shape[-1], output)
-    inference = reparameterize(model, "whole")
-    steps, last = flatten(inference)
-    graph = Graph(input_type(model), model.input_shape[1:])
-    results = {steps[0]: graph.begin()}
-    for step in steps[1:]:
+    (image, *steps), last = flatten(reparameterize(model, "whole"))
+    graph = Graph()
+    results = {image: graph.image(input_type(model), model.input_shape[1:])}
+    for step in steps:
         sources = [results[source] for source in step.sources]
-        results[step] = graph.layer(step, sources)
-    contents = graph.end(results[last], output, model.output_shape[-1])
+        results[step] = graph.layer(step.operation, sources)
+    contents = graph.model(results[last], output, model.output_shape[-1])
     contents.doc_string = description
     helper.set_model_props(
         contents,
@@ -80,35 +79,29 @@ def onnx_file(model, labels=None, description=""):
 
 
 class Graph:
-    """An ONNX graph in the making.
+    """An ONNX graph in the making; tensors are known by their names."""
 
-    Args:
-        image_type: "uint8" or "float32".
-        shape: `(height, width, channels)` of an image.
-    """
+    def __init__(self):
+        self.inputs, self.nodes, self.arrays = [], [], []
 
-    def __init__(self, image_type, shape):
-        self.image = helper.make_tensor_value_info(
-            "image", TYPES[image_type], ("batch", *shape)
-        )
-        self.image_type = image_type
-        self.nodes, self.arrays = [], []
-
-    def begin(self):
-        """The image in NCHW; returns the name of the tensor."""
+    def image(self, kind, shape):
+        """Adds the input, "uint8" or "float32"; returns the image in NCHW."""
         x = "image"
-        if self.image_type != "float32":
+        self.inputs.append(
+            helper.make_tensor_value_info(x, TYPES[kind], ("batch", *shape))
+        )
+        if kind != "float32":
             x = self.node("Cast", x, to=TensorProto.FLOAT)
         return self.node("Transpose", x, perm=(0, 3, 1, 2))
 
-    def end(self, x, output, classes):
+    def model(self, x, output, classes):
         """The whole model, whose output is a tensor under another name."""
         self.nodes.append(helper.make_node("Identity", [x], [output]))
         result = helper.make_tensor_value_info(
             output, TensorProto.FLOAT, ("batch", classes)
         )
         graph = helper.make_graph(
-            self.nodes, "convmixer", [self.image], [result], self.arrays
+            self.nodes, "convmixer", self.inputs, [result], self.arrays
         )
         return helper.make_model(
             graph,
@@ -117,9 +110,8 @@ class Graph:
             producer_name="keras_convmixer",
         )
 
-    def layer(self, step, sources):
-        """Adds a step of the Keras model; returns the name of its result."""
-        layer = step.operation
+    def layer(self, layer, sources):
+        """Adds a layer of the Keras model; returns its result."""
         kind = type(layer).__name__
         write = getattr(self, f"write_{kind}", None)
         is_stock = type(layer) is getattr(keras.layers, kind, None)
@@ -155,20 +147,13 @@ class Graph:
         self.check(layer, is_last, layer.data_format)
         pads = (0, 0, 0, 0)
         if padding == "same":
-            spans = [
-                rate * (size - 1)
-                for rate, size in zip(
-                    layer.dilation_rate, kernel.shape[2:], strict=True
-                )
-            ]
-            before = [span // 2 for span in spans]
-            after = [s - b for s, b in zip(spans, before, strict=True)]
-            pads = (*before, *after)
-        inputs = [x, self.array(layer, "kernel", kernel)]
-        inputs += [self.array(layer, "bias", array) for array in bias]
+            spans = layer.dilation_rate * (np.array(kernel.shape[2:]) - 1)
+            before = spans // 2
+            pads = (*before, *(spans - before))
         return self.node(
             "Conv",
-            *inputs,
+            x,
+            *self.weights(layer, kernel, bias),
             pads=pads,
             strides=strides,
             dilations=layer.dilation_rate,
@@ -179,9 +164,13 @@ class Graph:
         shape = layer.input.shape
         self.check(layer, len(shape) == 2, f"its input is {shape}")
         kernel, *bias = layer.get_weights()
-        inputs = [x, self.array(layer, "kernel", kernel)]
-        inputs += [self.array(layer, "bias", array) for array in bias]
-        return self.activation(layer, self.node("Gemm", *inputs))
+        weights = self.weights(layer, kernel, bias)
+        return self.activation(layer, self.node("Gemm", x, *weights))
+
+    def weights(self, layer, kernel, bias):
+        """Adds a kernel and a list of one bias or none."""
+        names = [self.array(layer, "kernel", kernel)]
+        return names + [self.array(layer, "bias", array) for array in bias]
 
     def write_BatchNormalization(self, layer, x):
         is_last = layer.axis in (-1, len(layer.input.shape) - 1)
@@ -202,13 +191,12 @@ class Graph:
         )
 
     def write_GlobalAveragePooling2D(self, layer, x):
-        return self.pool("GlobalAveragePool", layer, x)
+        return self.pooled(layer, self.node("GlobalAveragePool", x))
 
     def write_GlobalMaxPooling2D(self, layer, x):
-        return self.pool("GlobalMaxPool", layer, x)
+        return self.pooled(layer, self.node("GlobalMaxPool", x))
 
-    def pool(self, kind, layer, x):
-        x = self.node(kind, x)
+    def pooled(self, layer, x):
         return x if layer.keepdims else self.node("Flatten", x)
 
     def write_Flatten(self, layer, x):
@@ -251,7 +239,7 @@ class Graph:
         self.check(layer, False, f"its activation is none of {known}")
 
     def node(self, kind, *inputs, **attributes):
-        """Adds an operator; returns the name of its result."""
+        """Adds an operator; returns its result."""
         name = f"{kind}_{len(self.nodes)}"
         self.nodes.append(
             helper.make_node(kind, inputs, [name], name=name, **attributes)
@@ -259,7 +247,7 @@ class Graph:
         return name
 
     def array(self, layer, name, values):
-        """Adds a constant; returns its name."""
+        """Adds a constant; returns it."""
         name = f"{layer.name}/{name}"
         values = np.ascontiguousarray(values, np.float32)
         self.arrays.append(numpy_helper.from_array(values, name))

@@ -10,6 +10,8 @@ The rules are those of TensorFlow's `lite/tools/versioning/op_version.cc` and
 
 import numpy as np
 
+from .graph import TYPES, Graph
+
 # Version 2 where the first input is int8.
 TAKE_INT8 = (
     "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "GELU", "LOGISTIC", "MAXIMUM",
@@ -49,37 +51,37 @@ def state_versions(model):
         model: The `ModelT` of the file, of which the versions of the operators
             and that of the first runtime that has them all are changed.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    kinds = names_of(schema.BuiltinOperator)
-    types = names_of(schema.TensorType)
-    runtimes = [FIRST_WITH_INT8]
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex]
-            kind = kinds[code.builtinCode]
-            inputs, outputs = (
-                [graph.tensors[index] for index in indices if index >= 0]
-                for indices in (operator.inputs, operator.outputs)
-            )
-            given = [types[tensor.type] for tensor in inputs]
-            version = needed(kind, given, inputs, outputs, operator)
-            code.version = max(code.version, version)
-            runtimes.append(FIRST_WITH.get((kind, code.version), "0"))
-    for metadata in model.metadata:
-        if metadata.name == METADATA:
-            buffer = model.buffers[metadata.buffer]
-            runtimes.append(bytes(buffer.data).rstrip(b"\0").decode() or "0")
-            newest = max(runtimes, key=numbers).encode()
-            buffer.data = list(newest.ljust(len(buffer.data), b"\0"))
+    graph = Graph(model)
+    runtimes = [FIRST_WITH_INT8, minimum_runtime(model) or "0"]
+    for operator in graph.graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        code.version = max(code.version, needed(graph, operator))
+        kind = graph.kind(operator)
+        runtimes.append(FIRST_WITH.get((kind, code.version), "0"))
+    buffer = runtime_buffer(model)
+    newest = max(runtimes, key=numbers).encode()
+    buffer.data = list(newest.ljust(len(buffer.data), b"\0"))
 
 
-def needed(kind, types, inputs, outputs, operator):
+def minimum_runtime(model):
+    """The first TensorFlow that runs a file's `ModelT`, such as "2.9.0"."""
+    data = bytes(bytearray(runtime_buffer(model).data))
+    return data.rstrip(b"\0").decode()
+
+
+def runtime_buffer(model):
+    (entry,) = (e for e in model.metadata if e.name == METADATA)
+    return model.buffers[entry.buffer]
+
+
+def needed(graph, operator):
     """The version of one operator for the types of its tensors.
 
     Those that the quantizer left in float32 need 1 here: what the converter
     stated for them is right.
     """
+    kind, inputs = graph.kind(operator), graph.tensors(operator.inputs)
+    types = [TYPES[tensor.type] for tensor in inputs]
     if kind == "CONV_2D":
         # A kernel of fewer channels than the image is for groups of them.
         if types[0] == "INT8" and inputs[0].shape[3] != inputs[1].shape[3]:
@@ -103,9 +105,9 @@ def needed(kind, types, inputs, outputs, operator):
             return 5 if is_per_channel(inputs[0]) else 2
         return 3 if types[0] == "FLOAT16" else 1
     if kind == "MUL" and types[0] == "INT8":
+        (output,) = graph.tensors(operator.outputs)
         scales = [tensor.quantization.scale[0] for tensor in inputs]
-        grows = np.prod(scales) >= outputs[0].quantization.scale[0]
-        return 3 if grows else 2
+        return 3 if np.prod(scales) >= output.quantization.scale[0] else 2
     first = 1 if kind == "SPLIT" else 0  # Its inputs begin with the axis.
     return 2 if kind in TAKE_INT8 and types[first] == "INT8" else 1
 
@@ -126,10 +128,6 @@ def of_kernel(types, integer, hybrid, kernel):
 
 def is_per_channel(tensor):
     return len(tensor.quantization.scale) > 1
-
-
-def names_of(enumeration):
-    return {number: name for name, number in vars(enumeration).items()}
 
 
 def numbers(version):

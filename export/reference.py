@@ -9,7 +9,7 @@ from keras_convmixer.evaluation.collect import Batch, collect
 from keras_convmixer.evaluation.keras_model import output_kind, output_name
 from keras_convmixer.evaluation.output_kind import OutputKind, r_squared
 
-from .precision import full_float32
+from .converter import full_float32
 
 BATCH_SIZE = 64
 

@@ -10,13 +10,7 @@ from keras_convmixer.utils.files import exclusive, move, temporary_folder
 from . import QAT_EPOCHS, REPRESENTATIVE_IMAGES, VERIFICATION_IMAGES
 from .formats import DEFAULT_FORMATS, TABLE
 from .reference import Reference
-from .report import (
-    images_in_words,
-    table,
-    with_earlier,
-    write_model_card,
-    write_report,
-)
+from .report import Report
 from .verified import write_verified
 from .verify import check_agreement, check_min_agreement
 from .writers import FineTuning, TrainedModel
@@ -64,42 +58,22 @@ def export_run(
     check_min_agreement(min_agreement)
     run = RunFolder(run)
     run.read_config()
-    with exclusive(run.path):
-        return export_files(
-            run,
-            formats=formats,
-            min_agreement=min_agreement,
-            max_images=max_images,
-            epochs=epochs,
+    with exclusive(run.path), temporary_folder(run.path) as folder:
+        model, recipe, data = run.read(**places)
+        images = class_balanced(data, data.verification_pictures, max_images)
+        parts = [images]
+        if data.test is not None:
+            held_out = class_balanced(data, data.held_out_pictures, max_images)
+            parts = [held_out, images]
+        trained = TrainedModel(
+            model,
+            data.classes,
+            f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on {data.name}",
+            lambda: sample(data.train, REPRESENTATIVE_IMAGES),
             io=io,
-            precision=precision,
-            places=places,
+            fine_tuning=FineTuning(data, recipe.batch_size, epochs),
         )
-
-
-def export_files(
-    run, formats, min_agreement, max_images, epochs, io, precision, places
-):
-    """Does what `export_run` says, in a folder that is locked."""
-    model, recipe, data = run.read(**places)
-    trained = TrainedModel(
-        model,
-        data.classes,
-        f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on {data.name}",
-        lambda: sample(data.train, REPRESENTATIVE_IMAGES),
-        io=io,
-        fine_tuning=FineTuning(data, recipe.batch_size, epochs),
-    )
-    images = verification_images(data, max_images).batch(recipe.batch_size)
-    reference = Reference.of_dataset(model, images)
-    keras_top1 = reference.top1(reference.outputs)
-    parts = [verification_images(data, max_images)]
-    if data.test is not None:
-        parts.insert(
-            0, class_balanced(data, data.held_out_pictures, max_images)
-        )
-
-    with temporary_folder(run.path) as folder:
+        reference = Reference.of_dataset(model, images.batch(recipe.batch_size))
         new = []
         for format in formats:
             print(format, flush=True)
@@ -109,61 +83,34 @@ def export_files(
                     path, format, trained, reference, precision, parts
                 )
             )
-        results = new
+        report = Report(run, data, reference, new)
         if not any(result.falls_short(min_agreement) for result in new):
-            results = with_earlier(new, run.export_folder, len(reference))
-        proof = table(keras_top1, results)
-        print(f"{images_in_words(data, len(reference))}\n{proof}")
-        for result in results:
-            if result.threshold is not None:
-                print(f"{result.path.name}: {result.threshold}")
+            report.add_earlier()
+        report.print()
         check_agreement(new, min_agreement)
-
-        write_model_card(
-            folder,
-            run=run,
-            data=data,
-            results=results,
-            proof=proof,
-            num_images=len(reference),
-        )
-        shutil.copy(run.labels_path, folder)
-        run.export_folder.mkdir(exist_ok=True)
-
-        def report(results):
-            write_report(
-                run.export_folder, keras_top1, results, data, len(reference)
-            )
-
-        # First without the files that are replaced, last with all of them.
-        report([result for result in results if result.path.parent != folder])
-        for path in folder.iterdir():
-            move(path, run.export_folder / path.name)
-        report(results)
-    name_unlisted(run.export_folder, results)
+        hand_over(folder, report)
     for result in new:
         result.path = run.export_folder / result.path.name
     return new
 
 
-def verification_images(data, most):
-    """The images to compare files on, decoded as they are asked for."""
-    return class_balanced(data, data.verification_pictures, most)
-
-
 def class_balanced(data, pictures, most):
-    """At most so many of some pictures, as many of each class as of another."""
-    return pictures.class_balanced(most).squares(data.image_size)
+    """At most so many of some pictures, as many of each class as of another.
+
+    They are decoded as they are asked for.
+    """
+    return data.squares(pictures.class_balanced(most))
 
 
-def name_unlisted(folder, results):
-    """Prints which files of earlier exports the report does not list."""
-    listed = {result.path.name for result in results}
-    unlisted = sorted(
-        path.name
-        for path in folder.iterdir()
-        if (path.suffix in (".tflite", ".onnx") or path.name == "saved_model")
-        and path.name not in listed
-    )
-    if unlisted:
-        print(f"not in the report, export them again: {', '.join(unlisted)}")
+def hand_over(folder, report):
+    """Moves files from a folder to the run's `export`, and the report."""
+    run = report.run
+    report.write_model_card(folder)
+    shutil.copy(run.labels_path, folder)
+    run.export_folder.mkdir(exist_ok=True)
+    # First without the files that are replaced, last with all of them.
+    report.write([r for r in report.results if r.path.parent != folder])
+    for path in folder.iterdir():
+        move(path, run.export_folder / path.name)
+    report.write(report.results)
+    report.print_unlisted()

@@ -11,7 +11,7 @@ from keras_convmixer.utils.tables import markdown_table
 from .flatbuffer import unpack
 from .formats import TFLITE
 from .metadata import INT8
-from .operator_versions import METADATA, numbers
+from .operator_versions import minimum_runtime, numbers
 
 # (TensorFlow, the first MediaPipe Tasks that was built with it or a later one):
 # the oldest releases that ran our files.
@@ -21,21 +21,10 @@ LITERT = "1.0.0"  # Its first release, made of TensorFlow 2.17.
 OTHERS = {"": {"TensorFlow": "2.15"}, ".onnx": {"ONNX Runtime": "1.17"}}
 
 
-def minimum_runtime(model):
-    """The first TensorFlow that runs a file's `ModelT`, such as "2.9.0"."""
-    (entry,) = (e for e in model.metadata if e.name == METADATA)
-    data = bytes(bytearray(model.buffers[entry.buffer].data))
-    return data.rstrip(b"\0").decode()
-
-
 def runtimes(path):
-    """The first release of each client that runs a file.
+    """The first release of each client that runs a file, `{client: version}`.
 
-    Args:
-        path: The `Path` of a file or a SavedModel that `export` wrote.
-
-    Returns:
-        `{client: version}`; None for MediaPipe and a file that takes int8.
+    None for MediaPipe and a file that takes int8.
     """
     if path.suffix != TFLITE:
         return OTHERS[path.suffix]

@@ -5,12 +5,15 @@ from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError, check_choice
 
 from .arguments import read_representative_images
-from .converter import run_converter
+from .converter import check_model, device_model, full_float32, run_converter
 from .flatbuffer import free_batch, pack, unpack
 from .formats import IO, TABLE, TFLITE_FORMATS
-from .int8 import fitted_ranges, int8_file, quantize_dynamic
-from .interface import check_model, device_model
-from .precision import full_float32
+from .int8 import (
+    CalibratedFile,
+    fitted_ranges,
+    quantize_dynamic,
+    quantize_int8,
+)
 
 
 @full_float32()
@@ -63,13 +66,9 @@ def convert(model, format, representative_images=None, io="uint8"):
         images = read_representative_images(representative_images, model)
     inference = reparameterize(model, row.arrangement)
     if row.is_integer:
-        return int8_file(
-            inference,
-            images,
-            fitted_ranges(inference, images),
-            io,
-            float_gelu=row.arrangement == "integers_tiled",
-        )
+        layer_ranges = fitted_ranges(inference, images)
+        calibrated = CalibratedFile(inference, images, layer_ranges, io)
+        return quantize_int8(calibrated, row.arrangement == "integers_tiled")
     pixels = "float32" if row.takes_float else input_type(model)
     inference = device_model(inference, pixels, output_name(model))
     contents = run_converter(inference, float16_weights=row.is_half)

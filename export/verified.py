@@ -9,11 +9,10 @@ from keras_convmixer.utils.labels import label_names
 
 from . import writers
 from .arguments import read_representative_images, read_verification
+from .converter import check_model, full_float32
 from .formats import TABLE, TFLITE
 from .input_range import find_normalization
-from .interface import check_model
 from .metadata import check_labels
-from .precision import full_float32
 from .reference import Reference
 from .verify import check_agreement, check_min_agreement, verify
 
@@ -69,7 +68,7 @@ def write_files(
     precision=None,
     input_range=None,
 ):
-    """Writes all files of a model, or none.
+    """Writes all files of a model, or none; returns a `Result` of each.
 
     Args:
         model: A `keras.Model`.
@@ -77,9 +76,6 @@ def write_files(
         folder: Where to, a `Path`.
         labels, representative_images, verification, min_agreement, io,
             precision, input_range: As for `export_tflite`.
-
-    Returns:
-        A `Result` of each.
     """
     check_min_agreement(min_agreement)
     check_model(model)
@@ -116,8 +112,9 @@ def write_files(
         ]
         check_agreement(results, min_agreement)
         for result in results:
-            move(result.path, folder / result.path.name)
-            result.path = folder / result.path.name
+            path = folder / result.path.name
+            move(result.path, path)
+            result.path = path
     return results
 
 

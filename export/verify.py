@@ -10,20 +10,18 @@ from scipy.stats import binomtest
 
 from keras_convmixer.evaluation.collect import Batch, collect
 from keras_convmixer.evaluation.output_kind import has_one_answer
-from keras_convmixer.evaluation.runtime import RUNNERS, SavedModel
+from keras_convmixer.evaluation.runtime import RUNNERS, SavedModel, latency
 from keras_convmixer.evaluation.threshold import Answers, Threshold
-from keras_convmixer.evaluation.timing import latency
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.types import StrPath
 
+from .converter import full_float32
 from .formats import TABLE
-from .precision import full_float32
 from .reference import Reference
 
 if TYPE_CHECKING:
     import keras
 
-CONFIDENCE = 0.95
 Run = Callable[[np.ndarray], np.ndarray]
 
 
@@ -148,25 +146,14 @@ def verify(
     """Runs a file or a SavedModel and compares it with Keras.
 
     Args:
-        path: The file or the SavedModel's folder, a `str` or `Path`.
+        path: The file or the SavedModel's folder.
         format: Its format.
         reference: A `Reference`.
         aware: The quantisation-aware model that it was converted from, if any.
-
-    Returns:
-        A `Result`.
     """
     load = RUNNERS[TABLE[format].suffix]
-    if load is SavedModel:
-        return compare(path, format, SavedModel(path), reference)
-    return compare(
-        path,
-        format,
-        load(path),
-        reference,
-        run_single=load(path, threads=1),
-        aware=aware,
-    )
+    run_single = None if load is SavedModel else load(path, threads=1)
+    return compare(path, format, load(path), reference, run_single, aware)
 
 
 def compare(
@@ -184,13 +171,10 @@ def compare(
         run: A function from an image `[1, H, W, 3]` to probabilities
             `[1, classes]` that uses all threads.
         run_single: The same with one thread, if the number can be set.
-
-    Returns:
-        A `Result`.
     """
     path = Path(path)
-    images = map(Batch, reference.images())
-    outputs, _ = collect(run, images, len(reference))
+    batches = map(Batch, reference.images())
+    outputs, _ = collect(run, batches, len(reference))
     image = next(reference.images())
     agreement = reference.agreement(outputs)
     result = Result(
@@ -221,11 +205,11 @@ def compare(
 
 
 def interval(agreement: float | None, images: int) -> list[float] | None:
-    """The interval of a share of so many images, `[low, high]`, or None."""
+    """The 95 % interval of a share of so many images, or None."""
     if agreement is None:
         return None
     agreeing = round(agreement * images)
-    ends = binomtest(agreeing, images).proportion_ci(CONFIDENCE, "exact")
+    ends = binomtest(agreeing, images).proportion_ci(0.95, "exact")
     return [float(ends.low), float(ends.high)]
 
 

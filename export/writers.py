@@ -16,9 +16,9 @@ from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.evaluation.keras_model import input_type, output_name
 from keras_convmixer.inference import reparameterize
 
+from .converter import device_model
 from .formats import TABLE
 from .int8.qat import convert_qat
-from .interface import device_model
 from .metadata import add_metadata
 from .tflite import convert
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # For editors and type checkers.
         export_tflite as export_tflite,
     )
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 _MODULE_OF = {
     "ConvMixer": "convmixer",

@@ -23,12 +23,12 @@ BLOCK = (
 )
 TRUNK_NAME = rf"{'|'.join(STEM)}|block_\d+_({'|'.join(BLOCK)})"
 KINDS = {
-    "conv": "Conv2D",
-    "depthwise": "DepthwiseConv2D",
-    "pointwise": "Conv2D",
-    "activation": "Activation",
-    "norm": "BatchNormalization",
-    "add": "Add",
+    "conv": keras.layers.Conv2D,
+    "depthwise": keras.layers.DepthwiseConv2D,
+    "pointwise": keras.layers.Conv2D,
+    "activation": keras.layers.Activation,
+    "norm": keras.layers.BatchNormalization,
+    "add": keras.layers.Add,
 }
 # What inference has built in of a convolution's options.
 PLAIN = {"dilation_rate": (1, 1), "use_bias": True, "activation": "linear"}
@@ -96,23 +96,19 @@ def trunk_layers(model):
             f"{model.name!r} with several"
         )
     depth = sum(name.endswith("_add") for name in named)
-    roles = trunk_roles(max(depth, 1))
+    blocks = [
+        f"block_{i}_{role}" for i in range(max(depth, 1)) for role in BLOCK
+    ]
+    roles = [*STEM, *blocks]
     for role in (*roles, *(name for name in named if name not in roles)):
-        kind = getattr(keras.layers, KINDS[role.rpartition("_")[2]])
-        is_there = role in roles and isinstance(named.get(role), kind)
-        if not is_there:
+        kind = KINDS[role.rpartition("_")[2]]
+        if role not in roles or not isinstance(named.get(role), kind):
             raise UserError(
                 "model must be one that keras_convmixer.ConvMixer built, or "
                 f"have one inside. Received: {model.name!r}, whose layer "
                 f"{role!r} is missing, in excess or of another kind"
             )
     return {role: named[role] for role in roles}
-
-
-def trunk_roles(depth):
-    """The names of a trunk's layers, in order."""
-    blocks = [f"block_{i}_{role}" for i in range(depth) for role in BLOCK]
-    return [*STEM, *blocks]
 
 
 @dataclass
@@ -208,10 +204,9 @@ def check_options(layer, role, network):
         options["kernel_size"] = (network["kernel_size"],) * 2
     if kind == "activation":
         options["activation"] = network["activation"]
-    stock = getattr(keras.layers, KINDS[kind])
-    if type(layer) is not stock:
+    if type(layer) is not KINDS[kind]:
         raise UserError(
-            f"{layer.name!r} must be a keras.layers.{stock.__name__}. "
+            f"{layer.name!r} must be a keras.layers.{KINDS[kind].__name__}. "
             f"Received: {type(layer).__name__}"
         )
     config = layer.get_config()

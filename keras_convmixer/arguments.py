@@ -4,6 +4,7 @@ import keras
 
 from keras_convmixer.compat import operation_of, users_of
 from keras_convmixer.utils.checks import UserError, check_choice, check_positive
+from keras_convmixer.variants import DEPTHWISE_INITIALIZERS
 
 MAX_PARAMETERS = 2**30  # 20 times those of the paper's largest network.
 MAX_DEPTH = 1000
@@ -19,6 +20,7 @@ def check_arguments(
     classes,
     classifier_activation,
     dropout,
+    depthwise_initializer,
 ):
     """A UserError that names the argument of `ConvMixer` that is wrong."""
     check_positive(
@@ -35,6 +37,9 @@ def check_arguments(
     check_choice("pooling", pooling, (None, "avg", "max"))
     check_activation("activation", activation)
     check_activation("classifier_activation", classifier_activation)
+    check_choice(
+        "depthwise_initializer", depthwise_initializer, DEPTHWISE_INITIALIZERS
+    )
 
 
 def check_activation(argument, value):

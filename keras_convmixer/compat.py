@@ -95,6 +95,27 @@ def build_by_shapes(model):
     model._maybe_symbolic_build = lambda **batch: None
 
 
+def patch_fit_on_workers():
+    """Makes `fit` work on several machines in Keras 3.15.
+
+    After every step it reduces the metrics, which are scalars, along their
+    first axis; here along none.
+    """
+    import keras
+    from keras.src.backend.tensorflow import trainer
+
+    stock = trainer.reduce_per_replica
+
+    def reduce_per_replica(values, strategy, reduction):
+        if reduction != "auto":
+            return stock(values, strategy, reduction)
+        return keras.tree.map_structure(
+            lambda value: strategy.reduce("MEAN", value, axis=None), values
+        )
+
+    trainer.reduce_per_replica = reduce_per_replica
+
+
 def operators_of(interpreter):
     """The operators that a LiteRT interpreter lists.
 
@@ -108,17 +129,3 @@ def operators_of(interpreter):
         partition of the graph that a delegate runs, as "DELEGATE".
     """
     return interpreter._get_ops_details()
-
-
-def labelled_kernels(labels):
-    """Has TensorFlow compute with kernels that it does not use by itself.
-
-    Args:
-        labels: Labels of kernels, by the names of operations.
-
-    Returns:
-        A context for the operations that are added to the graph in it.
-    """
-    import tensorflow as tf
-
-    return tf.compat.v1.get_default_graph()._kernel_label_map(labels)

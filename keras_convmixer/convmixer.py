@@ -23,13 +23,8 @@ from keras_convmixer.arguments import (
     check_parameters,
     image_input,
 )
-from keras_convmixer.initializers import (
-    CovarianceInitializer,
-    check_drawn_kernel_size,
-)
-from keras_convmixer.utils.checks import check_choice
+from keras_convmixer.initializers import CovarianceInitializer
 from keras_convmixer.utils.types import StrPath
-from keras_convmixer.variants import DEPTHWISE_INITIALIZERS
 
 # Whatever Keras' image_data_format is: images are NHWC here.
 CHANNELS_LAST = {"data_format": "channels_last"}
@@ -124,18 +119,14 @@ def ConvMixer(
         classes=classes,
         classifier_activation=classifier_activation,
         dropout=dropout,
+        depthwise_initializer=depthwise_initializer,
     )
-    check_choice(
-        "depthwise_initializer", depthwise_initializer, DEPTHWISE_INITIALIZERS
-    )
-    if depthwise_initializer == "covariance":
-        check_drawn_kernel_size(kernel_size)
     image = image_input(
-        input_tensor=input_tensor,
-        input_shape=input_shape,
-        include_top=include_top,
-        include_preprocessing=include_preprocessing,
-        patch_size=patch_size,
+        input_tensor,
+        input_shape,
+        include_top,
+        include_preprocessing,
+        patch_size,
     )
     check_parameters(dim, depth, kernel_size, patch_size, image.shape[-1])
 

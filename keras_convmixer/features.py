@@ -101,11 +101,7 @@ def class_map_model(model: keras.Model) -> keras.Model:
 def linear_head(network: Network) -> layers.Dense:
     """The dense layer that classifies the mean of the last feature map.
 
-    Args:
-        network: A `keras_convmixer.architecture.Network`.
-
-    Raises:
-        UserError: If the network ends in anything else.
+    Raises a UserError if the network ends in anything else.
     """
     found = []
     previous = list(network.trunk.values())[-1]

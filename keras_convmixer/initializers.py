@@ -6,10 +6,12 @@ The idea, Gaussians around every entry that widen with depth, is that of
 were not compared with the paper's and may differ from them.
 """
 
+import itertools
+
 import keras
 import numpy as np
 
-from keras_convmixer.utils.checks import UserError, check_positive
+from keras_convmixer.utils.checks import UserError
 
 # Of the Gaussians' variance, in kernel sides of squared pixels: in the first
 # block, its growth and half the growth's growth over the whole depth. They are
@@ -21,7 +23,7 @@ MAX_KERNEL_SIZE = 31
 
 @keras.saving.register_keras_serializable(package="keras_convmixer")
 class CovarianceInitializer(keras.initializers.Initializer):
-    """Draws each depthwise kernel from `kernel_covariance`, with mean zero.
+    """Draws kernels of mean zero with the covariance of `covariance_root`.
 
     Args:
         depth_share: Where in the network the layer is, from 0 (the first
@@ -67,8 +69,8 @@ class CovarianceInitializer(keras.initializers.Initializer):
         }
 
 
-def kernel_covariance(kernel_size, depth_share):
-    """The covariance of the entries of a depthwise kernel, in closed form.
+def covariance_root(kernel_size, depth_share):
+    """R of the covariance R R^T of a depthwise kernel's entries.
 
     With Z a Gaussian in the middle of the kernel, entries p and q have
 
@@ -83,59 +85,27 @@ def kernel_covariance(kernel_size, depth_share):
         depth_share: As for `CovarianceInitializer`.
 
     Returns:
-        float64 `[k * k, k * k]`, symmetric and positive semidefinite; rows
-        are in the order of the kernel's entries.
-
-    Raises:
-        UserError: If the kernel is larger than 31.
+        float64 `[k * k, k * k]`; rows are in the order of the kernel's
+        entries.
     """
-    root = covariance_root(kernel_size, depth_share)
-    return root @ root.T
-
-
-def covariance_root(kernel_size, depth_share):
-    """R, of which `kernel_covariance` is R R^T."""
-    check_drawn_kernel_size(kernel_size)
-    gaussian = centred_gaussian(
-        kernel_size, gaussian_variance(kernel_size, depth_share)
-    )
-    alike = shifted_copies(gaussian)
-    middle = gaussian.reshape(-1)
-    middle = (middle[:, None] + middle[None, :]) / 2
-    values, vectors = np.linalg.eigh(middle * (alike - middle / 2))
-    return vectors * np.sqrt(np.maximum(values, 0))
-
-
-def gaussian_variance(kernel_size, depth_share):
-    """Variance of the Gaussians in squared pixels; it grows with depth."""
-    growth = SPEED * depth_share + ACCELERATION * depth_share**2
-    return kernel_size * (FIRST + growth)
-
-
-def centred_gaussian(size, variance):
-    """float64 `[size, size]` with 1 at `size // 2`."""
-    squares = (np.arange(size) - size // 2) ** 2
-    return np.exp(-(squares[:, None] + squares[None, :]) / (2 * variance))
-
-
-def shifted_copies(image):
-    """`[size ** 2, size ** 2]`: in each row, the image's middle is moved."""
-    size = len(image)
-    moves = np.arange(size) - size // 2
-    return np.stack(
-        [
-            np.roll(image, (down, right), (0, 1)).reshape(-1)
-            for down in moves
-            for right in moves
-        ]
-    )
-
-
-def check_drawn_kernel_size(kernel_size):
-    """An error for a kernel too large to be drawn with a covariance."""
-    check_positive(kernel_size=kernel_size)
     if kernel_size > MAX_KERNEL_SIZE:
         raise UserError(
             f"kernel_size must be at most {MAX_KERNEL_SIZE} for "
             f"depthwise_initializer='covariance'. Received: {kernel_size!r}"
         )
+    growth = SPEED * depth_share + ACCELERATION * depth_share**2
+    variance = kernel_size * (FIRST + growth)
+    offsets = np.arange(kernel_size) - kernel_size // 2
+    squares = offsets**2
+    gaussian = np.exp(-(squares[:, None] + squares) / (2 * variance))
+    # In each row, the Gaussian's middle is at another entry.
+    alike = np.stack(
+        [
+            np.roll(gaussian, move, (0, 1)).reshape(-1)
+            for move in itertools.product(offsets, offsets)
+        ]
+    )
+    middle = gaussian.reshape(-1)
+    middle = (middle[:, None] + middle) / 2
+    values, vectors = np.linalg.eigh(middle * (alike - middle / 2))
+    return vectors * np.sqrt(np.maximum(values, 0))

@@ -13,10 +13,25 @@ from tests.helpers import TFLITE_FILES
 from tests.processes import run_command
 
 
-def pytest_collection_modifyitems(items):
-    """The slowest fixtures first: while one process makes them, the other,
+def pytest_addoption(parser):
+    parser.addoption(
+        "--slow",
+        action="store_true",
+        help="also run the tests that are marked as slow",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out slow tests, unless they were asked for by option or name.
+
+    The slowest fixtures come first: while one process makes them, the other,
     which begins in the middle, has tests that do without.
     """
+    named = any("::" in argument for argument in config.args)
+    if not (config.option.slow or named):
+        slow = {item for item in items if item.get_closest_marker("slow")}
+        config.hook.pytest_deselected(items=list(slow))
+        items[:] = [item for item in items if item not in slow]
     slowest = ("digits_export", "digits_run")
     items.sort(
         key=lambda item: [name not in item.fixturenames for name in slowest]

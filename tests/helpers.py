@@ -28,6 +28,14 @@ WEIGHTS_FILES = pytest.mark.parametrize(
 SHARED = ROOT.parent / "shared" / "data"
 
 
+def slow_except(values, *quick):
+    """Parameters of a test that are slow tests, except for some of them."""
+    return [
+        value if value in quick else pytest.param(value, marks=pytest.mark.slow)
+        for value in values
+    ]
+
+
 def run_program(main, *arguments):
     """What a program prints, run in this process, which has TensorFlow."""
     with redirect_stdout(io.StringIO()) as printed:
@@ -52,7 +60,6 @@ def unbalanced(counts):
     images = Pictures(
         rows=tf.data.Dataset.from_tensor_slices((files, labels)),
         read=lambda contents: (contents, tf.constant(1)),
-        decode=lambda row, contents: tf.io.decode_png(contents, 3),
         buffer=len(labels),
     )
     names = [f"class {i}" for i in range(len(counts))]

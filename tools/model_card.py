@@ -20,7 +20,7 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 from keras_convmixer.utils.tables import markdown_table
-from keras_convmixer.weights.save import save_weights
+from keras_convmixer.weights import save_weights
 from keras_convmixer.weights.shipped import SHIPPED_FOLDER, SHIPPED_SUFFIX
 
 CARD = """\

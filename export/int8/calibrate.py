@@ -4,14 +4,14 @@ import re
 
 import keras
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 
 from keras_convmixer.compat import users_of
 from keras_convmixer.evaluation.keras_model import output_name
 
-from ..converter import run_converter
+from ..converter import device_model, run_converter
 from ..flatbuffer import unpack
-from ..interface import device_model
-from .graph import Graph
+from ..graph import Graph
 from .quantize import all_tensors_kept
 
 MOVING_LAYERS = ("Reshape", "Permute", "ZeroPadding2D", "Cropping2D")
@@ -34,12 +34,14 @@ class CalibratedFile:
         io: As for `export.tflite.convert`.
 
     Attributes:
+        io: As given.
         contents: The contents of the file.
         graph: Its `Graph`.
         ranges: `{tensor name: (least, largest)}`.
     """
 
     def __init__(self, inference, images, layer_ranges, io="uint8"):
+        self.io = io
         are_pixels = images.dtype == np.uint8
         if io == "int8":
             images = images.astype("float32")
@@ -88,10 +90,8 @@ def is_fused(layer):
 
 
 def is_activation(layer, *functions):
-    return (
-        isinstance(layer, keras.layers.Activation)
-        and layer.activation in functions
-    )
+    is_one = isinstance(layer, keras.layers.Activation)
+    return is_one and layer.activation in functions
 
 
 def split_at_last_feature_map(inference):
@@ -130,8 +130,6 @@ def find_layer_tensors(tensors, layers):
 
 def extremes(contents, tensors, images):
     """`{tensor name: (least, largest)}` of all values over the images."""
-    from ai_edge_litert.interpreter import Interpreter
-
     with all_tensors_kept():
         interpreter = Interpreter(
             model_content=contents, experimental_preserve_all_tensors=True

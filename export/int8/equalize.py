@@ -22,7 +22,7 @@ def equalize_channels(inference, images):
     """Scales the channels of each block; the function stays the same.
 
     A block adds the outputs of two norms. A channel of both, and so of their
-    sum, may have any scale, as the depthwise and the pointwise kernels after it
+    sum, may have any scale, as the depthwise and the pointwise kernels after
     them are divided by it.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization
@@ -48,11 +48,7 @@ def equalize_channels(inference, images):
 
 
 def channel_ranges(inference, tensors, images):
-    """The largest absolute value of each channel of tensors.
-
-    Returns:
-        An array `(tensors, channels)`.
-    """
+    """The largest absolute value `(tensors, channels)` of each channel."""
     model = keras.Model(inference.input, tensors)
 
     @tf.function
@@ -69,12 +65,7 @@ def channel_ranges(inference, tensors, images):
 
 
 def scale_block(add, scale):
-    """Scales the channels of a sum and its terms; divides what follows.
-
-    Args:
-        add: The layer that adds the outputs of two norms.
-        scale: `(channels,)`.
-    """
+    """Scales the channels of a sum of two norms; divides what follows."""
     norms = [operation_of(tensor) for tensor in add.input]
     for norm in norms:
         kernel, bias = norm.get_weights()

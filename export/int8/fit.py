@@ -39,8 +39,7 @@ def fit_to_eight_bits(inference, images):
     and Bias Correction" (2019), arXiv:1906.04721, section 4.2, with images.
 
     Args:
-        inference: An inference model for integers, whose weights
-            change.
+        inference: An inference model for integers, whose weights change.
         images: Representative images, `[N, height, width, channels]`.
 
     Returns:
@@ -51,11 +50,20 @@ def fit_to_eight_bits(inference, images):
     rounded_names = set(rounded_layers(inference))
     trunk, tail = split_at_last_feature_map(inference)
     images = np.float32(images[: images_at_a_time(trunk)])
-    exact = Outputs(trunk, inference.input, images)
-    rounded = Outputs(trunk, inference.input, images)
+    # The values of each tensor, until the last layer that takes it has run.
+    image = inference.input.name
+    exact, rounded = {image: images}, {image: images}
+    waiting = collections.Counter(
+        name for layer in trunk for name in input_names(layer)
+    )
     for layer in trunk:
-        exactly = run(layer, exact.inputs(layer))
-        inputs = rounded.inputs(layer)
+        names = input_names(layer)
+        exactly = run(layer, [exact[name] for name in names])
+        inputs = [rounded[name] for name in names]
+        waiting.subtract(names)
+        for name in set(names):
+            if not waiting[name]:
+                del exact[name], rounded[name]
         if is_pointwise(layer):
             fit_kernel(layer, *inputs, exactly)
         roughly = run(with_rounded_kernel(layer), inputs)
@@ -69,39 +77,10 @@ def fit_to_eight_bits(inference, images):
                 least, largest = without_flat_ends(activation, least, largest)
             roughly = round_activation(roughly, least, largest).numpy()
             ranges[layer.name] = least, largest
-        exact.add(layer, exactly)
-        rounded.add(layer, roughly)
+        exact[layer.output.name] = exactly
+        rounded[layer.output.name] = roughly
     correct_first_bias(tail, layer.output, exactly, roughly)
     return ranges
-
-
-class Outputs:
-    """Outputs of layers, each kept until the last layer that needs it.
-
-    Args:
-        layers: The layers, in the order in which they will run.
-        image: The tensor that the first of them takes.
-        images: Its values.
-    """
-
-    def __init__(self, layers, image, images):
-        self.waiting = collections.Counter(
-            name for layer in layers for name in input_names(layer)
-        )
-        self.values = {image.name: images}
-
-    def inputs(self, layer):
-        """The values that a layer takes."""
-        names = input_names(layer)
-        values = [self.values[name] for name in names]
-        self.waiting.subtract(names)
-        for name in names:
-            if not self.waiting[name]:
-                self.values.pop(name, None)
-        return values
-
-    def add(self, layer, values):
-        self.values[layer.output.name] = values
 
 
 def input_names(layer):
@@ -148,11 +127,6 @@ def fit_kernel(layer, inputs, outputs):
     """Brings a pointwise convolution of rounded inputs to its exact outputs.
 
     What is missing of the outputs is fitted by least squares, with a ridge.
-
-    Args:
-        layer: The convolution, whose kernel changes.
-        inputs: `[N, height, width, channels]`, rounded.
-        outputs: `[N, height, width, filters]`, of exact inputs.
     """
     missing = flat_and_centred(outputs - run(layer, [inputs]))
     ridge = RIDGE * np.square(inputs).sum() / inputs.shape[-1]
@@ -187,14 +161,14 @@ def correct_first_bias(tail, features, exactly, roughly):
         features: The Keras tensor of the last feature map.
         exactly, roughly: Its values.
     """
-    biased = [
+    linear_layers = (
         layer
         for layer in tail
         if isinstance(layer, LINEAR_LAYERS) and layer.use_bias
-    ]
-    if not biased:
+    )
+    layer = next(linear_layers, None)
+    if layer is None:
         return
-    layer = biased[0]
     linear = type(layer).from_config(
         {**layer.get_config(), "activation": "linear"}
     )

@@ -1,13 +1,37 @@
-"""An inference model as one of Keras 2, which tfmot works on."""
+"""An inference model as one of Keras 2, which tfmot works on.
+
+The import of tensorflow-model-optimization tells TensorFlow, by an environment
+variable, to take Keras 2 for `tf.keras`, here and in every child process.
+Imported from this module it leaves both as they were.
+"""
 
 import inspect
+import os
+import warnings
 
 import keras
+import tensorflow as tf
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import Step, flatten
 
-from .legacy_keras import tf_keras
+SWITCH = "TF_USE_LEGACY_KERAS"
+
+tf.keras.Model  # noqa: B018  TensorFlow chooses its Keras when first asked.
+before = os.environ.get(SWITCH)
+try:
+    with warnings.catch_warnings():
+        # It still looks for distutils.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import tensorflow_model_optimization as tfmot
+        import tf_keras
+finally:
+    if before is None:
+        os.environ.pop(SWITCH, None)
+    else:
+        os.environ[SWITCH] = before
+
+__all__ = ["legacy_model", "tf_keras", "tfmot"]
 
 # Options of a Keras layer that matter in training only.
 TRAINING_OPTIONS = ("_initializer", "_regularizer", "_constraint")

@@ -15,9 +15,8 @@ from keras_convmixer.inference import reparameterize
 from keras_convmixer.utils.checks import UserError
 
 from ..arguments import read_representative_images
-from ..interface import check_model
-from ..precision import full_float32
-from .post_training import fitted_ranges, int8_file
+from ..converter import check_model, full_float32
+from . import CalibratedFile, fitted_ranges, quantize_int8
 
 # Without their norms' statistics, barely trained networks bear no more.
 LEARNING_RATE = 1e-5
@@ -76,12 +75,13 @@ def convert_qat(
     fine_tune(aware, model, batches, steps, held_out, epochs)
 
     inference = trained_inference_model(aware, inference)
-    return int8_file(inference, images, layer_ranges, io), aware
+    calibrated = CalibratedFile(inference, images, layer_ranges, io)
+    return quantize_int8(calibrated), aware
 
 
 def fine_tune(aware, teacher, batches, steps, held_out, epochs):
     """Trains the quantisation-aware model to do as its teacher does."""
-    from .legacy_keras import tf_keras
+    from .legacy_model import tf_keras
 
     def distillation_batches(batches):
         for images, _ in batches:

@@ -11,8 +11,7 @@ an activation; here every layer is wrapped with a configuration of ours.
 import keras
 
 from .calibrate import split_at_last_feature_map
-from .legacy_keras import tf_keras, tfmot
-from .legacy_model import legacy_model
+from .legacy_model import legacy_model, tf_keras, tfmot
 from .rounding import round_activation, round_kernel
 
 PREFIX = "quant_"
@@ -54,9 +53,6 @@ def trained_inference_model(aware, inference):
     Args:
         aware: What `quantization_aware` made of `inference`.
         inference: The inference model, which stays as it is.
-
-    Returns:
-        A `keras.Model`.
     """
     inference = keras.models.clone_model(inference)
     wrappers = {layer.name: layer for layer in aware.layers}
@@ -79,7 +75,6 @@ class EightBits(tfmot.quantization.keras.QuantizeConfig):
 
     def __init__(self, output_range=None):
         self.output_range = output_range
-        self.output = FixedRange(*output_range) if output_range else None
 
     def get_weights_and_quantizers(self, layer):
         name = kernel_name(layer)
@@ -88,7 +83,7 @@ class EightBits(tfmot.quantization.keras.QuantizeConfig):
         kernel = getattr(layer, name)
         is_depthwise = name == "depthwise_kernel"
         channels = kernel.shape[-2 if is_depthwise else -1]
-        return [(kernel, RangePerChannel(channels))]
+        return [(kernel, Rounding(round_kernel, channels))]
 
     def set_quantize_weights(self, layer, quantize_weights):
         for kernel in quantize_weights:
@@ -101,7 +96,9 @@ class EightBits(tfmot.quantization.keras.QuantizeConfig):
         pass
 
     def get_output_quantizers(self, layer):
-        return [self.output] if self.output else []
+        if self.output_range is None:
+            return []
+        return [Rounding(round_activation, *self.output_range)]
 
     def get_config(self):
         return {"output_range": self.output_range}
@@ -112,42 +109,22 @@ def kernel_name(layer):
     return next((name for name in names if hasattr(layer, name)), None)
 
 
-class FixedRange(tfmot.quantization.keras.quantizers.Quantizer):
-    """Rounds a tensor to 256 values.
+class Rounding(tfmot.quantization.keras.quantizers.Quantizer):
+    """Rounds a tensor as a function of `rounding` does.
 
     Args:
-        minimum, maximum: The range, which includes zero.
+        function: The function.
+        arguments: What it takes besides the tensor.
     """
 
-    def __init__(self, minimum, maximum):
-        self.minimum = minimum
-        self.maximum = maximum
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
 
     def build(self, tensor_shape, name, layer):
         return {}
 
     def __call__(self, inputs, training, weights, **kwargs):
-        return round_activation(inputs, self.minimum, self.maximum)
+        return self.function(inputs, *self.arguments)
 
     def get_config(self):
-        return {"minimum": self.minimum, "maximum": self.maximum}
-
-
-class RangePerChannel(tfmot.quantization.keras.quantizers.Quantizer):
-    """Rounds a kernel to 255 values, symmetric, for each channel.
-
-    Args:
-        channels: Number of output channels, the kernel's last elements.
-    """
-
-    def __init__(self, channels):
-        self.channels = channels
-
-    def build(self, tensor_shape, name, layer):
-        return {}
-
-    def __call__(self, inputs, training, weights, **kwargs):
-        return round_kernel(inputs, self.channels)
-
-    def get_config(self):
-        return {"channels": self.channels}
+        return {"function": self.function, "arguments": self.arguments}

@@ -8,27 +8,16 @@ import tensorflow as tf
 
 
 def round_activation(values, least, largest):
-    """Rounds a tensor to 256 values.
-
-    Args:
-        values: float32 of any shape.
-        least, largest: The range; zero is in it.
-
-    Returns:
-        A tensor of the same shape.
-    """
+    """Rounds a float32 tensor to 256 values of a range that has zero in it."""
     return tf.quantization.fake_quant_with_min_max_vars(values, least, largest)
 
 
 def round_kernel(kernel, channels):
-    """Rounds a convolution's kernel to 255 values for each channel.
+    """Rounds a convolution's float32 kernel to 255 values for each channel.
 
     Args:
-        kernel: float32; its last elements are those of the output channels.
+        kernel: Its last elements are those of the output channels.
         channels: Number of output channels.
-
-    Returns:
-        A tensor of the same shape.
     """
     columns = tf.reshape(kernel, (-1, channels))
     limit = tf.stop_gradient(tf.reduce_max(tf.abs(columns), axis=0))

@@ -5,8 +5,7 @@ import sys
 
 from keras_convmixer.command_line.train_options import make_parser
 from keras_convmixer.runs.run_folder import RunFolder
-from keras_convmixer.training.options import plan_of
-from keras_convmixer.training.workers import is_lost_machine
+from keras_convmixer.training.options import plan_of, resume
 from keras_convmixer.utils.backend import (
     check_training_backend,
     configured_backend,
@@ -20,44 +19,12 @@ from keras_convmixer.utils.commands import (
     quiet_tensorflow,
 )
 
-# Where the images are now: options that a run folder can be given anew.
-PLACES = ("image_folder", "test_folder", "data_dir")
+# What may differ where a training goes on.
 RESUME = (
-    *("--replicas", "--workers", "--cache"),
-    *("--image-folder", "--test-folder", "--data-dir"),
+    *("replicas", "workers", "cache"),
+    *("image_folder", "test_folder", "data_dir"),
 )
 LOST = 1  # Exit status of a machine that others have left.
-
-
-def parse_arguments(arguments=None):
-    parser = make_parser()
-    args = parser.parse_args(arguments)
-    if args.resume:
-        check_resume_options(parser, args.resume, parser.options(arguments))
-    return args
-
-
-def check_resume_options(parser, run, options):
-    """Refuses what a training that goes on has from its run folder.
-
-    Args:
-        parser: The parser of the options.
-        run: The run folder.
-        options: The flags that were written.
-    """
-    others = [flag for flag in options if flag not in ("--resume", *RESUME)]
-    if "--epochs" in others:
-        parser.error(
-            "--resume can't change --epochs, which the schedule of the "
-            "learning rate depends on. To train further, start a new run from "
-            "the weights of this one: "
-            + command("train", "--weights", RunFolder(run).model_path)
-        )
-    if others:
-        parser.error(
-            f"--resume takes {', '.join(RESUME)} only: the run has all other "
-            f"options. Received: {', '.join(others)}"
-        )
 
 
 @one_line_errors()
@@ -69,11 +36,8 @@ def main(arguments=None):
         run = RunFolder(args.resume)
         run.read_plan()
         quiet_tensorflow()
-        from keras_convmixer.training.train import resume
-
-        places = {name: getattr(args, name) for name in PLACES}
         with resumable(run, args.replicas):
-            resume(run, args.replicas, args.workers, args.cache, **places)
+            resume(run, **{name: getattr(args, name) for name in RESUME})
     else:
         with option_named(args):
             if args.dataset not in (None, "digits"):
@@ -96,14 +60,35 @@ def main(arguments=None):
         print(f"next: {command('export', run.path)}")
 
 
+def parse_arguments(arguments=None):
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    if args.resume:
+        check_resume_options(parser, args.resume, parser.options(arguments))
+    return args
+
+
+def check_resume_options(parser, run, options):
+    """Refuses what a training that goes on has from its run folder."""
+    flags = [f"--{name.replace('_', '-')}" for name in RESUME]
+    others = [flag for flag in options if flag not in ("--resume", *flags)]
+    if "--epochs" in others:
+        parser.error(
+            "--resume can't change --epochs, which the schedule of the "
+            "learning rate depends on. To train further, start a new run from "
+            "the weights of this one: "
+            + command("train", "--weights", RunFolder(run).model_path)
+        )
+    if others:
+        parser.error(
+            f"--resume takes {', '.join(flags)} only: the run has all other "
+            f"options. Received: {', '.join(others)}"
+        )
+
+
 @contextlib.contextmanager
 def resumable(run, replicas=None):
-    """Prints how to go on with a training that is stopped.
-
-    Args:
-        run: Its `RunFolder`.
-        replicas: Of `--resume`, where the run folder has another number.
-    """
+    """Prints how to go on with a training that is stopped."""
     options = ["--resume", run.path]
     if replicas is not None:
         options += ["--replicas", replicas]
@@ -113,6 +98,7 @@ def resumable(run, replicas=None):
         print(f"stopped; to go on: {command('train', *options)}")
         sys.exit(STOPPED)
     except Exception as error:
+        from keras_convmixer.training.devices import is_lost_machine
         from keras_convmixer.training.gpus import is_out_of_memory
 
         if is_out_of_memory(error):
@@ -127,11 +113,7 @@ def resumable(run, replicas=None):
 
 
 def out_of_memory(config):
-    """What to do where the memory of a GPU does not suffice.
-
-    Args:
-        config: The `Config` of the training.
-    """
+    """What to do where the memory of a GPU does not suffice."""
     recipe = config.plan.recipe
     words = (
         "the memory of the GPU does not suffice for batches of "

@@ -12,14 +12,13 @@ from keras import layers
 
 from keras_convmixer.data import file_ops
 from keras_convmixer.data.erasing import random_erasing
-from keras_convmixer.data.partition import apply_each, unchanged
 from keras_convmixer.data.randaugment import affine, rand_augment
 from keras_convmixer.data.resize import (
     center_square,
     resize_crop,
     resize_crops,
 )
-from keras_convmixer.data.seeds import SeededLayer, fold_in, random_uniform
+from keras_convmixer.data.seeds import call_seeded, fold_in, random_uniform
 
 CROP_RATIOS = (3 / 4, 4 / 3)  # Width to height.
 ATTEMPTS = 10  # To draw a rectangle that fits in.
@@ -37,14 +36,10 @@ class Augmentation:
 
     def __init__(self, recipe):
         self.recipe = recipe
-        self.mixers = []
-        for alpha, layer in (
-            (recipe.mixup, layers.MixUp),
-            (recipe.cutmix, layers.CutMix),
-        ):
-            if alpha:
-                mixer = SeededLayer(layer(alpha, dtype="float32"))
-                self.mixers.append(mixer)
+        kinds = (recipe.mixup, layers.MixUp), (recipe.cutmix, layers.CutMix)
+        self.mixers = [
+            layer(alpha, dtype="float32") for alpha, layer in kinds if alpha
+        ]
 
     @property
     def least_side(self):
@@ -101,11 +96,8 @@ class Augmentation:
         """Random changes to training images that keep their size.
 
         Args:
-            images: uint8 `[N, size, size, 3]`.
+            images: uint8 `[N, size, size, 3]`, as those returned.
             seeds: `[N]`, from `image_seeds`.
-
-        Returns:
-            uint8 `[N, size, size, 3]`.
         """
         recipe = self.recipe
         if recipe.flip:
@@ -124,46 +116,35 @@ class Augmentation:
         Args:
             images: `[N, H, W, 3]`, 0 to 255.
             labels: One-hot, `[N, classes]`.
-            seed: The seed.
+            seed: Integer tensor of two elements.
 
         Returns:
-            `(images, labels)` of the same shapes, float32 where they were
-            mixed.
+            `(images, labels)`, float32 where they were mixed.
         """
         if not self.mixers:
             return images, labels
 
         def by(mixer):
             pair = {"images": images, "labels": labels}
-            mixed = mixer(pair, fold_in(seed, 0))
+            mixed = call_seeded(mixer, pair, fold_in(seed, 0))
             return mixed["images"], mixed["labels"]
 
-        return random_choice(
-            [partial(by, m) for m in self.mixers], fold_in(seed, 1)
+        index = tf.random.stateless_uniform(
+            (), fold_in(seed, 1), 0, len(self.mixers), tf.int32
         )
-
-
-def random_choice(branches, seed):
-    """The result of one function, drawn at random."""
-    index = tf.random.stateless_uniform((), seed, 0, len(branches), tf.int32)
-    return tf.switch_case(index, branches)
+        return tf.switch_case(index, [partial(by, m) for m in self.mixers])
 
 
 def random_rectangles(least_area, shapes, seeds):
     """A part of each image as timm draws it.
 
-    Its area is uniform, the logarithm of the ratio of its sides too; of ten
-    drawn the first that fits, else the largest in the middle whose sides are
-    no longer to each other than 4 to 3. All of this is the same for an image
-    that lies on its side.
+    Its area is uniform, at least that share of the image's; the logarithm of
+    the ratio of its sides is uniform too. Of ten drawn it is the first that
+    fits, else the largest in the middle whose sides are no longer to each
+    other than 4 to 3. All of this is the same for an image on its side.
 
-    Args:
-        least_area: Share of the image's area that it has at least.
-        shapes: Heights and widths of the images, int32 `[N, 2]`.
-        seeds: `[N]`, from `image_seeds`.
-
-    Returns:
-        Top, left, height and width in pixels, int32 `[N, 4]`.
+    The shapes are heights and widths, int32 `[N, 2]`; the rectangles top, left,
+    height and width in pixels, int32 `[N, 4]`.
     """
     drawn = random_uniform(seeds, "rectangle", 2 * ATTEMPTS + 2)
     sides = tf.cast(shapes, tf.float32)
@@ -184,12 +165,8 @@ def random_rectangles(least_area, shapes, seeds):
 
 def random_flip(images, seeds):
     """Mirrors half of the images left to right."""
-    flipped = random_uniform(seeds, "flip", 1)[:, 0] < 0.5
-    return apply_each(
-        (unchanged, lambda chosen: tf.reverse(chosen, [2])),
-        tf.cast(flipped, tf.int32),
-        images,
-    )
+    flipped = random_uniform(seeds, "flip", 1) < 0.5
+    return tf.where(flipped[..., None, None], tf.reverse(images, [2]), images)
 
 
 def random_shift(images, seeds, share):

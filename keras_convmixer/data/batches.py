@@ -4,7 +4,6 @@ Order and augmentation are functions of the seed, the epoch and the step, so a
 training that goes on in another process sees what it would have seen.
 """
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -65,12 +64,7 @@ ONE_MACHINE = Shard()
 
 
 def steps_in_epoch(data, batch_size, limit_steps=None):
-    """Whole batches that the training images make.
-
-    Args:
-        data: An `ImageData`.
-        batch_size: Images a batch.
-        limit_steps: Batches an epoch at most.
+    """Whole batches that the training images make, at most `limit_steps`.
 
     Raises:
         UserError: If there are fewer images than make a batch.
@@ -105,11 +99,12 @@ def training_batches(
         batch_size: Images a batch.
         steps: Batches an epoch.
         seed: Seed of the order and the augmentation.
-        augmentation: An `Augmentation`, or None.
+        augmentation: An `Augmentation`; None for the middle squares.
         epoch: The first epoch.
         shard: The `Shard` of this machine. One of several gets its part of
             every batch, in batches for one replica.
-        class_weights: A weight for each class, or None.
+        class_weights: A weight for each class, or None. A mixed image has the
+            mean of its classes' weights, in their shares.
         step: The first step of the first epoch. Images before it are not
             read.
 
@@ -133,15 +128,22 @@ def training_batches(
     @do_not_convert
     def augment(numbers, rows):
         rows, labels = rows
+        if augmentation is None:
+            return rows, labels
         seeds = image_seeds(seed, numbers)
         return augmentation.change(crop(rows, seeds), seeds), labels
 
     @do_not_convert
     def mix(step, batch):
         images, labels = one_hot(*batch)
-        if augmentation is None:
+        if augmentation is not None:
+            images, labels = augmentation.mix(
+                images, labels, fold_in(batch_seed, step)
+            )
+        if class_weights is None:
             return images, labels
-        return augmentation.mix(images, labels, fold_in(batch_seed, step))
+        weights = tf.constant(class_weights, tf.float32)
+        return images, labels, tf.linalg.matvec(labels, weights)
 
     def rows_of(epoch):
         # Its order has a seed of its own, whatever was iterated before. With
@@ -157,28 +159,16 @@ def training_batches(
     numbered = numbered.skip(step * batch_size)
     own = numbered.shard(shard.count, shard.index)
     size = batch_size // shard.count // shard.batches_a_step
-    if augmentation is None:
-        images = own.map(lambda number, pair: pair)
-        batches = images.batch(size, drop_remainder=True)
-    else:
-        chunk = min(size, max(1, CHUNK_PIXELS // side**2))
-        chunks = own.batch(chunk, drop_remainder=True)
-        images = chunks.map(augment, workers)
-        batches = images.rebatch(size, drop_remainder=True)
+    chunk = min(size, max(1, CHUNK_PIXELS // side**2))
+    chunks = own.batch(chunk, drop_remainder=True).map(augment, workers)
+    batches = chunks.rebatch(size, drop_remainder=True)
     first = (epoch * steps + step) * shard.batches_a_step
     ready = max(READY, min(workers, READY_BYTES // (12 * size * side**2)))
-    mixed = batches.enumerate(first).map(mix, ready)
-    if class_weights is not None:
-        mixed = mixed.map(weighted(class_weights))
-    return mixed.prefetch(READY)
+    return batches.enumerate(first).map(mix, ready).prefetch(READY)
 
 
 def training_rows(data, augmentation):
     """The training images, decoded once where they fit in memory.
-
-    Args:
-        data: An `ImageData`.
-        augmentation: An `Augmentation`.
 
     Returns:
         `(rows, crop)`: a `tf.data.Dataset` of (row, label), and a function of
@@ -186,7 +176,7 @@ def training_rows(data, augmentation):
     """
     pictures, reading = data.train_pictures, data.reading
     least_side = augmentation.least_side
-    if least_side is None and pictures.squares_fit(data.image_size, reading):
+    if least_side is None and data.squares_fit(pictures):
         return data.train, lambda squares, seeds: squares
     if least_side and (pictures.side or math.inf) <= SMALL_SIDE:
         signature = tf.TensorSpec([pictures.side] * 2 + [3], tf.uint8)
@@ -216,19 +206,6 @@ def training_rows(data, augmentation):
     return pictures.rows, crop
 
 
-def weighted(class_weights):
-    """A function of images and labels that adds a weight for each image.
-
-    That of a mixed image is the mean of its classes' weights, in their shares.
-    """
-    weights = tf.constant(class_weights, tf.float32)
-    return lambda images, labels: (
-        images,
-        labels,
-        tf.linalg.matvec(labels, weights),
-    )
-
-
 def held_out_batches(data, batch_size, shard=ONE_MACHINE):
     """The held-out images, in batches for every replica.
 
@@ -248,9 +225,7 @@ def held_out_batches(data, batch_size, shard=ONE_MACHINE):
         of all images, since Keras' mean of a loss is over the images, not
         their weights.
     """
-    pictures = data.held_out_pictures
-    if shard.count > 1:
-        pictures = pictures.shard(shard.count, shard.index)
+    pictures = data.held_out_pictures.shard(shard.count, shard.index)
     images, own = held_out_squares(pictures, data), len(pictures)
     replica_images = math.ceil(data.num_held_out / shard.replicas)
     size = replica_images * shard.local_replicas
@@ -276,9 +251,8 @@ def held_out_squares(pictures, data):
     Keras makes two iterators an epoch, and a strategy takes half a second for
     one in which the images are still decoded, even if all of them are cached.
     """
-    size, reading = data.image_size, data.reading
-    squares = pictures.squares(size, dataclasses.replace(reading, cache=0))
-    if len(pictures) == 0 or not pictures.squares_fit(size, reading):
+    squares = pictures.squares(data.image_size, data.reading.workers)
+    if len(pictures) == 0 or not data.squares_fit(pictures):
         return squares
     with tf.device("CPU"):  # Not in a GPU's memory.
         return tf.data.Dataset.from_tensor_slices(as_arrays(squares))

@@ -2,8 +2,6 @@
 
 import unicodedata
 
-from keras_convmixer.utils.checks import UserError
-
 # Control characters, halves of characters, separators of lines, paragraphs.
 REFUSED = ("Cc", "Cs", "Zl", "Zp")
 
@@ -16,12 +14,3 @@ def normalize_class(name):
 def is_one_line(name):
     """Whether it is text without control characters and line breaks."""
     return not any(unicodedata.category(char) in REFUSED for char in name)
-
-
-def check_class_name(name):
-    """A UserError for a name that no line of a text file can hold."""
-    if not is_one_line(name):
-        raise UserError(
-            f"{name!r} can't be the name of a class: it must be text without "
-            "control characters and line breaks"
-        )

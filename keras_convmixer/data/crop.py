@@ -58,8 +58,13 @@ def center_crop(
     height, width, channels = pixels.shape
     check_aspect_ratio(width, height)
     photo = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-    square = np.array(square_crop(photo, size, crop_fraction))
-    return square.reshape(size, size, channels)
+    sides, (left, top) = crop_geometry(width, height, size, crop_fraction)
+    # Axis by axis: which one comes first depends on the version of Pillow.
+    for partly in ((sides[0], height), sides):
+        if photo.size != partly:
+            photo = photo.resize(partly, Image.Resampling.BICUBIC)
+    square = photo.crop((left, top, left + size, top + size))
+    return np.array(square).reshape(size, size, channels)
 
 
 def as_pixels(image: ArrayLike) -> np.ndarray:
@@ -90,22 +95,6 @@ def check_aspect_ratio(width: int, height: int) -> None:
             f"its sides must be at most {MAX_ASPECT_RATIO} to 1. Received: "
             f"{width} x {height} pixels"
         )
-
-
-def square_crop(
-    image: Image.Image, size: int, crop_fraction: float = 1.0
-) -> Image.Image:
-    """`center_crop` of a `PIL.Image` in RGB or grey, which is upright.
-
-    Returns:
-        A `PIL.Image`, `size` pixels high and wide.
-    """
-    sides, (left, top) = crop_geometry(*image.size, size, crop_fraction)
-    # Axis by axis: which one comes first depends on the version of Pillow.
-    for partly in ((sides[0], image.height), sides):
-        if image.size != partly:
-            image = image.resize(partly, Image.Resampling.BICUBIC)
-    return image.crop((left, top, left + size, top + size))
 
 
 def crop_geometry(

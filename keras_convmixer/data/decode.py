@@ -4,14 +4,12 @@ Light to import: `classify` reads a photo without TensorFlow.
 """
 
 import contextlib
-import hashlib
 import importlib
 import importlib.util
 import io
 import os
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from PIL import (
@@ -23,8 +21,7 @@ from PIL import (
 )
 
 from keras_convmixer.data.crop import check_aspect_ratio
-from keras_convmixer.data.image_types import START_BYTES, missing_decoder
-from keras_convmixer.data.perceptual_hash import SMALL, perceptual_hash
+from keras_convmixer.data.image_files import START_BYTES, missing_decoder
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.types import StrPath
 
@@ -92,12 +89,8 @@ def read_orientation(contents: bytes) -> int:
 def opened(path: StrPath, contents: bytes) -> Iterator[ImageFile.ImageFile]:
     """The `PIL.Image` of a file's contents; only its header has been read.
 
-    Args:
-        path: The file, for messages.
-        contents: Its bytes.
-
-    Raises:
-        ValueError: As `read_image`, also for what is done with it.
+    Raises what `read_image` raises, also for what is done with it. The path
+    is for messages.
     """
     too_large = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     broken = (OSError, ValueError, SyntaxError, EOFError, struct.error)
@@ -119,11 +112,7 @@ def opened(path: StrPath, contents: bytes) -> Iterator[ImageFile.ImageFile]:
 
 
 def read_file(path: StrPath) -> bytes:
-    """The bytes of an image file.
-
-    Raises:
-        UserError: If it can't be read.
-    """
+    """The bytes of an image file; a UserError if it can't be read."""
     try:
         # A pipe would wait for somebody to write into it.
         if os.path.exists(path) and not os.path.isfile(path):
@@ -132,40 +121,6 @@ def read_file(path: StrPath) -> bytes:
             return file.read()
     except OSError as error:
         raise UserError(f"{path} can't be read as an image: {error}") from None
-
-
-def describe(path: StrPath) -> dict[str, Any]:
-    """What the index says of an image.
-
-    All of it is decoded, a JPEG file as a small image, which takes a fraction
-    of the time and finds the same faults.
-
-    Args:
-        path: The file.
-
-    Returns:
-        A dict of width and height as stored, orientation, bytes, digest and
-        perceptual hash.
-
-    Raises:
-        ValueError: As `read_image`.
-    """
-    contents = read_file(path)
-    with opened(path, contents) as image:
-        width, height = image.size
-        # A border that fills up a block of the JPEG file is not in the box.
-        _, box = image.draft("L", SMALL) or (None, None)
-        rgb = as_rgb(image)
-        orientation = orientation_of(image)
-        small = rgb.resize(SMALL, Image.Resampling.BILINEAR, box)
-        return {
-            "width": width,
-            "height": height,
-            "orientation": orientation,
-            "bytes": len(contents),
-            "digest": hashlib.blake2b(contents, digest_size=8).hexdigest(),
-            "hash": perceptual_hash(apply_orientation(small, orientation)),
-        }
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -192,13 +147,9 @@ def apply_orientation(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def as_rgb(image: ImageFile.ImageFile) -> Image.Image:
-    """A `PIL.Image` in RGB of one in any mode, transparency as white.
+    """An opened `PIL.Image` of any mode as RGB, transparency as white.
 
-    Args:
-        image: One that was opened, as it is turned in the file.
-
-    Raises:
-        UserError: If nothing says which of its values is white.
+    Raises a UserError if nothing says which of its values is white.
     """
     if image.mode == "F" or (
         image.mode == "I" and image.format not in SIXTEEN_BITS

@@ -22,7 +22,6 @@ def load_digits(image_size):
         return Pictures(
             rows=tf.data.Dataset.from_tensor_slices(pairs),
             read=lambda contents: (contents, tf.constant(1)),
-            decode=lambda row, contents: tf.io.decode_png(contents, 3),
             buffer=len(indices),
             side=digits.images.shape[1],
         )

@@ -9,12 +9,15 @@ turned copies, and images with hardly a structure are not seen.
 import itertools
 
 import numpy as np
+from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, abbreviate
-from keras_convmixer.data.perceptual_hash import BITS
 
+HASHED_SIZE = (64, 64)  # Pixels from which the hash is made.
+COLUMNS, ROWS = 16, 16
+BITS = COLUMNS * ROWS
 # Bits in which near duplicates differ at most. Of 6.6 million pairs of
 # photographs of everyday things and of hand signs none differs in less than 13.
 FARTHEST = 12
@@ -22,6 +25,14 @@ FARTHEST = 12
 FARTHEST_SHARE = 1 / 4
 CHUNKS = FARTHEST + 2
 MAX_EQUAL = 32
+
+
+def perceptual_hash(image):
+    """64 hexadecimal digits of an upright `PIL.Image` of `HASHED_SIZE`."""
+    size = (COLUMNS + 1, ROWS)
+    levels = image.convert("L").resize(size, Image.Resampling.BILINEAR)
+    levels = np.asarray(levels, "int16")
+    return np.packbits(levels[:, 1:] > levels[:, :-1]).tobytes().hex()
 
 
 def duplicate_groups(rows):
@@ -33,8 +44,7 @@ def duplicate_groups(rows):
         rows: `IndexedImage`s of images that can be read.
 
     Returns:
-        int `[N]`, the number of each image's group, from 0; most are alone
-        in theirs.
+        int `[N]`, the number of each image's group, from 0; most are alone.
     """
     _, same_file = np.unique([row.digest for row in rows], return_inverse=True)
     hashes = b"".join(bytes.fromhex(row.hash) for row in rows)
@@ -110,14 +120,11 @@ def join(groups, pairs):
 
 
 def problems(rows, groups):
-    """Duplicates that are in two parts or two classes, in words.
+    """Lines that name duplicates in two parts or two classes.
 
     Args:
         rows: `IndexedImage`s.
         groups: Their groups, as `duplicate_groups` gives them.
-
-    Returns:
-        A list of lines, empty if all is well.
     """
     shared = np.bincount(groups)[groups] > 1
     members = {}

@@ -5,7 +5,7 @@ import math
 import tensorflow as tf
 
 from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
-from keras_convmixer.data.partition import apply_each, unchanged
+from keras_convmixer.data.randaugment import apply_each, unchanged
 from keras_convmixer.data.seeds import random_uniform
 
 AREA = (0.02, 1 / 3)
@@ -60,9 +60,8 @@ def random_rectangles(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The first rectangle of each seed's `ATTEMPTS` that is smaller.
 
-    Returns:
-        `(rectangles, fits)`: int32 `[N, 4]` of top, left, height and width;
-        and whether one of them is, bool `[N]`.
+    They are int32 `[N, 4]`: top, left, height and width. A bool `[N]` says
+    whether there is one.
     """
     drawn = random_uniform(seeds, "erased rectangle", 2 * ATTEMPTS + 2)
     share, exponent = drawn[:, :ATTEMPTS], drawn[:, ATTEMPTS:-2]

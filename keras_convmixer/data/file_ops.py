@@ -54,8 +54,7 @@ def stored_image(contents, orientation, decode_other, least_side=None):
     """What a file's header says; of an unusual file all is decoded.
 
     Args:
-        contents: The file's.
-        orientation: Its EXIF orientation.
+        contents, orientation: As a `StoredImage` has them.
         decode_other: A function that decodes other files than JPEG and PNG to
             uint8 `[H, W, 3]`, upright.
         least_side: A JPEG file is decoded smaller, by 2, 4 or 8, while its
@@ -123,12 +122,8 @@ def whole(image):
 def decode_part(image, rectangle):
     """A rectangle of a `StoredImage`, in its stored orientation.
 
-    Args:
-        image: A `StoredImage`.
-        rectangle: int32 `[4]`: top, left, height and width in its pixels.
-
-    Returns:
-        uint8 `[height, width, 3]`.
+    It takes the rectangle as int32 `[4]`, top, left, height and width, and
+    returns uint8 `[height, width, 3]`.
     """
     contents = image.contents
 
@@ -192,15 +187,11 @@ def apply_orientation(image, orientation):
             lambda: tf.transpose(image, [1, 0, 2]),
             lambda: image,
         )
-        axes = {1: (2, 3, 6, 7), 0: (3, 4, 7, 8)}
-        for axis, orientations in axes.items():
-            mirrored = tf.reduce_any(orientation == tf.constant(orientations))
-            turned = tf.cond(
-                mirrored,
-                lambda turned=turned, axis=axis: tf.reverse(turned, [axis]),
-                lambda turned=turned: turned,
-            )
-        return turned
+        mirrored = [
+            tf.reduce_any(orientation == tf.constant(orientations))
+            for orientations in ((3, 4, 7, 8), (2, 3, 6, 7))  # Rows, columns.
+        ]
+        return tf.reverse(turned, tf.where(mirrored)[:, 0])
 
     return tf.cond(orientation == 1, lambda: image, turn)
 

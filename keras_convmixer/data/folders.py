@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from keras_convmixer.data.class_names import check_class_name, normalize_class
+from keras_convmixer.data.class_names import is_one_line, normalize_class
 from keras_convmixer.data.image_files import (
     has_image_suffix,
     holds_images,
@@ -70,7 +70,11 @@ def list_images(source):
     rows, skipped = [], Counter()
     for part, place in places.items():
         folders = class_folders(root / place)
-        check_classes(root / place, folders, classes)
+        if unknown := sorted(set(folders) - set(classes)):
+            raise UserError(
+                f"{root / place} must only have folders of training classes. "
+                f"Unknown: {', '.join(unknown)}"
+            )
         images = [
             IndexedImage(f"{place}{folder}/{file}", name, part, bytes=size)
             for name, folder in folders.items()
@@ -86,13 +90,10 @@ def list_images(source):
 def find_parts(root):
     """Where the classes of each part are: "" or "train/", for instance.
 
-    Args:
-        root: The image folder.
-
     Returns:
-        `(places, ignored)`: the places, by the part; only "" for the part to
-        train on where the folder has no parts; and the folders that are
-        ignored, since they are beside parts and are none.
+        `(places, ignored)`: the places in the image folder `root`, by the
+        part; only "" for the part to train on where the folder has no parts;
+        and the folders that are ignored, since they are beside parts.
 
     Raises:
         UserError: If a part has two folders, or what is meant can't be known.
@@ -113,13 +114,8 @@ def find_parts(root):
 def holds_parts(root, parts, others):
     """Whether folders with the names of parts are parts, and not classes.
 
-    Args:
-        root: The image folder.
-        parts: Names of the folders that may be parts, by the part.
-        others: Names of the folders beside them.
-
-    Raises:
-        UserError: If that can't be known.
+    `parts` has their names by the part, `others` those of the folders beside
+    them. Raises a UserError if that can't be known.
     """
     if not parts:
         return False
@@ -161,18 +157,20 @@ def test_place(root, places, test_folder):
 
 
 def class_folders(folder):
-    """The folders of the classes in a folder.
+    """The folders of the classes: their names by the class, in order.
 
-    Returns:
-        Names of folders by the class, which is the name in its composed
-        Unicode form; in the order of the classes.
+    A class is the folder's name in its composed Unicode form.
 
     Raises:
         UserError: If a name can't be that of a class, or two are the same.
     """
     folders = {}
     for name in folder_names(folder):
-        check_class_name(name)
+        if not is_one_line(name):
+            raise UserError(
+                f"{name!r} can't be the name of a class: it must be text "
+                "without control characters and line breaks"
+            )
         composed = normalize_class(name)
         if folders.setdefault(composed, name) != name:
             raise UserError(
@@ -182,21 +180,10 @@ def class_folders(folder):
     return dict(sorted(folders.items()))
 
 
-def check_classes(folder, folders, classes):
-    """A UserError if a part has a folder that is no class."""
-    unknown = sorted(set(folders) - set(classes))
-    if unknown:
-        raise UserError(
-            f"{folder} must only have folders of training classes. "
-            f"Unknown: {', '.join(unknown)}"
-        )
-
-
 def folder_names(folder, argument=None):
     """The names of the folders in a folder, in order.
 
-    Raises:
-        UserError: If it is an argument, and no folder.
+    Raises a UserError if an `argument` is no folder.
     """
     if argument and not folder.is_dir():
         raise UserError(

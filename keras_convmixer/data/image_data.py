@@ -55,19 +55,31 @@ class ImageData:
     @cached_property
     def train(self) -> tf.data.Dataset:
         """`tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label)."""
-        return self.train_pictures.squares(self.image_size, self.reading)
+        return self.squares(self.train_pictures)
 
     @cached_property
     def held_out(self) -> tf.data.Dataset:
         """The same, of the images that are never trained on."""
-        return self.held_out_pictures.squares(self.image_size, self.reading)
+        return self.squares(self.held_out_pictures)
 
     @cached_property
     def test(self) -> tf.data.Dataset | None:
         """The same, of the test part; None where there is none."""
-        if self.test_pictures is None:
-            return None
-        return self.test_pictures.squares(self.image_size, self.reading)
+        pictures = self.test_pictures
+        return None if pictures is None else self.squares(pictures)
+
+    def squares(self, pictures: Pictures) -> tf.data.Dataset:
+        """The middle squares of some pictures, in memory where they fit.
+
+        Returns:
+            `tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label).
+        """
+        squares = pictures.squares(self.image_size, self.reading.workers)
+        return squares.cache() if self.squares_fit(pictures) else squares
+
+    def squares_fit(self, pictures: Pictures) -> bool:
+        """Whether the middle squares of some pictures may stay in memory."""
+        return len(pictures) * 3 * self.image_size**2 <= self.reading.cache
 
     @property
     def verification_pictures(self) -> Pictures:
@@ -76,11 +88,6 @@ class ImageData:
         They are the test part; where there is none, the held-out ones.
         """
         return self.test_pictures or self.held_out_pictures
-
-    @property
-    def verification_split(self) -> str:
-        """Which images those are, in words."""
-        return self.test_split or self.held_out_split
 
     @property
     def verification_part(self) -> str:

@@ -6,16 +6,35 @@ folders, are passed over without a word.
 """
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
-from keras_convmixer.data.image_types import START_BYTES, SUFFIXES, is_image
 from keras_convmixer.utils.text import printable
 
 SYSTEM_NAMES = (
     *("__macosx", "@eadir", "$recycle.bin", "system volume information"),
     *("lost+found", "desktop.ini", "thumbs.db", "ehthumbs.db"),
 )
+
+# Taken for images by their name alone; what is in them decides how they are
+# read.
+SUFFIXES = (
+    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe"),
+    *(".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+)
+START_BYTES = 32
+# With the sizes of the headers that there are: many texts begin with BM.
+BMP = re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL)
+SIGNATURES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF.{4}WEBP"
+    rb"|II[*+]\0|MM\0[*+]|P[1-6][\s#]"
+    rb"|\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n",
+    re.DOTALL,
+)
+# Brands of the ISO container that MP4 has too.
+AVIF = re.compile(rb".{4}ftyp.*avi[fs]", re.DOTALL)
+HEIC = re.compile(rb".{4}ftyp.*(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)
 
 
 def image_files(folder, skipped):
@@ -52,9 +71,12 @@ def image_files(folder, skipped):
                 if is_folder(entry):
                     below.append(f"{path}/")
                 elif has_image_suffix(path) or starts_as_image(entry):
-                    found.append((path, size_of(entry)))
+                    # What is no file, such as a dangling link, has 0 bytes.
+                    size = entry.stat().st_size if is_file(entry) else 0
+                    found.append((path, size))
                 else:
-                    skipped[shown_suffix(path)] += 1
+                    suffix = Path(path).suffix.lower()
+                    skipped[printable(suffix) or "without suffix"] += 1
         places += sorted(below, reverse=True)
         # What once was an image, perhaps: it will be named as a broken one.
         if is_empty and has_image_suffix(place[:-1]):
@@ -78,14 +100,6 @@ def is_passed_over(name):
 
 def has_image_suffix(name):
     return name.lower().endswith(SUFFIXES)
-
-
-def shown_suffix(path):
-    """A file's suffix as it can be printed."""
-    suffix = Path(path).suffix.lower()
-    if not suffix:
-        return "without suffix"
-    return printable(suffix)
 
 
 def is_folder(entry):
@@ -114,6 +128,17 @@ def starts_as_image(entry):
         return False
 
 
-def size_of(entry):
-    """A file's bytes; 0 of what is no file, such as a dangling link."""
-    return entry.stat().st_size if is_file(entry) else 0
+def is_image(start):
+    """Whether a file is an image, by its first `START_BYTES` bytes."""
+    return any(
+        pattern.match(start) for pattern in (SIGNATURES, BMP, AVIF, HEIC)
+    )
+
+
+def missing_decoder(start):
+    """What to install to read a file that Pillow can't read, "" for nothing."""
+    if AVIF.match(start):
+        return "AVIF needs Pillow 11.3 or later"
+    if HEIC.match(start):
+        return "HEIC needs pip install 'keras-convmixer[heic]'"
+    return ""

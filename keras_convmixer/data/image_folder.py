@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.folders import list_images
 from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, changes
@@ -17,18 +16,10 @@ from keras_convmixer.utils.checks import UserError
 
 
 def load_image_folder(source, image_size, index=None):
-    """The images of a folder, as `list_images` understands it.
+    """The `ImageData` of a folder, for `Source.load`.
 
     Without an index every file is read once; with one, none is before it is
     used.
-
-    Args:
-        source: A `Source`.
-        image_size: Height and width that the images get, in pixels.
-        index: The list of `IndexedImage` that an earlier call made.
-
-    Returns:
-        An `ImageData`.
 
     Raises:
         UserError: If there are not two classes or more with enough images
@@ -48,42 +39,31 @@ def load_image_folder(source, image_size, index=None):
         )
 
     label_of = {name: label for label, name in enumerate(classes)}
-    parts = {
-        part: [row for row in index if row.part == part]
+    train, held_out, test = (
+        [row for row in index if row.part == part]
         for part in (TRAIN, HELD_OUT, TEST)
-    }
-
-    def part(name):
-        labels = [label_of[row.name] for row in parts[name]]
-        return pictures(root, parts[name], labels)
-
-    if held_out_is_given(rows):
-        split = given_words("validation", parts[HELD_OUT])
+    )
+    if any(row.part == HELD_OUT for row in rows):  # A folder says which.
+        split = given_words("validation", held_out)
     else:
-        pool = parts[TRAIN] + parts[HELD_OUT]
+        pool = train + held_out
         together = source.duplicates == "keep-together"
         split = (
-            f"{len(parts[HELD_OUT])} of {len(pool)}, stratified, "
+            f"{len(held_out)} of {len(pool)}, stratified, "
             f"{'duplicates together, ' * together}seed {source.seed}, "
             f"file names {names_digest(pool)}"
         )
-    has_test = bool(parts[TEST])
     return ImageData(
         name=root.resolve().name,
         classes=classes,
         image_size=image_size,
-        train_pictures=part(TRAIN),
-        held_out_pictures=part(HELD_OUT),
+        train_pictures=pictures(root, train, label_of),
+        held_out_pictures=pictures(root, held_out, label_of),
         held_out_split=split,
         index=index,
-        test_pictures=part(TEST) if has_test else None,
-        test_split=given_words("test", parts[TEST]) if has_test else None,
+        test_pictures=pictures(root, test, label_of) if test else None,
+        test_split=given_words("test", test) if test else None,
     )
-
-
-def held_out_is_given(rows):
-    """Whether a folder says what is held out."""
-    return any(row.part == HELD_OUT for row in rows)
 
 
 def given_words(name, rows):
@@ -98,23 +78,15 @@ def names_digest(rows):
     return hashlib.sha256(os.fsencode(names)).hexdigest()[:8]
 
 
-def pictures(root, rows, labels):
+def pictures(root, rows, label_of):
     """The `Pictures` of some rows of an index."""
     # Names of files are bytes: not all of them are UTF-8.
     paths = tf.constant([os.fsencode(root / row.file) for row in rows])
     turns = tf.constant([row.orientation for row in rows], tf.int32)
-
-    def decode(index, contents):
-        def read(index, contents):
-            return read_image(root / rows[index].file, contents)
-
-        pixels = tf.numpy_function(read, [index, contents], tf.uint8, False)
-        return tf.ensure_shape(pixels, (None, None, 3))
-
-    pairs = np.arange(len(rows)), np.array(labels, "int64")
+    labels = np.array([label_of[row.name] for row in rows], "int64")
     return Pictures(
-        rows=tf.data.Dataset.from_tensor_slices(pairs),
+        rows=tf.data.Dataset.from_tensor_slices((np.arange(len(rows)), labels)),
         read=lambda i: (tf.io.read_file(paths[i]), turns[i]),
-        decode=decode,
         buffer=len(rows),
+        path=lambda i: paths[i],
     )

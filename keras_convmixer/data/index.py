@@ -6,14 +6,13 @@ to be opened to know which images are held out.
 
 import csv
 import dataclasses
-import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.files import write_bytes
+from keras_convmixer.utils.files import csv_writer
 from keras_convmixer.utils.types import StrPath
 
 TRAIN, HELD_OUT, TEST = "train", "held_out", "test"
@@ -56,24 +55,14 @@ class IndexedImage:
 
 def write_index(path: StrPath, index: Iterable[IndexedImage]) -> None:
     """Writes a list of `IndexedImage` as a CSV file."""
-    text = io.StringIO(newline="")
     # Ends of lines by which both kinds of them are quoted in names of files.
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(dataclasses.astuple(row) for row in index)
-    # Names of files are bytes: not all of them are UTF-8.
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    with csv_writer(path, "\r\n") as writer:
+        writer.writerow(COLUMNS)
+        writer.writerows(dataclasses.astuple(row) for row in index)
 
 
 def read_index(path: StrPath) -> list[IndexedImage]:
-    """Reads what `write_index` wrote; opens no image.
-
-    Returns:
-        A list of `IndexedImage`.
-
-    Raises:
-        UserError: If it is something else.
-    """
+    """Reads what `write_index` wrote; a UserError for anything else."""
     with open(
         path, newline="", encoding="utf-8", errors="surrogateescape"
     ) as lines:
@@ -86,31 +75,25 @@ def read_index(path: StrPath) -> list[IndexedImage]:
             file, name, part, *numbers, digest, hash = row
             width, height, orientation, size = map(int, numbers)
             name = normalize_class(name)
-            image = IndexedImage(
-                *(file, name, part),
-                *(width, height, orientation, size),
-                *(digest, hash),
-            )
             folders = normalize_class(os.path.dirname(file)).split("/")
             whole = part in PARTS and name in folders
-        except (TypeError, ValueError):
+        except ValueError:
             whole = False
         if not whole:
             raise UserError(
                 f"row {number} of {path} must be CLASS/NAME, CLASS, one of "
                 f"{', '.join(PARTS)}, and its numbers. Found: {','.join(row)}"
             )
-        index.append(image)
+        sizes = width, height, orientation, size
+        index.append(IndexedImage(file, name, part, *sizes, digest, hash))
     return index
 
 
 def changes(index: Iterable[IndexedImage], rows: Iterable[IndexedImage]) -> str:
     """What is no longer as the index has it, in words; "" if nothing.
 
-    Args:
-        index: A list of `IndexedImage`.
-        rows: The same of the images that are there now; of them only files
-            and sizes are looked at.
+    Of the `rows`, those of the images that are there now, only the files and
+    their sizes are looked at.
     """
     before = {row.file: row.bytes for row in index}
     files = {row.file: row.bytes for row in rows}

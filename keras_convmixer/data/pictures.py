@@ -3,6 +3,7 @@
 import atexit
 import dataclasses
 import gc
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import tensorflow as tf
 from tensorflow.autograph.experimental import do_not_convert
 
 from keras_convmixer.data import file_ops
-from keras_convmixer.data.reading import Reading
+from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.resize import center_square
 
 # Images of files that decide whether all of them fit in memory.
@@ -32,17 +33,16 @@ class Pictures:
             small.
         read: A function of a row to the file's contents, a string tensor, and
             its EXIF orientation, an int32 tensor, 1 for upright.
-        decode: A function of a row and the contents to uint8 `[H, W, 3]`,
-            upright, for all kinds of files.
         buffer: How many rows may be kept in memory, to be shuffled.
         side: Of all of them, which are squares of one size; None for others.
+        path: A function of a row to what errors call its image.
     """
 
     rows: tf.data.Dataset
     read: Callable
-    decode: Callable
     buffer: int
     side: int | None = None
+    path: Callable = lambda row: "an image"
 
     def __len__(self):
         return int(self.rows.cardinality())
@@ -67,17 +67,12 @@ class Pictures:
         return dataclasses.replace(self, rows=rows)
 
     def stored(self, row, least_side=None):
-        """The `StoredImage` of a row.
-
-        Args:
-            row: Of `rows`.
-            least_side: As for `file_ops.stored_image`.
-        """
+        """The `StoredImage` of a row, as `file_ops.stored_image` makes it."""
         contents, orientation = self.read(row)
         return file_ops.stored_image(
             contents,
             orientation,
-            lambda: self.decode(row, contents),
+            lambda: decode_by_pillow(self.path(row), contents),
             least_side,
         )
 
@@ -96,50 +91,40 @@ class Pictures:
         pixels = [int(np.prod(s)) for s in shapes.as_numpy_iterator()]
         return round(3 * np.mean(pixels) * len(self)) if pixels else 0
 
-    def squares(self, size, reading=None):
+    def squares(self, size, workers=None):
         """The middle squares, as evaluation sees them.
 
-        Args:
-            size: Their height and width in pixels.
-            reading: A `Reading`; None for its defaults.
-
         Returns:
-            `tf.data.Dataset` of (uint8 `[size, size, 3]`, int64 label), kept
-            in memory where the `reading`'s budget allows it.
+            `tf.data.Dataset` of (uint8 `[size, size, 3]`, int64 label).
         """
-
-        reading = reading or Reading()
 
         @do_not_convert
         def square(row, label):
             return center_square(self.pixels(row), size), label
 
-        squares = self.rows.map(square, reading.workers)
-        if self.squares_fit(size, reading):
-            squares = squares.cache()
-        return squares
+        return self.rows.map(square, workers)
 
-    def squares_fit(self, size, reading):
-        """Whether all middle squares fit in the budget of a `Reading`."""
-        return len(self) * 3 * size**2 <= reading.cache
+
+def decode_by_pillow(path, contents):
+    """uint8 `[H, W, 3]`, upright, of a file of any kind."""
+    pixels = tf.numpy_function(
+        lambda path, contents: read_image(os.fsdecode(path), contents),
+        [path, contents],
+        tf.uint8,
+        stateful=False,
+    )
+    return tf.ensure_shape(pixels, (None, None, 3))
 
 
 def even_choice(labels, count):
-    """Which of some images are chosen, if all classes shall be alike.
+    """Which `count` images to take for balanced classes, bool `[N]`.
 
-    Args:
-        labels: int `[N]`.
-        count: How many are chosen; of a class the first ones.
-
-    Returns:
-        bool `[N]`.
+    Those of a class are its first ones.
     """
-    by_class = np.argsort(labels, kind="stable")
-    in_order = labels[by_class]
     rank = np.empty(len(labels), int)  # Among those of the same class.
-    rank[by_class] = np.arange(len(labels)) - np.searchsorted(
-        in_order, in_order
-    )
+    for label in np.unique(labels):
+        same = labels == label
+        rank[same] = np.arange(same.sum())
     chosen = np.zeros(len(labels), bool)
     chosen[np.argsort(rank, kind="stable")[:count]] = True
     return chosen

@@ -14,7 +14,6 @@ import math
 import tensorflow as tf
 
 from keras_convmixer.architecture import IMAGENET_MEAN
-from keras_convmixer.data.partition import apply_each, unchanged
 from keras_convmixer.data.seeds import random_normal, random_uniform
 
 FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
@@ -85,6 +84,25 @@ def apply_operations(images, numbers, strengths, signs):
     )
 
 
+def apply_each(functions, numbers, images, *others):
+    """Applies to each image, `[N, H, W, 3]`, the function of its number.
+
+    The functions get the images of their number and the same rows of the other
+    tensors, and return as many images of the same shape.
+    """
+    places, results = [], []
+    for number, function in enumerate(functions):
+        place = tf.where(numbers == number)[:, 0]
+        inputs = [tf.gather(each, place) for each in (images, *others)]
+        results.append(function(*inputs))
+        places.append(tf.cast(place, tf.int32))
+    return tf.ensure_shape(tf.dynamic_stitch(places, results), images.shape)
+
+
+def unchanged(images, *others):
+    return images
+
+
 def auto_contrast(images, strengths, signs):
     low = tf.cast(tf.reduce_min(images, [1, 2], keepdims=True), tf.float32)
     high = tf.cast(tf.reduce_max(images, [1, 2], keepdims=True), tf.float32)
@@ -143,16 +161,16 @@ def solarize_add(images, strengths, signs):
 
 
 def color(images, strengths, signs):
-    return blend(grey(images), images, factor(strengths, signs))
+    return enhance(grey(images), images, strengths, signs)
 
 
 def contrast(images, strengths, signs):
     mean = tf.reduce_mean(grey(images), [1, 2, 3], keepdims=True)
-    return blend(tf.floor(mean + 0.5), images, factor(strengths, signs))
+    return enhance(tf.floor(mean + 0.5), images, strengths, signs)
 
 
 def brightness(images, strengths, signs):
-    return blend(0.0, images, factor(strengths, signs))
+    return enhance(0.0, images, strengths, signs)
 
 
 def sharpness(images, strengths, signs):
@@ -164,7 +182,7 @@ def sharpness(images, strengths, signs):
     # Pillow rounds it, and leaves the border as it is.
     change = tf.floor(smooth + 0.5) - inner
     change = tf.pad(change, [[0, 0], [1, 1], [1, 1], [0, 0]])
-    return blend(levels + change, levels, factor(strengths, signs))
+    return enhance(levels + change, levels, strengths, signs)
 
 
 def rotate(images, strengths, signs):
@@ -231,13 +249,10 @@ def affine(images, a, b, c, d, e, f, fill=FILL):
     return tf.concat(channels, -1)
 
 
-def factor(strengths, signs):
-    """Of `PIL.ImageEnhance`: 1 leaves an image as it is."""
-    return tf.maximum(0.1, 1 + 0.9 * strengths * signs)
-
-
-def blend(degenerate, images, factors):
+def enhance(degenerate, images, strengths, signs):
     """From a degenerate version of images to more of what they have."""
+    # Of `PIL.ImageEnhance`: 1 leaves an image as it is.
+    factors = tf.maximum(0.1, 1 + 0.9 * strengths * signs)
     levels = tf.cast(images, tf.float32)
     levels = degenerate + per_image(factors) * (levels - degenerate)
     return tf.cast(tf.clip_by_value(levels, 0, 255), tf.uint8)

@@ -15,14 +15,9 @@ SMALL_SIDE = 64  # Pixels, up to which `resize_crops` is faster.
 
 
 def center_square(image, size):
-    """The middle square of an image, as `center_crop` cuts it out.
+    """The middle square of an upright image, as `center_crop` cuts it out.
 
-    Args:
-        image: uint8 `[H, W, 3]`, upright.
-        size: Height and width of the result, in pixels.
-
-    Returns:
-        uint8 `[size, size, 3]`.
+    It takes uint8 `[H, W, 3]` and returns uint8 `[size, size, 3]`.
     """
     sides = tf.shape(image)[:2]
     resized = sides * size // tf.reduce_min(sides)
@@ -81,10 +76,8 @@ def resize_window(image, sides, corner, size):
 def row_weights(before, after, first, count):
     """Pillow's weights of rows in `count` rows of a resized image.
 
-    Args:
-        before, after: Rows of the image before and after.
-        first: The first of the `count` rows, among those after.
-        count: How many rows are computed.
+    The whole image has `before` rows before and `after` rows after resizing.
+    `first` is the first of the rows that are computed.
 
     Returns:
         `(weights, places)`: float64 `[blocks, BLOCK, L]`, whole numbers; and
@@ -126,13 +119,8 @@ def weighted_rows(rows, weights, places, count):
 
     In 64 bits these sums are exact, in whatever order they are added.
 
-    Args:
-        rows: uint8 `[before, M]`.
-        weights, places: From `row_weights`.
-        count: How many rows there are after.
-
-    Returns:
-        uint8 `[count, M]`.
+    It takes uint8 `[before, M]` and what `row_weights` returns, and returns
+    uint8 `[count, M]`.
     """
     levels = tf.cast(tf.gather(rows, places), tf.float64)
     sums = tf.matmul(weights, levels) + 2 ** (FRACTION_BITS - 1)
@@ -151,8 +139,7 @@ def resize_crops(images, rectangles, size, bicubic):
     Args:
         images: uint8 `[N, H, W, 3]`.
         rectangles: int32 `[N, 4]`: top, left, height and width in pixels.
-        size: Height and width of the results, in pixels.
-        bicubic: bool `[N]`.
+        size, bicubic: As for `resize_crop`; `bicubic` for each, bool `[N]`.
 
     Returns:
         uint8 `[N, size, size, 3]`, within a level of `resize_crop`.
@@ -170,16 +157,12 @@ def resize_crops(images, rectangles, size, bicubic):
 
 
 def crop_weights(before, first, length, after, bicubic):
-    """Weights of an image's rows in those of its resized crop.
+    """Weights of an image's rows in its resized crop: `[N, after, before]`.
 
     Args:
-        before: Rows of the image.
+        before, after: Rows of the image, and of the resized crop.
         first, length: int32 `[N]`, the crop's first row and their number.
-        after: Rows of the resized crop.
         bicubic: bool `[N]`; where it is not, weights are linear.
-
-    Returns:
-        float32 `[N, after, before]`.
     """
     first, length = (
         tf.cast(value, tf.float32)[:, None, None] for value in (first, length)
@@ -207,9 +190,6 @@ def resize_crop(crop, size, bicubic):
         crop: uint8 `[H, W, 3]`.
         size: Height and width of the result, in pixels.
         bicubic: Whether it is bicubic, a scalar bool; else it is bilinear.
-
-    Returns:
-        uint8 `[size, size, 3]`.
     """
     # Antialiasing changes nothing where both sides grow, and takes longer.
     shrinks = tf.reduce_max(tf.shape(crop)[:2]) > size

@@ -90,39 +90,24 @@ def fold_in(seed: tf.Tensor, number: int) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 
-class SeededLayer:
-    """A Keras image layer that draws all it draws from a seed.
+def call_seeded(layer: keras.layers.Layer, inputs: Any, seed: tf.Tensor) -> Any:
+    """The outputs of a Keras image layer that draws all it draws from a seed.
 
     Args:
         layer: A layer with a `get_random_transformation`.
+        inputs: What the layer takes.
+        seed: Integer tensor of two elements.
     """
-
-    def __init__(self, layer: keras.layers.Layer) -> None:
-        self.layer = layer
-        self.seeds = Seeds()
-        layer.get_random_transformation = functools.partial(
-            layer.get_random_transformation, seed=self.seeds
-        )
-
-    def __call__(self, inputs: Any, seed: tf.Tensor) -> Any:
-        """The layer's outputs.
-
-        Args:
-            inputs: What the layer takes.
-            seed: Integer tensor of two elements.
-        """
-        self.seeds.restart(seed)
-        return self.layer(inputs)
+    layer.get_random_transformation = functools.partial(
+        type(layer).get_random_transformation, layer, seed=Seeds(seed)
+    )
+    return layer(inputs)
 
 
 class Seeds(keras.random.SeedGenerator):
-    """A generator without variables: seeds that follow from one."""
+    """A generator without variables: its seeds follow from one seed."""
 
-    def __init__(self) -> None:
-        self.restart(None)
-
-    def restart(self, seed: tf.Tensor | None) -> None:
-        """From here on they follow from an integer tensor of two elements."""
+    def __init__(self, seed: tf.Tensor) -> None:
         self.seed = seed
         self.count = 0
 

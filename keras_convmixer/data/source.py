@@ -83,9 +83,10 @@ class Source:
         """The side of the images where all have the same, else None."""
         if self.image_folder or self.dataset == "digits":
             return None
-        from keras_convmixer.data.tfds_images import tfds_size
+        from keras_convmixer.data.tfds_images import image_builder
 
-        return tfds_size(self)
+        height, width, _ = image_builder(self).info.features["image"].shape
+        return min(height, width) if height and width else None
 
     def load(
         self, image_size: int, index: "list[IndexedImage] | None" = None

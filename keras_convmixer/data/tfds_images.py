@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_convmixer.data.class_names import normalize_class
-from keras_convmixer.data.decode import read_image, read_orientation
+from keras_convmixer.data.decode import read_orientation
 from keras_convmixer.data.file_ops import may_be_turned
 from keras_convmixer.data.image_data import SHUFFLED_BYTES, ImageData
 from keras_convmixer.data.pictures import Pictures
@@ -20,18 +20,11 @@ SECONDS = 10  # How long the host of the files may take to answer.
 
 
 def load_tfds(source, image_size):
-    """Any image classification set of tensorflow-datasets.
+    """The `ImageData` of a set of tensorflow-datasets, for `Source.load`.
 
     Its split "validation" is held out, and "test" is the test part. Where only
     one of them has labels, it is held out; where none has, the last fifth of
     "train".
-
-    Args:
-        source: A `Source`.
-        image_size: Height and width that the images get, in pixels.
-
-    Returns:
-        An `ImageData`.
 
     Raises:
         ValueError: If there is no such set, or its images have no classes.
@@ -63,7 +56,6 @@ def load_tfds(source, image_size):
         return Pictures(
             rows=encoded_rows(builder, split),
             read=lambda contents: (contents, exif_orientation(contents)),
-            decode=lambda row, contents: decode(contents),
             buffer=SHUFFLED_BYTES // record,
             side=height if height == width else None,
         )
@@ -100,17 +92,6 @@ def exif_orientation(contents):
     )
 
 
-def decode(contents):
-    """uint8 `[height, width, 3]` of any image, by the decoder of folders."""
-    pixels = tf.numpy_function(
-        lambda contents: read_image("an image", contents),
-        [contents],
-        tf.uint8,
-        stateful=False,
-    )
-    return tf.ensure_shape(pixels, (None, None, 3))
-
-
 def class_names(builder):
     """The names of a data set's classes."""
     names = builder.info.features["label"].names
@@ -128,12 +109,6 @@ def encoded_rows(builder, split):
         read_config=tfds.ReadConfig(try_autocache=False),
     )
     return records.map(lambda row: (row["image"], row["label"]))
-
-
-def tfds_size(source):
-    """The side of the images where all have the same, else None."""
-    shape = image_builder(source).info.features["image"].shape
-    return None if None in shape[:2] else min(shape[:2])
 
 
 def image_builder(source):
@@ -172,7 +147,10 @@ def prepare(builder):
     name = builder.info.full_name
     try:
         for url in list(builder.url_infos)[:1]:
-            check_reachable(url)
+            request = urllib.request.Request(url, method="HEAD")
+            # A host that does not like the question is there.
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(request, timeout=SECONDS).close()
         builder.download_and_prepare()
     # Each set has its own, that of a missing file by hand is long.
     except Exception as error:
@@ -180,14 +158,6 @@ def prepare(builder):
             f"dataset {name} is not in {builder.data_dir} and can't be put "
             f"there: {error}"
         ) from error
-
-
-def check_reachable(url):
-    """An OSError if the host of a file does not answer."""
-    request = urllib.request.Request(url, method="HEAD")
-    # A host that does not like the question is there.
-    with contextlib.suppress(urllib.error.HTTPError):
-        urllib.request.urlopen(request, timeout=SECONDS).close()
 
 
 def has_labels(builder, split):

@@ -88,12 +88,6 @@ def fit_temperature(probabilities: ArrayLike, labels: ArrayLike) -> float:
     Raises:
         UserError: If there is not one label for each row, from 0 to
             classes - 1.
-
-    Example:
-
-    >>> sure = [[0.99, 0.01]] * 10
-    >>> fit_temperature(sure, [0] * 8 + [1] * 2) > 2
-    True
     """
     logits = logarithms(probabilities)
     classes = class_indices(labels, *logits.shape)
@@ -115,12 +109,7 @@ def fit_temperature(probabilities: ArrayLike, labels: ArrayLike) -> float:
 
 
 def fold_temperature(model: keras.Model, temperature: float) -> None:
-    """Divides the logits of a classifier by a temperature, in its weights.
-
-    Args:
-        model: As for `calibrate`.
-        temperature: A positive number.
-    """
+    """Divides the logits of a classifier by a temperature, in its weights."""
     head, _ = find_head(model)
     head.set_weights([w / temperature for w in head.get_weights()])
 
@@ -128,24 +117,13 @@ def fold_temperature(model: keras.Model, temperature: float) -> None:
 def with_temperature(
     probabilities: ArrayLike, temperature: float
 ) -> np.ndarray:
-    """Probabilities as they are with a temperature.
-
-    Args:
-        probabilities: float `[N, classes]`, of a softmax.
-        temperature: A positive number.
-
-    Returns:
-        float32 `[N, classes]`.
-    """
+    """A softmax's probabilities as they are with a temperature, float32."""
     scaled = softmax(logarithms(probabilities) / temperature, axis=-1)
     return scaled.astype("float32")
 
 
 def find_head(model: keras.Model) -> tuple[keras.layers.Dense, str]:
-    """The dense layer that a model's probabilities come from.
-
-    Returns:
-        `(layer, activation)`: the layer, and "softmax" or "sigmoid".
+    """The last dense layer, and the "softmax" or "sigmoid" after it.
 
     Raises:
         UserError: If the model ends in anything else.
@@ -181,11 +159,7 @@ def kind_of(operation: Any) -> str:
 def as_choices(
     probabilities: np.ndarray, labels: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What sigmoids say as choices between two classes.
-
-    Args:
-        probabilities: float `[N, outputs]`.
-        labels: 0 or 1, `[N, outputs]`, or `[N]` for one output.
+    """What sigmoids `[N, outputs]` say as choices between two classes.
 
     Returns:
         `(probabilities, labels)`: float `[N * outputs, 2]` and int.

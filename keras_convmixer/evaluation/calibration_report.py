@@ -11,11 +11,9 @@ from keras_convmixer.evaluation.scores import (
     expected_calibration_error,
 )
 
-FOLDS = 2
-
 
 def calibration_of(found, held_out, temperature):
-    """The calibration of a model, for `metrics.json`.
+    """The calibration of a model, a dict for `metrics.json`.
 
     Args:
         found: The `Predictions` of the calibrated model for the test part;
@@ -23,9 +21,6 @@ def calibration_of(found, held_out, temperature):
         held_out: Those of the model as it was trained, for the held-out
             images.
         temperature: What fits them.
-
-    Returns:
-        A dict.
     """
     before, after, labels = before_and_after(found, held_out, temperature)
     images = "test"
@@ -53,10 +48,7 @@ def format_calibration(calibration):
 
 
 def before_and_after(found, held_out, temperature):
-    """Probabilities without and with a temperature that others gave.
-
-    Args:
-        found, held_out, temperature: As for `calibration_of`.
+    """Probabilities without and with a temperature that other images gave.
 
     Returns:
         `(before, after, labels)`: float32 `[N, classes]` twice, int `[N]`.
@@ -72,44 +64,29 @@ def before_and_after(found, held_out, temperature):
 def cross_fitted(probabilities, labels):
     """Probabilities with temperatures that other images gave.
 
-    The images are dealt out in turn; each part gets the temperature that fits
-    the others, so that what is measured on them is not of images that chose
-    it.
-
-    Args:
-        probabilities, labels: As for `fit_temperature`.
-
-    Returns:
-        float32 `[N, classes]`.
+    Each half of the images gets the temperature that fits the other half, so
+    that no image measures a temperature that it chose.
     """
     result = np.empty(np.shape(probabilities), "float32")
-    part = np.arange(len(labels)) % FOLDS
-    for index in range(FOLDS):
-        is_own = part == index
-        temperature = fit_temperature(probabilities[~is_own], labels[~is_own])
-        result[is_own] = with_temperature(probabilities[is_own], temperature)
+    for part in (0, 1):
+        own, other = slice(part, None, 2), slice(1 - part, None, 2)
+        temperature = fit_temperature(probabilities[other], labels[other])
+        result[own] = with_temperature(probabilities[own], temperature)
     return result
 
 
 def error_by_chance(probabilities, draws=100):
-    """The calibration error of probabilities that are exactly right.
+    """The mean calibration error of labels drawn as the probabilities say.
 
     Of few images it is not 0: the share that is classified rightly differs
     from the confidence by chance.
-
-    Args:
-        probabilities: float `[N, classes]`.
-        draws: How often labels are drawn.
-
-    Returns:
-        Its mean, a float.
     """
     random = np.random.default_rng(0)
     confidence = np.max(probabilities, axis=-1)
-    errors = []
-    for _ in range(draws):
-        reliability = Reliability()
-        is_right = random.random(len(confidence)) < confidence
-        reliability.add(confidence, is_right)
-        errors.append(reliability.error)
+    errors = [
+        Reliability(
+            confidence, random.random(len(confidence)) < confidence
+        ).error
+        for _ in range(draws)
+    ]
     return float(np.mean(errors))

@@ -12,19 +12,21 @@ from numpy.typing import ArrayLike
 from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.crop import center_crop
 from keras_convmixer.data.decode import read_image
-from keras_convmixer.evaluation.output_kind import OutputKind
+from keras_convmixer.evaluation.runtime import (
+    Model,
+    OnnxFile,
+    SavedModel,
+    TFLiteFile,
+)
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.extras import check_onnx
-from keras_convmixer.utils.labels import label_names
+from keras_convmixer.utils.labels import label_names, labels_beside
 from keras_convmixer.utils.types import Labels, StrPath
 
 if TYPE_CHECKING:
     import keras
 
-    from keras_convmixer.evaluation.runtime import Model
-
 SUFFIXES = (".tflite", ".onnx", ".keras")
-SAVED_MODEL = "saved_model.pb"
 
 
 @dataclass(frozen=True)
@@ -117,26 +119,17 @@ class Classifier:
         self.normalization: tuple[np.ndarray, np.ndarray] | None = None
         names = label_names(labels)
         if self.path.suffix == ".tflite":
-            from keras_convmixer.evaluation.read_metadata import (
-                read_labels,
-                read_normalization,
-                read_threshold,
-            )
-            from keras_convmixer.evaluation.runtime import TFLiteFile
+            from keras_convmixer.evaluation import metadata_schema
 
             self.run = TFLiteFile(self.path, threads)
-            names = names or read_labels(self.path)
-            self.threshold = read_threshold(self.path)
-            self.normalization = read_normalization(self.path)
+            names = names or metadata_schema.read_labels(self.path)
+            self.threshold = metadata_schema.read_threshold(self.path)
+            self.normalization = metadata_schema.read_normalization(self.path)
         elif self.path.suffix == ".onnx":
             check_onnx(self.path)
-            from keras_convmixer.evaluation.runtime import OnnxFile
-
             self.run = OnnxFile(self.path, threads)
             names = names or self.run.labels or labels_beside(self.path)
         elif is_saved_model(self.path):
-            from keras_convmixer.evaluation.runtime import SavedModel
-
             self.run = SavedModel(self.path)
             names = names or labels_beside(self.path)
         else:
@@ -147,9 +140,7 @@ class Classifier:
             names = names or found
         self.size = self.side()
         self.has_one_output = self.run.classes == 1
-        self.is_multi_label = (
-            self.run.kind is OutputKind.LABELS and not self.has_one_output
-        )
+        self.is_multi_label = self.run.is_sigmoid and self.run.classes > 1
         if len(names) != self.run.classes:
             raise UserError(
                 f"{self.path} has {self.run.classes} classes and "
@@ -168,11 +159,9 @@ class Classifier:
             mean, std = self.normalization
             images = (images - mean) / std
         step = self.run.batch_size
+        starts = range(0, len(images), step)
         outputs = np.concatenate(
-            [
-                self.run(images[first : first + step])
-                for first in range(0, len(images), step)
-            ]
+            [self.run(images[start : start + step]) for start in starts]
         )
         are_logits = self.run.output_name == "logits"
         if self.has_one_output:
@@ -215,11 +204,7 @@ class Classifier:
         return predictions
 
     def square(self, image: StrPath | ArrayLike) -> np.ndarray:
-        """What it sees of a photo: uint8 `[size, size, 3]`.
-
-        Args:
-            image: Its path, or its pixels as for `predict`.
-        """
+        """What it sees of a photo of `predict`: uint8 `[size, size, 3]`."""
         if isinstance(image, str | os.PathLike):
             image = read_image(image)
         image = center_crop(image, self.size)
@@ -265,7 +250,7 @@ def needs_tensorflow(path: Path) -> bool:
 
 
 def is_saved_model(path: Path) -> bool:
-    return (path / SAVED_MODEL).is_file()
+    return (path / "saved_model.pb").is_file()
 
 
 def has_class_maps(path: Path) -> bool:
@@ -286,10 +271,9 @@ def read_keras(
     """
     from keras_convmixer.runs.run_folder import RunFolder
 
+    run = RunFolder(path if path.is_dir() else path.parent)
     if path.is_dir():
-        run = RunFolder(path)
         return run.trained_model(), run.read_config().classes
-    run = RunFolder(path.parent)
     if run.config_path.is_file():
         return run.trained_model(path), run.read_config().classes
     labels = labels or labels_beside(path)
@@ -303,25 +287,3 @@ def read_keras(
             f"{path} is not a Keras model that can be read: {error}"
         ) from error
     return model, labels
-
-
-def labels_beside(path: Path) -> list[str]:
-    """The names in the `labels.txt` that is beside a file or folder."""
-    file = path.with_name("labels.txt")
-    if not file.is_file():
-        raise UserError(
-            f"{path} needs the names of its classes: there is no {file}"
-        )
-    return read_label_file(file)
-
-
-def read_label_file(path: StrPath) -> list[str]:
-    """The names of classes in a text file, one in each line."""
-    try:
-        # Some editors begin a file with a byte order mark.
-        labels = Path(path).read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} must be text in UTF-8: {error}") from None
-    if not labels:
-        raise UserError(f"{path} has no label")
-    return labels

@@ -66,10 +66,7 @@ def run_batches(run, batches, count=None, unit_name="image"):
 
 
 def collect(run, batches, count=None, unit_name="image"):
-    """All outputs for some images, and the labels of these.
-
-    Args:
-        run, batches, count, unit_name: As for `run_batches`.
+    """All outputs for the batches of `run_batches`, and their labels.
 
     Returns:
         `(outputs, labels)`: float32 `[N, classes]`; `labels` as the batches

@@ -17,18 +17,13 @@ INCHES = 3.2  # Width and height of one image, at most.
 
 
 class HeatMaps:
-    """Draws the class maps of a trained network over photographs.
+    """Draws the class maps of a `keras.Model` over photographs.
 
-    Args:
-        model: The `keras.Model`.
-        labels: The names of its classes.
+    Photographs are uint8 `[height, width, 3]`; `labels` are the names of the
+    classes.
 
     Raises:
         UserError: If it ends in a head of which there are no exact maps.
-
-    Example:
-        photograph = read_image("photo.jpg")
-        HeatMaps(model, labels).draw(photograph, "a photograph", "map.png")
     """
 
     def __init__(self, model, labels):
@@ -38,9 +33,6 @@ class HeatMaps:
 
     def probabilities(self, photograph):
         """What the network says of the middle square of a photograph.
-
-        Args:
-            photograph: uint8 `[height, width, 3]`.
 
         Returns:
             `(each_place, whole)`: the probabilities of the classes at each
@@ -58,12 +50,7 @@ class HeatMaps:
 
         Bright is where the class would be the most probable one, if the
         network saw the features of this place everywhere. Dark on the sides
-        is what the network does not see.
-
-        Args:
-            photograph: uint8 `[height, width, 3]`.
-            title: What stands over it.
-            output: File to write, `.png` or `.jpg`.
+        is what the network does not see. `output` is a `.png` or `.jpg`.
         """
         height, width = photograph.shape[:2]
         longest = max(height, width)
@@ -81,12 +68,10 @@ class HeatMaps:
                 figure.savefig(temporary, dpi=120)
 
     def draw_on(self, axes, photograph, title, labels):
-        """The same on axes: the photograph on the first, a map on each other.
+        """The same on Matplotlib's axes, the photograph on the first.
 
-        Args:
-            axes: Of Matplotlib, in the order of the classes' probabilities.
-            photograph, title: As above.
-            labels: The names of the classes, as they are drawn.
+        The others get the maps of the most probable classes; `labels` are the
+        names of the classes, as they are drawn.
         """
         each_place, whole = self.probabilities(photograph)
         height, width = photograph.shape[:2]

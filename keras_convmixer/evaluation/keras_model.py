@@ -24,7 +24,7 @@ class KerasModel(Model):
     def __init__(self, model):
         self.model = model
         model.make_predict_function()  # Not by two threads at a time.
-        self.kind = output_kind(model)
+        self.is_sigmoid = output_kind(model) is OutputKind.LABELS
         self.image_type = input_type(model)
         self.output_name = output_name(model)
         height, width, self.channels = model.input_shape[1:]

@@ -1,7 +1,5 @@
 """Plots of an evaluation: confusions, mistakes, calibration, coverage."""
 
-import csv
-import io
 import sys
 from collections import Counter
 
@@ -9,10 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from keras_convmixer.utils.files import replacing, write_bytes
+from keras_convmixer.utils.files import csv_writer, replacing
 from keras_convmixer.utils.plot_text import drawable
 
 MOST_CLASSES = 50  # Of a confusion matrix that can be looked at.
+MOST_CONFUSED = 30
 
 
 def draw_all(plots):
@@ -24,27 +23,23 @@ def draw_all(plots):
     Returns:
         Whether all of them were written.
     """
-    failures = 0
+    is_whole = True
     for path, draw in plots.items():
         try:
             draw(path)
         except Exception as error:
-            failures += 1
+            is_whole = False
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             print(f"{path} could not be drawn: {reason}", file=sys.stderr)
-    return not failures
+    return is_whole
 
 
 def plot_confusion(counts, classes, path):
     """The confusion matrix: true classes in rows, predicted in columns.
 
     For more than `MOST_CLASSES` classes, only the most frequent confusions are
-    drawn; a CSV file of the same name holds all of them.
-
-    Args:
-        counts: Images by (true class, predicted class), a `Counter`.
-        classes: The names of the classes.
-        path: The file to write.
+    drawn; a CSV file of the same name holds all of them. `counts` are the
+    images by (true class, predicted class), a `Counter`.
     """
     if len(classes) > MOST_CLASSES:
         write_confusion(counts, classes, path.with_suffix(".csv"))
@@ -67,20 +62,17 @@ def plot_confusion(counts, classes, path):
 
 def write_confusion(counts, classes, path):
     """Writes the counts of (label, prediction) that are not zero as CSV."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("true", "predicted", "count"))
-    for (label, prediction), count in sorted(counts.items()):
-        writer.writerow((classes[label], classes[prediction], count))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Names of folders are bytes: not all of them are UTF-8.
-    write_bytes(path, text.getvalue().encode(errors="surrogateescape"))
+    with csv_writer(path, "\n") as writer:
+        writer.writerow(("true", "predicted", "count"))
+        for (label, prediction), count in sorted(counts.items()):
+            writer.writerow((classes[label], classes[prediction], count))
 
 
-def plot_most_confused(counts, classes, path, most=30):
+def plot_most_confused(counts, classes, path):
     """The most frequent pairs of true and predicted class."""
     wrong = Counter({pair: n for pair, n in counts.items() if len({*pair}) > 1})
-    worst = wrong.most_common(most)
+    worst = wrong.most_common(MOST_CONFUSED)
     figure = Figure(figsize=(7, 1.5 + 0.25 * len(worst)))
     with drawable(classes) as classes:
         axes = figure.subplots()
@@ -96,13 +88,7 @@ def plot_most_confused(counts, classes, path, most=30):
 
 
 def plot_mistakes(mistakes, classes, path):
-    """The most confident mistakes.
-
-    Args:
-        mistakes: A list of `Mistake`, the worst first.
-        classes: The names of the classes.
-        path: The file to write; without a mistake, none.
-    """
+    """The `Mistake`s, the most confident first; without any, no file."""
     if not mistakes:
         return
     rows, columns = grid_shape(len(mistakes), most_columns=6)
@@ -124,12 +110,7 @@ def plot_mistakes(mistakes, classes, path):
 
 
 def plot_reliability(reliability, path):
-    """A reliability diagram: accuracy by confidence.
-
-    Args:
-        reliability: A `Reliability`.
-        path: The file to write.
-    """
+    """The diagram of a `Reliability`: accuracy by confidence."""
     counts, edges = reliability.counts, reliability.edges
     is_used = counts > 0
     middles = (edges[:-1] + edges[1:]) / 2
@@ -159,12 +140,7 @@ def plot_reliability(reliability, path):
 
 
 def plot_coverage(shares, precision, path):
-    """Accuracy on the most confident images, by their fraction.
-
-    Args:
-        shares, precision: As `Scores.coverage` gives them.
-        path: The file to write.
-    """
+    """Accuracy on the most confident images, as of `Scores.coverage`."""
     figure = Figure(figsize=(4.5, 3.5))
     axes = figure.subplots()
     axes.plot(shares, precision)

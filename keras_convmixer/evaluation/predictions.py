@@ -156,9 +156,6 @@ def predict(
         images: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label).
         unit_name: What the progress bar calls one of them.
         shown_mistakes: How many of its mistakes are kept.
-
-    Returns:
-        `Predictions`.
     """
     count, classes = int(images.cardinality()), model.output_shape[-1]
     result = Predictions(

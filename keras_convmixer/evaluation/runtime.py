@@ -1,12 +1,13 @@
 """One interface for all that can be run: exported files and Keras models.
 
-All of them may be called from several threads at a time.
+All of them may be called from several threads at a time, and timed.
 """
 
 import collections
 import contextlib
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -23,13 +24,12 @@ INTERFACES = (
     [np.float32, np.float32],
     [np.int8, np.int8],
 )
-
-
 # They compute nothing, after the last activation of a TFLite file and of a
 # SavedModel.
 CONVERSIONS = ("DEQUANTIZE", "QUANTIZE", "CAST", "RESHAPE")
 PATTERN = frozenset("*?[]\\")
 COPIES = ("Identity", "Cast", "Reshape")
+TIMED_SECONDS = 0.2
 
 
 class Model(Protocol):
@@ -44,7 +44,7 @@ class Model(Protocol):
         image_size: `(height, width)` of its images in pixels.
         channels: Of its images.
         output_name: "probabilities", "logits" or "features".
-        kind: The `OutputKind` of its output.
+        is_sigmoid: Whether each output is a probability of its own.
         classes: Their number.
         batch_size: How many images it is best called with.
     """
@@ -53,7 +53,7 @@ class Model(Protocol):
     image_size: tuple[int | None, int | None]
     channels: int
     output_name: str
-    kind: OutputKind
+    is_sigmoid: bool
     classes: int
     batch_size: int
 
@@ -107,11 +107,11 @@ class TFLiteFile(Model):
         ((self.output_name, self.output),) = outputs.items()
         self.is_integer = image["dtype"] == np.int8
         self.image_type = "float32" if found[0] == np.float32 else "uint8"
-        _, *self.image_size, self.channels = image["shape"].tolist()
-        self.image_size = tuple(self.image_size)
+        _, height, width, self.channels = image["shape"].tolist()
+        self.image_size = height, width
         self.classes = int(self.output["shape"][-1])
-        is_sigmoid = last_operator(interpreter, self.output) == "LOGISTIC"
-        self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
+        last = last_operator(interpreter, self.output)
+        self.is_sigmoid = last == "LOGISTIC"
 
     def load(self):
         """An interpreter of the file, ready to run."""
@@ -175,21 +175,8 @@ def last_operator(interpreter, output):
     return operator["op_name"]
 
 
-def kind_of_file(output_name, classes, is_sigmoid):
-    """The `OutputKind` of a file, whose output has the name of its model's."""
-    if is_sigmoid and output_name == "probabilities":
-        return OutputKind.LABELS
-    if output_name == "features" or classes == 1:
-        return OutputKind.VALUES
-    return OutputKind.CLASSES
-
-
 class SavedModel(Model):
-    """A SavedModel, which takes several images at a time.
-
-    Args:
-        path: Its folder.
-    """
+    """A SavedModel, which takes several images at a time."""
 
     batch_size = 64
 
@@ -202,16 +189,15 @@ class SavedModel(Model):
             ((self.output_name, output),) = (
                 self.serve.structured_outputs.items()
             )
-            _, *self.image_size, self.channels = image.shape.as_list()
+            _, height, width, self.channels = image.shape.as_list()
         except (OSError, KeyError, ValueError) as error:
             raise UserError(
                 f"{path} is not a SavedModel of `export`: {error}"
             ) from None
         self.image_type = image.dtype.name
-        self.image_size = tuple(self.image_size)
+        self.image_size = height, width
         self.classes = output.shape[-1]
-        is_sigmoid = last_operation(self.serve) == "Sigmoid"
-        self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
+        self.is_sigmoid = last_operation(self.serve) == "Sigmoid"
 
     def __call__(self, images):
         import tensorflow as tf
@@ -224,9 +210,6 @@ def load_saved_model(path):
 
     TensorFlow looks for the variables by a pattern that begins with the path.
     A link without such characters takes its place.
-
-    Args:
-        path: The folder.
     """
     import tensorflow as tf
 
@@ -255,11 +238,7 @@ def last_operation(serve):
 
 
 class OnnxFile(Model):
-    """An ONNX file, run by ONNX Runtime.
-
-    Args:
-        path: The file.
-        threads: How many it runs with; None for all cores.
+    """An ONNX file, run by ONNX Runtime with `threads`; None for all cores.
 
     Attributes:
         labels: Names of the classes; empty where it has none.
@@ -277,23 +256,20 @@ class OnnxFile(Model):
             self.session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-            ((image,), (output,)) = (
-                self.session.get_inputs(),
-                self.session.get_outputs(),
-            )
-            _, *self.image_size, self.channels = image.shape
+            (image,) = self.session.get_inputs()
+            (output,) = self.session.get_outputs()
+            _, height, width, self.channels = image.shape
         # For a file that is none it has errors of several kinds.
         except Exception as error:
             raise UserError(f"{path} can't be run: {error}") from None
         types = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
         self.image_type = types.get(image.type, image.type)
-        self.image_size = tuple(self.image_size)
+        self.image_size = height, width
         self.output_name = output.name
         self.classes = output.shape[-1]
         properties = self.session.get_modelmeta().custom_metadata_map
         self.labels = properties.get("labels", "").splitlines()
-        is_sigmoid = properties.get("kind") == OutputKind.LABELS.value
-        self.kind = kind_of_file(self.output_name, self.classes, is_sigmoid)
+        self.is_sigmoid = properties.get("kind") == OutputKind.LABELS.value
 
     def __call__(self, images):
         (outputs,) = self.session.run(None, {"image": images})
@@ -302,3 +278,19 @@ class OnnxFile(Model):
 
 # By the ending of a file; a SavedModel is a folder.
 RUNNERS = {"": SavedModel, ".tflite": TFLiteFile, ".onnx": OnnxFile}
+
+
+def latency(run, image):
+    """Median milliseconds of a run, over about `TIMED_SECONDS`."""
+    return round(float(np.median(timings(run, image, TIMED_SECONDS))), 3)
+
+
+def timings(run, image, seconds):
+    """Milliseconds of each of some runs: at least five, for about `seconds`."""
+    run(image)  # The first call allocates.
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        start = time.perf_counter()
+        run(image)
+        times.append(1000 * (time.perf_counter() - start))
+    return times

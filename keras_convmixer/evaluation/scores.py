@@ -28,47 +28,35 @@ def expected_calibration_error(
         probabilities: float `[N, classes]`.
         labels: int `[N]`.
         bins: How many bins of one width there are from 0 to 1.
-
-    Returns:
-        A float from 0 to 1.
-
-    Example:
-
-    >>> expected_calibration_error([[0.75, 0.25], [0.25, 0.75]], [0, 0])
-    0.25
     """
     probabilities = np.asarray(probabilities)
-    reliability = Reliability(bins)
     is_right = probabilities.argmax(-1) == np.asarray(labels)
-    reliability.add(probabilities.max(-1), is_right)
-    return reliability.error
+    return Reliability(probabilities.max(-1), is_right, bins).error
 
 
 class Reliability:
     """Confidence and accuracy of images in bins of their confidence.
 
     Args:
-        bins: How many there are; each holds its upper edge.
+        confidence: float `[N]`, from 0 to 1.
+        is_right: bool `[N]`.
+        bins: How many bins there are; each holds its upper edge.
 
     Attributes:
         edges: float `[bins + 1]`, from 0 to 1.
         counts: int `[bins]`, images.
-        right: int `[bins]`, those of them that were classified rightly.
+        right: float `[bins]`, how many of them were classified rightly.
         confidence: float `[bins]`, the sum of their confidence.
     """
 
-    def __init__(self, bins: int = BINS) -> None:
+    def __init__(
+        self, confidence: ArrayLike, is_right: ArrayLike, bins: int = BINS
+    ) -> None:
         self.edges = np.linspace(0, 1, bins + 1)
-        self.counts = np.zeros(bins, int)
-        self.right = np.zeros(bins, int)
-        self.confidence = np.zeros(bins)
-
-    def add(self, confidence: ArrayLike, is_right: ArrayLike) -> None:
-        """Adds images: float `[N]` from 0 to 1 and bool `[N]`."""
-        bins = np.searchsorted(self.edges[1:-1], confidence)
-        np.add.at(self.counts, bins, 1)
-        np.add.at(self.right, bins, is_right)
-        np.add.at(self.confidence, bins, confidence)
+        indices = np.searchsorted(self.edges[1:-1], confidence)
+        self.counts = np.bincount(indices, minlength=bins)
+        self.right = np.bincount(indices, is_right, bins)
+        self.confidence = np.bincount(indices, confidence, bins)
 
     @property
     def error(self) -> float:
@@ -84,19 +72,10 @@ def precision_by_confidence(
 
     Images of equal confidence are taken together.
 
-    Args:
-        confidence: float `[N]`.
-        is_right: bool `[N]`.
-
     Returns:
         `(counts, lowest, precision)`, `[points]` each: a number of images,
         the lowest confidence among them, and the share that was classified
         rightly.
-
-    Example:
-
-    >>> precision_by_confidence([0.9, 0.6, 0.6], [True, True, False])[2]
-    array([1.        , 0.66666667])
     """
     confidence = np.asarray(confidence)
     order = np.argsort(-confidence, kind="stable")
@@ -125,7 +104,7 @@ class Scores:
 
     def __init__(self, classes: int) -> None:
         self.num_classes = classes
-        self._columns: tuple[list[np.ndarray], ...] = [], [], [], [], []
+        self._batches: list[tuple[np.ndarray, ...]] = []
 
     def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
         """Adds images.
@@ -135,18 +114,18 @@ class Scores:
             labels: int `[N]`, their classes.
         """
         first = ranked(probabilities)[:, :5]
-        columns = (
-            labels,
-            first[:, 0],
-            probabilities.max(-1),
-            probabilities[np.arange(len(labels)), labels],
-            (first == labels[:, None]).any(-1),
+        self._batches.append(
+            (
+                labels.copy(),
+                first[:, 0].copy(),
+                probabilities.max(-1),
+                probabilities[np.arange(len(labels)), labels],
+                (first == labels[:, None]).any(-1),
+            )
         )
-        for column, values in zip(self._columns, columns, strict=True):
-            column.append(values.copy())
 
     def _column(self, index: int) -> np.ndarray:
-        parts = self._columns[index]
+        parts = [batch[index] for batch in self._batches]
         return np.concatenate(parts) if parts else np.zeros(0, int)
 
     @property
@@ -172,7 +151,7 @@ class Scores:
     @property
     def images(self) -> int:
         """How many images were added."""
-        return sum(map(len, self._columns[0]))
+        return len(self.labels)
 
     @property
     def confusions(self) -> Counter[tuple[int, int]]:
@@ -200,9 +179,7 @@ class Scores:
     @property
     def reliability(self) -> Reliability:
         """The `Reliability` of all images."""
-        result = Reliability()
-        result.add(self.confidence, self.is_right)
-        return result
+        return Reliability(self.confidence, self.is_right)
 
     @property
     def ece(self) -> float:

@@ -10,19 +10,11 @@ WORST = 10
 
 
 def scores_report(classifier, images, matching, result, milliseconds):
-    """What `--json` writes.
+    """What `--json` writes, a dict.
 
-    Args:
-        classifier: The `Classifier`.
-        images: The `EvaluationSet`.
-        matching: Their `Matching`.
-        result: The `Predictions`.
-        milliseconds: Those of one image.
-
-    Returns:
-        A dict. Scores are shares from 0 to 1, the log loss is in nats; None
-        stands for a recall without images, and for a precision of a class
-        that was never given. Pictures without classes have no scores.
+    Scores are shares from 0 to 1, the log loss is in nats; None stands for a
+    recall without images, and for a precision of a class that was never given.
+    Images without classes have no scores.
     """
     report = {
         "file": classifier.path.name,
@@ -82,24 +74,18 @@ def format_report(report):
         )
     if report["missing"]:
         lines.append(f"without images: {abbreviate(report['missing'])}")
-    return "\n".join([*lines, table(report), "", *table_of_classes(report)])
-
-
-def table(report):
-    return markdown_table(
-        [
-            {
-                "images": report["images"],
-                "top-1 %": percent(report["top1"]),
-                "top-5 %": percent(report["top5"]),
-                "mean recall %": percent(report["mean_recall"]),
-                "macro F1 %": percent(report["macro_f1"]),
-                "log loss": f"{report['log_loss']:.3f}",
-                "calibration error %": percent(report["ece"]),
-                "ms": f"{report['milliseconds']:.2f}",
-            }
-        ]
-    )
+    scores = {
+        "images": report["images"],
+        "top-1 %": percent(report["top1"]),
+        "top-5 %": percent(report["top5"]),
+        "mean recall %": percent(report["mean_recall"]),
+        "macro F1 %": percent(report["macro_f1"]),
+        "log loss": f"{report['log_loss']:.3f}",
+        "calibration error %": percent(report["ece"]),
+        "ms": f"{report['milliseconds']:.2f}",
+    }
+    tables = (markdown_table([scores]), "", *table_of_classes(report))
+    return "\n".join([*lines, *tables])
 
 
 def table_of_classes(report):

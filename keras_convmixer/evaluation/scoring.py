@@ -1,12 +1,11 @@
 """A classifier is run on images; the scores, and what it got wrong."""
 
-import csv
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any
 
 import numpy as np
 
@@ -98,14 +97,7 @@ def match_classes(classifier: Classifier, images: EvaluationSet) -> Matching:
     """Finds the classes of some images among those of a classifier.
 
     A file of one output names class 1 alone: of two classes of images, the
-    other one is class 0.
-
-    Args:
-        classifier: A `Classifier`.
-        images: An `EvaluationSet`; without classes, nothing is matched.
-
-    Returns:
-        A `Matching`.
+    other one is class 0. Of images without classes nothing is matched.
 
     Raises:
         UserError: If there are classes and none is known, or the classifier
@@ -143,26 +135,20 @@ def score(
     classifier: Classifier,
     images: EvaluationSet,
     matching: Matching,
-    predictions: TextIO | None = None,
+    writer: Any = None,
     shown: int = SHOWN_MISTAKES,
 ) -> Predictions:
     """Runs a classifier on images of which it keeps the worst mistakes.
 
     Args:
-        classifier: A `Classifier`.
-        images: An `EvaluationSet`.
-        matching: Their `Matching`.
-        predictions: An open text file, which gets a CSV row for each image.
+        classifier, images, matching: As for `match_classes`, and its result.
+        writer: A `csv.writer`, which gets a row for each image; or None.
         shown: How many mistakes are kept.
-
-    Returns:
-        `Predictions`.
 
     Raises:
         UserError: If no image is left.
     """
     result = Predictions(Scores(len(matching.labels)), shown_mistakes=shown)
-    writer = predictions and csv.writer(predictions, lineterminator="\r\n")
     if writer:
         columns = [
             f"{column}_{rank}"

@@ -1,4 +1,4 @@
-"""EvaluationSet to be scored: those of a folder, or of a data set's split."""
+"""Images to be scored: those of a folder, or of a data set's split."""
 
 import collections
 import itertools
@@ -82,43 +82,37 @@ class EvaluationSet:
             except UserError as error:
                 return image, error
 
-        def batch(pairs):
-            readable = [p for p in pairs if not isinstance(p[1], UserError)]
+        def batch(results):
+            readable, unreadable = [], []
+            for image, result in results:
+                if isinstance(result, UserError):
+                    unreadable.append(str(result))
+                else:
+                    readable.append((image, result))
+            labels = [indices.get(image.label, -1) for image, _ in readable]
             return Batch(
                 images=np.array([pixels for _, pixels in readable]),
-                labels=np.array(
-                    [indices.get(stored.label, -1) for stored, _ in readable],
-                    int,
-                ),
-                stored=[stored for stored, _ in readable],
-                unreadable=[
-                    str(e) for _, e in pairs if isinstance(e, UserError)
-                ],
+                labels=np.array(labels, int),
+                stored=[image for image, _ in readable],
+                unreadable=unreadable,
             )
 
         with ThreadPool(num_cpus()) as threads:
-            waiting: collections.deque[Any] = collections.deque()
-            images = self.each()
+            images, ahead = self.each(), None
             while chunk := list(itertools.islice(images, BATCH_SIZE)):
-                waiting.append(threads.map_async(square, chunk))
-                if len(waiting) > 1:
-                    yield batch(waiting.popleft().get())
-            while waiting:
-                yield batch(waiting.popleft().get())
+                before, ahead = ahead, threads.map_async(square, chunk)
+                if before:
+                    yield batch(before.get())
+            if ahead:
+                yield batch(ahead.get())
 
 
 def folder_images(root):
-    """The images of ROOT/CLASS/ and the folders below, or of ROOT alone.
+    """The `EvaluationSet` of ROOT/CLASS/ and the folders below, or of ROOT.
 
     Where there are folders, each is a class; where there are none, the classes
     are unknown. Of a folder with the parts of a training it is those of the
     test part. What is skipped is printed.
-
-    Args:
-        root: The folder.
-
-    Returns:
-        `EvaluationSet`.
 
     Raises:
         UserError: If there is no image, or no test part.
@@ -160,15 +154,12 @@ def folder_images(root):
 
 
 def dataset_images(source, split):
-    """The images of a split of a data set.
+    """The `EvaluationSet` of a split of a data set.
 
     Args:
         source: A `Source`.
         split: A split of tensorflow-datasets, "test" or "test[:100]" for
             instance; None for "test", or the held-out part of the digits.
-
-    Returns:
-        `EvaluationSet`.
 
     Raises:
         UserError: If there is no such set or split.

@@ -82,47 +82,37 @@ class Answers:
 
 
 def answers_on(path, images):
-    """The `Answers` of a TFLite file.
+    """The `Answers` of a TFLite file that gives probabilities.
 
-    Args:
-        path: The file, which gives probabilities.
-        images: Pairs of an image `[H, W, 3]` and its int label, a
-            `tf.data.Dataset` or a list.
+    `images` are pairs of an image `[H, W, 3]` and its int label, a
+    `tf.data.Dataset` or a list.
     """
     batches = (
         Batch(np.asarray(image)[None], np.array([int(label)]))
         for image, label in images
     )
-    return Answers.of(
-        *collect(
-            TFLiteFile(path), batches, len(images), "image for the threshold"
-        )
-    )
+    run, unit_name = TFLiteFile(path), "image for the threshold"
+    return Answers.of(*collect(run, batches, len(images), unit_name))
 
 
 def find_threshold(wanted, held_out, test=None):
-    """The threshold of a file, from its own probabilities.
+    """The `Threshold` of a file, from its own probabilities.
 
     Args:
         wanted: The precision that its answers shall have.
         held_out: Its `Answers` of the images that choose the threshold.
         test: Those of images that only measure it. Without them, each half
             of the held-out images measures the threshold of the other.
-
-    Returns:
-        A `Threshold`.
     """
-    value, most = least_threshold(
-        held_out.confidence, held_out.is_right, wanted
-    )
+    confidence, is_right = held_out.confidence, held_out.is_right
+    value, most = least_threshold(confidence, is_right, wanted)
     if test is None:
         of = "held out, each half with the threshold of the other"
-        found = held_out
-        answered = cross_answered(found.confidence, found.is_right, wanted)
+        answered = cross_answered(confidence, is_right, wanted)
     else:
-        of, found = "test", test
-        answered = found.confidence >= (np.inf if value is None else value)
-    count, right = int(answered.sum()), int(found.is_right[answered].sum())
+        of, is_right = "test", test.is_right
+        answered = test.confidence >= (np.inf if value is None else value)
+    count, right = int(answered.sum()), int(is_right[answered].sum())
     low, high = wilson_interval(right, count)
     return Threshold(
         wanted=wanted,
@@ -139,11 +129,6 @@ def find_threshold(wanted, held_out, test=None):
 
 def least_threshold(confidence, is_right, wanted):
     """The least threshold whose answers are right as often as wanted.
-
-    Args:
-        confidence: float `[N]`.
-        is_right: bool `[N]`.
-        wanted: Least share of the answers that are right.
 
     Returns:
         `(threshold, most)`: halfway to the next confidence that is refused, 0
@@ -178,18 +163,10 @@ def cross_answered(confidence, is_right, wanted):
 
 
 def wilson_interval(right, count):
-    """The interval of a share of which `right` of `count` were seen.
-
-    Wilson's score interval, which holds near 0 and 1 too.
+    """Wilson's score interval, which holds near 0 and 1 too.
 
     Returns:
         `(low, high)`; (0, 1) where nothing was seen.
-
-    Example:
-
-    >>> low, high = wilson_interval(95, 100)
-    >>> round(low, 3), round(high, 3)
-    (0.888, 0.978)
     """
     if not count:
         return 0.0, 1.0

@@ -47,11 +47,6 @@ def depthwise_parts(kernel_size):
     return cheapest_cover(taps, taps, (kernel_size - 1) // 2)
 
 
-def whole_kernel(kernel_size):
-    """The kernel as its only part, as is faster on GPUs."""
-    return [Part(range(kernel_size), range(kernel_size))]
-
-
 @functools.cache
 def cheapest_cover(rows, columns, centre):
     """The cheapest parts of at most 25 taps for those rows and columns."""

@@ -10,38 +10,15 @@ from keras_convmixer.utils.checks import UserError
 
 # They leave an image as it is when the model does not train.
 TRAINING_ONLY = (
-    "ActivityRegularization",
-    "AlphaDropout",
-    "AugMix",
-    "CutMix",
-    "Dropout",
-    "GaussianDropout",
-    "GaussianNoise",
-    "MixUp",
-    "RandAugment",
-    "RandomBrightness",
-    "RandomColorDegeneration",
-    "RandomColorJitter",
-    "RandomContrast",
-    "RandomElasticTransform",
-    "RandomErasing",
-    "RandomFlip",
-    "RandomGaussianBlur",
-    "RandomGrayscale",
-    "RandomHue",
-    "RandomInvert",
-    "RandomPerspective",
-    "RandomPosterization",
-    "RandomRotation",
-    "RandomSaturation",
-    "RandomSharpness",
-    "RandomShear",
-    "RandomTranslation",
-    "RandomZoom",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-)
+    "ActivityRegularization", "AlphaDropout", "AugMix", "CutMix", "Dropout",
+    "GaussianDropout", "GaussianNoise", "MixUp", "RandAugment",
+    "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
+    "RandomContrast", "RandomElasticTransform", "RandomErasing", "RandomFlip",
+    "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
+    "RandomPerspective", "RandomPosterization", "RandomRotation",
+    "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation",
+    "RandomZoom", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+)  # fmt: skip
 # Images that are normalised already, or between 0 and 1, are not shrunk so.
 SHRINKS_PIXELS = 0.1
 
@@ -77,7 +54,11 @@ def fold_front(network):
     scale, shift = np.ones(channels), np.zeros(channels)
     left_out = []
     for step in steps:
-        check_channels(step, channels)
+        if step.tensor.shape[-1] != channels:
+            raise UserError(
+                f"{step.name!r} before the ConvMixer must leave the "
+                f"{channels} channels. It gives {step.tensor.shape[-1]}"
+            )
         for layer in layers_of(step.operation):
             if is_training_only(layer):
                 left_out.append(layer.name)
@@ -123,7 +104,7 @@ def affine(layer, channels):
         if layer.invert:
             return deviation, mean
         return 1 / deviation, -mean / deviation
-    if type(layer) is keras.layers.Identity or is_cast(layer):
+    if type(layer) is keras.layers.Identity or is_float32_cast(layer):
         return np.ones(channels), np.zeros(channels)
     raise UserError(
         f"{layer.name!r} ({type(layer).__name__}) before the ConvMixer is "
@@ -147,10 +128,8 @@ def per_channel(layer, value, channels):
     return np.broadcast_to(value.reshape(-1), (channels,))
 
 
-def is_cast(operation):
-    """Whether it makes float32 of the image and no more."""
-    name = type(operation).__name__
-    return name == "Cast" and operation.dtype == "float32"
+def is_float32_cast(operation):
+    return type(operation).__name__ == "Cast" and operation.dtype == "float32"
 
 
 def layers_of(layer):
@@ -158,11 +137,3 @@ def layers_of(layer):
     if type(layer) is not keras.layers.Pipeline:
         return [layer]
     return [inner for part in layer.layers for inner in layers_of(part)]
-
-
-def check_channels(step, channels):
-    if step.tensor.shape[-1] != channels:
-        raise UserError(
-            f"{step.name!r} before the ConvMixer must leave the "
-            f"{channels} channels. It gives {step.tensor.shape[-1]}"
-        )

@@ -3,10 +3,7 @@
 import keras
 import numpy as np
 
-from keras_convmixer.inference.depthwise_parts import (
-    depthwise_parts,
-    whole_kernel,
-)
+from keras_convmixer.inference.depthwise_parts import Part, depthwise_parts
 from keras_convmixer.inference.depthwise_tiles import (
     depthwise_tiling,
     tiled_kernel,
@@ -70,23 +67,19 @@ class InferenceLayers:
             tiling = depthwise_tiling(height, width, kernel.shape[0])
             if tiling:
                 return self.depthwise_in_tiles(x, tiling, kernel, bias, name)
-        split = self.arranged.split_kernels
-        parts = depthwise_parts if split else whole_kernel
-        terms = []
-        for index, part in enumerate(parts(kernel.shape[0])):
-            terms.append(
-                self.depthwise_part(
-                    x,
-                    part,
-                    kernel,
-                    bias if index == 0 else None,
-                    name=f"{name}_part_{index}",
-                )
+        taps = range(kernel.shape[0])
+        parts = [Part(taps, taps)]
+        if self.arranged.split_kernels:
+            parts = depthwise_parts(len(taps))
+        total = None
+        for index, part in enumerate(parts):
+            term = self.depthwise_part(
+                x, part, kernel, bias, name=f"{name}_part_{index}"
             )
-        total = terms[0]
-        for index, term in enumerate(terms[1:], 1):
-            add = self.layer("Add", name=f"{name}_sum_{index}")
-            total = add([total, term])
+            if index:
+                add = self.layer("Add", name=f"{name}_sum_{index}")
+                term = add([total, term])
+            total, bias = term, None
         return total
 
     def depthwise_in_tiles(self, x, tiling, kernel, bias, name):
@@ -135,10 +128,8 @@ class InferenceLayers:
         """The convolution with some of the taps."""
         rows, columns = part
         padding, cropping = borders(part, (kernel.shape[0] - 1) // 2)
-        if is_same_padding(part, padding, cropping):
-            padding_option = "same"
-        else:
-            padding_option = "valid"
+        is_same = is_same_padding(part, padding, cropping)
+        if not is_same:
             pad = self.layer("ZeroPadding2D", padding, name=f"{name}_pad")
             x = pad(x)
         x = self.apply(
@@ -148,7 +139,7 @@ class InferenceLayers:
             bias,
             kernel_size=(len(rows), len(columns)),
             dilation_rate=(rows.step, columns.step),
-            padding=padding_option,
+            padding="same" if is_same else "valid",
             name=name,
         )
         if np.any(cropping):

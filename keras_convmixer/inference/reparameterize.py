@@ -94,6 +94,7 @@ def reparameterize(
     check_choice("arrangement", arrangement, ARRANGEMENTS)
     arranged = ARRANGEMENTS[arrangement]
     trained = TrainedConvMixer(model)
+    network = trained.network
     if trained.front.left_out:
         warnings.warn(
             "Left out of the inference model, since they act in training "
@@ -106,16 +107,16 @@ def reparameterize(
         channel_groups = max(
             groups
             for least, groups in GROUPS.items()
-            if trained.dim >= least and trained.dim % groups == 0
+            if network.dim >= least and network.dim % groups == 0
         )
-    if trained.dim % channel_groups:
+    if network.dim % channel_groups:
         channel_groups = 1
-    build = InferenceLayers(trained.activation, arranged)
+    build = InferenceLayers(network.activation, arranged)
 
     image = keras.Input(model.input_shape[1:], name="image")
     outputs = [build.stem(image, *trained.stem())]
     norm = "stem_norm"
-    for index in range(trained.depth):
+    for index in range(network.depth):
         name = f"block_{index}"
         kernel, bias = trained.pointwise(name)
         scale, shift = trained.norm(f"{name}_depthwise_norm")
@@ -147,7 +148,7 @@ def reparameterize(
         norm = f"{name}_pointwise_norm"
 
     x = build.activate(build.concatenate(outputs), "features_activation")
-    tail = Tail(trained.network, arranged.gelu)
+    tail = Tail(network, arranged.gelu)
     last_norm = trained.norm(norm)
     if tail.classifier() is None:
         scale, shift = last_norm
@@ -167,9 +168,6 @@ class TrainedConvMixer:
     def __init__(self, model):
         self.network = read_network(model)
         self.front = fold_front(self.network)
-        self.dim = self.network.dim
-        self.depth = self.network.depth
-        self.activation = self.network.activation
 
     def layer(self, name):
         return self.network.trunk[name].operation
@@ -179,7 +177,7 @@ class TrainedConvMixer:
 
     def groups(self, count):
         """The channels of each group."""
-        size = self.dim // count
+        size = self.network.dim // count
         return [slice(i * size, (i + 1) * size) for i in range(count)]
 
     def norm(self, name, channels=slice(None)):

@@ -7,6 +7,7 @@ from keras_convmixer.inference.front import is_training_only
 from keras_convmixer.inference.gelu import with_gelu
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.graph import Step
+from keras_convmixer.utils.text import unique
 
 
 class Tail:
@@ -118,16 +119,6 @@ def is_stock(step, kind):
     layer = step.operation
     is_it = type(layer) is getattr(keras.layers, kind)
     return is_it and not getattr(layer, "keepdims", False)
-
-
-def unique(name, taken):
-    """The name, or one with a number; it is taken from now on."""
-    candidate, count = name, 0
-    while candidate in taken:
-        count += 1
-        candidate = f"{name}_{count}"
-    taken.add(candidate)
-    return candidate
 
 
 def copy_of(operation, name, **options):

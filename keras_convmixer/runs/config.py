@@ -76,8 +76,7 @@ class Config:
 def package_versions() -> dict[str, str]:
     """The versions of Python and of the packages that are imported.
 
-    They are those of the modules: the package of TensorFlow has one of several
-    names.
+    They are the modules' own: TensorFlow's package has one of several names.
     """
     return {"python": platform.python_version()} | {
         name: module.__version__

@@ -5,13 +5,12 @@ import csv
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from keras_convmixer.data.index import read_index, write_index
+from keras_convmixer.data.index import write_index
 from keras_convmixer.runs.config import Config, package_versions
-from keras_convmixer.runs.moved_images import moved, with_test_folder
+from keras_convmixer.runs.moved_images import load_images
 from keras_convmixer.runs.plan import Plan
 from keras_convmixer.runs.recipe import Recipe
 from keras_convmixer.utils.checks import UserError
@@ -135,18 +134,15 @@ class RunFolder:
         """Writes `config.json`."""
         write_json(self.config_path, config.as_json())
 
-    @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> contextlib.AbstractContextManager[None]:
         """Has the folder to oneself, on the machine that writes it.
 
         Raises:
             UserError: If another process has it.
         """
         if not is_chief():
-            yield
-            return
-        with exclusive(self.path, self.plots_folder):
-            yield
+            return contextlib.nullcontext()
+        return exclusive(self.path, self.plots_folder)
 
     def read_plan(self) -> Plan:
         """The `Plan` of a training that stopped.
@@ -250,8 +246,7 @@ class RunFolder:
             `Recipe` and the `ImageData` that it was trained on.
 
         Raises:
-            UserError: If the folder is not that of a training, or the images
-                are no longer those.
+            UserError: As `trained_model` and `data`.
         """
         plan = self.read_config().plan
         return self.trained_model(), plan.recipe, self.data(**places)
@@ -267,41 +262,7 @@ class RunFolder:
         Raises:
             UserError: If the images are no longer those.
         """
-        config = self.read_config()
-        plan = config.plan
-        places = {name: place for name, place in places.items() if place}
-        source = moved(plan.source, places, self.path)
-        has_index = self.index_path.is_file()
-        index = recorded = read_index(self.index_path) if has_index else None
-        if source.test_folder and recorded is not None:
-            index = with_test_folder(
-                recorded, source.test_folder, source.image_folder
-            )
-        data = source.load(plan.recipe.image_size, index)
-        parts = {
-            "held_out": data.held_out_split,
-            # The index has the paths from one folder to the other.
-            "test": data.test_split if index == recorded else config.test,
-            "classes": data.classes,
-        }
-        for name, found in parts.items():
-            if (was := getattr(config, name)) != found:
-                raise UserError(
-                    f"{data.name} has changed since {self.path} was trained, "
-                    f"so what was held out is unknown. Then: {was}. Now: "
-                    f"{found}"
-                )
-        if places and is_chief():
-            if index is not None and index != recorded:
-                write_index(self.index_path, index)
-            self.write_config(
-                dataclasses.replace(
-                    config,
-                    plan=dataclasses.replace(plan, source=source),
-                    test=data.test_split,
-                )
-            )
-        return data
+        return load_images(self, places)
 
 
 def free_path(name: str) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_convmixer.training.callbacks import NaNLossError
 from keras_convmixer.utils.files import replacing
+from keras_convmixer.utils.process_state import HeldStops
 
 VARIABLES, METRICS = "variables", "metrics"  # Groups of the file.
 # At the end of an epoch there is one if the last is as old: writing one takes
@@ -44,7 +45,7 @@ class Backup(keras.callbacks.Callback):
         super().__init__()
         self.path = Path(path)
         self.seconds = 60 * minutes
-        self.stops = stops
+        self.stops = stops or HeldStops()
         self.writes_files = writes_files
         self.epoch = self.first_step = 0
         self.metrics = None
@@ -68,9 +69,9 @@ class Backup(keras.callbacks.Callback):
             self.first_step = int(file.attrs.get("steps", 0))
             is_by_position = VARIABLES in file
             if is_by_position:
-                restore_variables(model, file[VARIABLES])
+                restore_variables(model, datasets_in(file[VARIABLES]))
             if self.first_step:
-                self.metrics = values_in(file[METRICS])
+                self.metrics = [v[()] for v in datasets_in(file[METRICS])]
         if not is_by_position:  # Version 0.1.0 wrote it.
             model.load_weights(self.path)
         return epochs, self.first_step
@@ -89,7 +90,7 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         """Saves what the steps before have made, where it is time to."""
-        is_stopped = self.stops is not None and self.stops.pending
+        is_stopped = bool(self.stops.pending)
         age = time.monotonic() - self.saved
         is_last = batch == self.params["steps"] - 1
         due = self.seconds * (BEFORE_EVALUATION if is_last else 1)
@@ -99,11 +100,11 @@ class Backup(keras.callbacks.Callback):
             self.stops.let_go()
 
     def on_test_batch_begin(self, batch, logs=None):
-        if self.stops is not None and self.stops.pending:
+        if self.stops.pending:
             self.stops.let_go()
 
     def on_epoch_end(self, epoch, logs=None):
-        is_stopped = self.stops is not None and self.stops.pending
+        is_stopped = bool(self.stops.pending)
         is_last = epoch == self.params["epochs"] - 1
         age = time.monotonic() - self.saved
         is_due = age > min(EPOCH_SECONDS, self.seconds)
@@ -113,12 +114,7 @@ class Backup(keras.callbacks.Callback):
             self.stops.let_go()
 
     def save(self, epochs, steps):
-        """Writes the file.
-
-        Args:
-            epochs: Those that are completed.
-            steps: Those of the next epoch.
-        """
+        """Writes the file after some epochs and steps of the next one."""
         if not self.writes_files:
             self.saved = time.monotonic()
             return
@@ -144,27 +140,21 @@ class Backup(keras.callbacks.Callback):
 
 
 def restore_variables(model, saved):
-    """Sets the variables of a model and its optimizer.
-
-    Args:
-        model: A compiled model whose optimizer is built.
-        saved: Their values by position. Those of a float16 training have a
-            loss scale besides, which others do without.
-    """
-    variables, positions = state_of(model), range(len(saved))
+    """Sets the variables of a compiled model and its built optimizer."""
+    variables = state_of(model)
     if len(saved) != len(variables):
+        # Of float16 a training has a loss scale besides, which others lack.
         optimizer = model.optimizer
         inner = getattr(optimizer, "inner_optimizer", optimizer).variables
-        variables, first = [*model.weights, *inner], len(model.weights)
-        skipped = len(saved) - len(variables)
-        positions = [*range(first), *range(first + skipped, len(saved))]
-    for variable, index in zip(variables, positions, strict=True):
-        variable.assign(saved[str(index)][()])
+        variables = [*model.weights, *inner]
+        saved = [*saved[: len(model.weights)], *saved[-len(inner) :]]
+    for variable, value in zip(variables, saved, strict=True):
+        variable.assign(value[()])
 
 
-def values_in(group):
-    """The values that a group of a backup has, in their order."""
-    return [group[str(index)][()] for index in range(len(group))]
+def datasets_in(group):
+    """What a group of a backup has, in its order."""
+    return [group[str(index)] for index in range(len(group))]
 
 
 def state_of(model):

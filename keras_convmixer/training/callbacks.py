@@ -5,25 +5,19 @@ from pathlib import Path
 
 import keras
 
-from keras_convmixer.training.averages import AveragedWeights
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import replacing
 
 
-def callbacks_of(run, plan, plain, epoch, backup):
-    """The callbacks of a training.
+def callbacks_of(training, run, epoch, backup):
+    """The callbacks of a `Training`, of which the `Backup` comes last.
 
-    Args:
-        run: A `RunFolder`; its history is cut down to the first epochs.
-        plan: A `Plan`.
-        plain: The model that is saved, from `float32_copy`.
-        epoch: The completed epochs.
-        backup: Its `Backup`, which comes last.
+    The run's history is cut down to the completed epochs.
     """
-    callbacks = [StopOnNaN()]
+    plan, callbacks = training.plan, [StopOnNaN()]
     if backup.writes_files:
         best = run.keep_history(epoch)
-        save_model = SaveModel(run.model_path, plain, plan.keep, best)
+        save_model = SaveModel(run.model_path, training.plain, plan.keep, best)
         backup.write_before = save_model.write
         callbacks += [
             save_model,
@@ -37,11 +31,7 @@ def callbacks_of(run, plan, plain, epoch, backup):
 
 
 class NaNLossError(UserError, RuntimeError):
-    """The loss is NaN or infinite.
-
-    Args:
-        where: What the loss is of.
-    """
+    """The loss is NaN or infinite."""
 
     def __init__(self, where):
         super().__init__(
@@ -96,6 +86,46 @@ class SaveModel(keras.callbacks.Callback):
             with replacing(self.path) as temporary:
                 self.plain.save(temporary)
             self.is_new = False
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Has the averages of an `AveragingAdamW` evaluated and saved.
+
+    `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, after
+    which the weights are not what they were to the last bit. It stands after
+    what saves the model, and before what keeps the training's state.
+    """
+
+    def on_train_begin(self, logs=None):
+        optimizer = self.model.optimizer
+        # Under float16 a `LossScaleOptimizer` wraps it.
+        self.optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        self.steps = self.steps_done()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        steps = self.steps_done()
+        # No step: its gradient overflowed, or is being accumulated.
+        if steps != self.steps:
+            self.steps = steps
+            self.optimizer.average_statistics()
+
+    def steps_done(self):
+        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+
+    def on_test_begin(self, logs=None):
+        self.trained = self.model.get_weights()
+        self.model.optimizer.finalize_variable_values(
+            self.model.trainable_variables
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.set_weights(self.trained)
+
+    def on_train_end(self, logs=None):
+        # Keras has just set the averages, from which no training goes on.
+        self.model.set_weights(self.trained)
 
 
 def float32_copy(model):

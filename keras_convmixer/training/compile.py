@@ -88,21 +88,11 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         # The middle of a step, so that none has a rate of zero.
         progress = (keras.ops.cast(step, "float32") + 0.5) / self.total_steps
-        return self.peak * interpolate(progress, SCHEDULE)
+        share = 0
+        for (left, low), (right, high) in itertools.pairwise(SCHEDULE):
+            part = keras.ops.clip((progress - left) / (right - left), 0.0, 1.0)
+            share += (high - low) * part
+        return self.peak * share
 
     def get_config(self):
         return {"peak": self.peak, "total_steps": self.total_steps}
-
-
-def interpolate(x, points):
-    """What `numpy.interp` computes, by operations of any backend.
-
-    Args:
-        x: A float tensor.
-        points: `(x, y)` pairs in the order of x; beyond them y is constant.
-    """
-    y = points[0][1]
-    for (left, low), (right, high) in itertools.pairwise(points):
-        share = keras.ops.clip((x - left) / (right - left), 0.0, 1.0)
-        y += (high - low) * share
-    return y

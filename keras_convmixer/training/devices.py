@@ -2,6 +2,14 @@
 
 On a machine without a GPU the CPU is divided into as many logical devices. That
 needs a process that has not used it yet.
+
+Several machines run the same command, each with the cluster in its environment:
+
+    TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
+                "task": {"type": "worker", "index": 0}}' python train.py ...
+
+The first, the chief, writes the run folder. The others read it when the
+training goes on after a stop, so it has to be on a disk that all of them see.
 """
 
 import contextlib
@@ -11,15 +19,15 @@ from dataclasses import dataclass, field
 import keras
 import tensorflow as tf
 
-from keras_convmixer.compat import build_by_shapes
+from keras_convmixer.compat import build_by_shapes, patch_fit_on_workers
 from keras_convmixer.data.batches import Shard
+from keras_convmixer.training.fast_layers import for_training
 from keras_convmixer.training.gpus import (
     Gpu,
     be_deterministic,
     gpus_of_jax,
     gpus_of_tensorflow,
 )
-from keras_convmixer.training.workers import patch_fit
 from keras_convmixer.training.xla import CompiledGradients
 from keras_convmixer.utils.backend import check_training_backend
 from keras_convmixer.utils.checks import UserError
@@ -75,8 +83,6 @@ class Devices:
         """The model to be trained in its place; call it in the scope."""
         if keras.backend.backend() == "jax":
             return model
-        from keras_convmixer.training.fast_layers import for_training
-
         model = for_training(model, self.replicas, self.one_cpu, self.xla)
         if self.compiles_gradients:
             return CompiledGradients(model.input, model.output)
@@ -88,7 +94,7 @@ class Devices:
             with self.scope():
                 build_by_shapes(model)
         if self.workers:
-            patch_fit()
+            patch_fit_on_workers()
 
     def data(self, make):
         """The batches for `fit`.
@@ -141,12 +147,8 @@ def distribute(
     Args:
         replicas: Their number on a machine; None for all GPUs, or one CPU.
         batch_size: Images a step, over all replicas together.
-        accumulation: Batches whose gradients make one step. Keras does not
-            accumulate under a strategy of TensorFlow.
-        xla: Whether XLA compiles the training step: "on", "off", or "auto"
-            for on GPUs only. JAX has every step compiled.
-        deterministic: Whether GPUs compute the same bits in every run. It
-            holds for the whole process.
+        accumulation, xla, deterministic: As in a `Plan`; the last holds for
+            the whole process.
 
     Returns:
         `Devices`.
@@ -173,48 +175,44 @@ def strategy(replicas, batch_size, accumulation, xla, deterministic):
     workers = len(worker_addresses()) or 1
     gpus = tf.config.list_physical_devices("GPU")
     count = checked_count(replicas, len(gpus), batch_size, workers)
+    # Keras accumulates under no strategy.
     if accumulation > 1 and workers * count > 1:
         raise UserError(
             "TensorFlow accumulates gradients with one replica only. "
             f"Received: {workers * count} replicas"
         )
-    kind = "GPU" if gpus else "CPU"
-    names = [f"{kind}:{index}" for index in range(count)]
-    xla = xla == "on" or (xla == "auto" and bool(gpus))
-    one_cpu = names == ["CPU:0"] and workers == 1 and not xla
-    deterministic = deterministic and bool(gpus)
-    if deterministic:
+    if workers > 1 and count > 1 and not gpus:
+        raise UserError(
+            "each of several machines without a GPU has one replica. "
+            f"Received: {count} replicas"
+        )
+    if deterministic and gpus:
         be_deterministic()
-    used = {
-        "gpus": gpus_of_tensorflow()[:count],
-        "xla": xla,
-        "deterministic": deterministic,
-    }
+    kind = "GPU" if gpus else "CPU"
+    devices = Devices(
+        names=[f"{kind}:{index}" for index in range(count)],
+        gpus=gpus_of_tensorflow()[:count],
+        xla=xla == "on" or (xla == "auto" and bool(gpus)),
+        deterministic=deterministic and bool(gpus),
+    )
+    devices.one_cpu = workers * count == 1 and not gpus and not devices.xla
+    if accumulation > 1:
+        return devices
     if workers > 1:
-        if count > 1 and not gpus:
-            raise UserError(
-                "each of several machines without a GPU has one replica. "
-                f"Received: {count} replicas"
-            )
         tf.config.set_visible_devices(gpus[:count], "GPU")
         mirrored = tf.distribute.MultiWorkerMirroredStrategy()
-    elif accumulation > 1:
-        return Devices(names, one_cpu=one_cpu, **used)
+        devices.workers = mirrored
     else:
         if count > 1 and not gpus:
             tf.config.set_logical_device_configuration(
                 tf.config.list_physical_devices("CPU")[0],
                 [tf.config.LogicalDeviceConfiguration()] * count,
             )
-        mirrored = tf.distribute.MirroredStrategy(names)
-    return Devices(
-        mirrored.extended.worker_devices,
-        mirrored.num_replicas_in_sync,
-        mirrored.scope,
-        one_cpu,
-        mirrored if workers > 1 else None,
-        **used,
-    )
+        mirrored = tf.distribute.MirroredStrategy(devices.names)
+    devices.names = mirrored.extended.worker_devices
+    devices.replicas = mirrored.num_replicas_in_sync
+    devices.scope = mirrored.scope
+    return devices
 
 
 def data_parallel(replicas, batch_size, deterministic):
@@ -262,7 +260,7 @@ def data_parallel(replicas, batch_size, deterministic):
     )
 
 
-def checked_count(replicas, gpus, batch_size, workers=1):
+def checked_count(replicas, gpus, batch_size, workers):
     """How many replicas there are on a machine."""
     count = replicas or gpus or 1
     most = gpus or MAX_LOGICAL_CPUS
@@ -278,3 +276,13 @@ def checked_count(replicas, gpus, batch_size, workers=1):
             argument="batch_size",
         )
     return count
+
+
+def is_lost_machine(error):
+    """Whether an error is what TensorFlow raises when a worker is gone."""
+    return isinstance(
+        error,
+        tf.errors.AbortedError
+        | tf.errors.CancelledError
+        | tf.errors.UnavailableError,
+    )

@@ -13,48 +13,30 @@ MEASURED_STEPS = 3
 BYTES_PER_PARAMETER = 16
 
 
-class StepTimes(keras.callbacks.Callback):
-    """Seconds of each training step.
-
-    Attributes:
-        seconds: A list of floats.
-    """
-
-    def on_train_begin(self, logs=None):
-        self.seconds = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.start = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.seconds.append(time.perf_counter() - self.start)
-
-
 def dry_run(plan, run=None):
     """Prints images, steps, parameters, memory and an estimate of the time.
 
     A few steps are trained and thrown away; no file is written.
-
-    Args:
-        plan: A `Plan`.
-        run: The folder that a training would write, or None.
-
-    Raises:
-        UserError: If the plan can't be carried out.
     """
     training = prepare(plan, lambda: plan.source.load(plan.recipe.image_size))
     print_summary(training, run)
     weights, activations = memory(training)
-    times = StepTimes()
+    ends = []  # Of the steps, of which the first one compiles.
     devices = training.devices
     training.model.fit(
         devices.data(lambda shard: training.batches(shard=shard)),
         steps_per_epoch=MEASURED_STEPS + 1,
         shuffle=False,  # The data set shuffles itself.
-        callbacks=[times],
+        callbacks=[
+            keras.callbacks.LambdaCallback(
+                on_train_batch_end=lambda batch, logs: ends.append(
+                    time.perf_counter()
+                )
+            )
+        ],
         verbose=0,
     )
-    step = float(np.median(times.seconds[1:]))  # The first one compiles.
+    step = float(np.median(np.diff(ends)))
     total = step * training.steps * plan.recipe.epochs
     for name, value in {
         "memory": f"{megabytes(weights)} for weights and optimizer and about "
@@ -91,12 +73,7 @@ def megabytes(count):
 
 
 def duration(seconds):
-    """As in "3 min" and "2.5 h".
-
-    Example:
-        >>> duration(200), duration(9000)
-        ('3 min', '2.5 h')
-    """
+    """As in "3 min" and "2.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

@@ -16,7 +16,6 @@ from keras_convmixer.evaluation.plots import (
     plot_mistakes,
 )
 from keras_convmixer.evaluation.predictions import predict
-from keras_convmixer.training.compile import dtype_policy
 from keras_convmixer.training.plots import (
     plot_augmented,
     plot_history,
@@ -29,15 +28,10 @@ from keras_convmixer.utils.files import write_json
 def evaluate(run, data, batches):
     """Calibrates a run's model; writes its accuracy and its pictures.
 
-    Mistakes and confusions are those of the test part where there is one.
-
-    Args:
-        run: A `RunFolder`.
-        data: The `ImageData` that it was trained on.
-        batches: The training batches, to be looked at.
+    Mistakes and confusions are those of the test part where there is one. The
+    training batches are looked at.
     """
-    with dtype_policy("float32"):  # As the model was saved.
-        model = run.uncalibrated_model()
+    model = run.uncalibrated_model()
     plan = run.read_config().plan
     found = held_out = predict(model, data.held_out, "held-out image")
     metrics = {

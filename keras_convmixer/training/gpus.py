@@ -52,19 +52,15 @@ def gpus_of_jax():
     """The `Gpu` of each that JAX sees."""
     import jax
 
-    gpus = [device for device in jax.local_devices() if is_gpu(device)]
+    gpus = [each for each in jax.local_devices() if each.platform != "cpu"]
     return [
         Gpu(
-            device.device_kind,
-            capability_of(getattr(device, "compute_capability", None)),
+            gpu.device_kind,
+            capability_of(getattr(gpu, "compute_capability", None)),
             gpu_memory(index),
         )
-        for index, device in enumerate(gpus)
+        for index, gpu in enumerate(gpus)
     ]
-
-
-def is_gpu(device):
-    return device.platform != "cpu"
 
 
 def capability_of(text):

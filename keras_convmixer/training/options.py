@@ -111,13 +111,7 @@ def plan_of(
     recipe: str | Recipe | None = None,
     **options: Any,
 ) -> Plan:
-    """What to train, on what.
-
-    Args:
-        run, model, recipe, options: As for `train`.
-
-    Returns:
-        A `Plan`.
+    """The `Plan` of the arguments of `train`; an option may be None.
 
     Raises:
         UserError: If an option is unknown, or a value can't be.

@@ -53,13 +53,7 @@ def plot_kernels(model, path, count=16):
 
 
 def plot_augmented(batches, path, count=96):
-    """Images as the training sees them.
-
-    Args:
-        batches: `tf.data.Dataset` of (images, labels) or more.
-        path: The file to write.
-        count: Number of images at most.
-    """
+    """Images as the training sees them, `count` at most."""
     images = batches.unbatch().take(count).as_numpy_iterator()
     tiles = np.clip(np.stack([image for image, *_ in images]) / 255, 0, 1)
     plot_tiles(tiles, columns=16, title="augmented images", path=path)
@@ -70,12 +64,25 @@ def plot_tiles(tiles, columns, title, path, **colours):
     rows, columns = grid_shape(len(tiles), most_columns=columns)
     figure = Figure(figsize=(0.6 * columns, 0.6 * rows + 0.4))
     axes = figure.subplots()
-    # All on one pair of axes: a pair for each image would take seconds.
-    for index, tile in enumerate(tiles):
-        top, left = divmod(index, columns)
-        edges = (left, left + 0.9, top + 0.9, top)
-        axes.imshow(tile, extent=edges, **colours)
-    axes.set(xlim=(0, columns), ylim=(rows, 0))
+    # One picture of all: a picture for each would take seconds.
+    axes.imshow(mosaic(tiles, rows, columns), **colours)
     axes.axis("off")
     axes.set_title(title, fontsize=9)
     save(figure, path)
+
+
+def mosaic(tiles, rows, columns, side=40, gap=4):
+    """One image of many, each enlarged to about `side` pixels.
+
+    Between them, and where there is none, is NaN for white.
+    """
+    times = -(-side // tiles.shape[1])
+    tiles = tiles.repeat(times, 1).repeat(times, 2)
+    missing = rows * columns - len(tiles)
+    edges = [(0, missing), (0, gap), (0, gap), *[(0, 0)] * (tiles.ndim - 3)]
+    tiles = np.pad(tiles, edges, constant_values=np.nan)
+    height, width, *channels = tiles.shape[1:]
+    table = tiles.reshape(rows, columns, height, width, *channels)
+    return table.swapaxes(1, 2).reshape(
+        rows * height, columns * width, *channels
+    )

@@ -25,10 +25,7 @@ DIGITS = Recipe(
 # an epoch.
 #   python train.py --dataset cifar10 --mixed-precision auto
 CIFAR10 = Recipe(
-    dim=256,
-    depth=8,
-    kernel_size=5,
-    patch_size=2,
+    **VARIANTS["convmixer_256_8"].arguments,
     image_size=32,
     epochs=200,
     batch_size=512,
@@ -109,10 +106,7 @@ FINE_TUNING = PHOTOGRAPHS.with_variant(VARIANTS["convmixer_1024_20"]).replace(
 # 768/32 with ReLU for 300 epochs.
 #   python train.py --dataset imagenet2012 --mixed-precision auto
 IMAGENET = Recipe(
-    dim=1536,
-    depth=20,
-    kernel_size=9,
-    patch_size=7,
+    **VARIANTS["convmixer_1536_20"].arguments,
     image_size=224,
     epochs=150,
     batch_size=640,

@@ -9,12 +9,7 @@ IMBALANCE = 10  # Times as many images as the smallest class.
 
 
 def print_summary(training, run):
-    """What follows from the arguments.
-
-    Args:
-        training: A `Training`.
-        run: Its `RunFolder`; None where there is none.
-    """
+    """What follows from the arguments; a dry run has no run folder."""
     plan, data = training.plan, training.data
     recipe = plan.recipe
     images = f"{data.num_train:,} training, {data.num_held_out:,} held out"
@@ -73,16 +68,10 @@ def class_counts(data):
     """How many training images the classes have, in words."""
     by_count = sorted(zip(data.train_counts, data.classes, strict=True))
     words = [f"{name} {count:,}" for count, name in by_count]
-    if len(words) > LISTED_CLASSES:
-        words = [
-            f"{kind} {words[place]}"
-            for kind, place in (
-                ("least", 0),
-                ("median", len(words) // 2),
-                ("most", -1),
-            )
-        ]
-    return ", ".join(words)
+    if len(words) <= LISTED_CLASSES:
+        return ", ".join(words)
+    median = words[len(words) // 2]
+    return f"least {words[0]}, median {median}, most {words[-1]}"
 
 
 def warn_of_imbalance(data):

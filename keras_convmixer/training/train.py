@@ -42,17 +42,9 @@ BROKEN_IMAGE = re.compile(
 
 
 def run_training(plan, path=None):
-    """Trains, evaluates and writes a new run folder.
+    """Trains, evaluates and writes a new `RunFolder`, which it returns.
 
-    Args:
-        plan: A `Plan`.
-        path: The folder, new or empty; None for one in `runs/`.
-
-    Returns:
-        Its `RunFolder`.
-
-    Raises:
-        UserError: If the plan can't be carried out; no folder is left.
+    If the plan can't be carried out, no folder is left.
     """
     training, run = begin(plan, path)
     finish(training, run)
@@ -60,11 +52,7 @@ def run_training(plan, path=None):
 
 
 def begin(plan, path=None):
-    """All of `run_training` that comes before the first step.
-
-    Returns:
-        `(training, run)`: a `Training` and its new `RunFolder`.
-    """
+    """What comes before the first step: a `Training` and its `RunFolder`."""
     training = prepare(plan, lambda: plan.source.load(plan.recipe.image_size))
     if is_chief():
         replicas = len(training.devices.names)
@@ -75,28 +63,13 @@ def begin(plan, path=None):
 
 
 def finish(training, run):
-    """All of `run_training` that comes after `begin`."""
+    """The training itself, after `begin`."""
     with run.in_use():
         fit_and_evaluate(training, run)
 
 
 def resume(run, replicas=None, workers=None, cache=None, **places):
-    """Goes on with a training that stopped; ends as if it had not.
-
-    Args:
-        run: The run folder: a path or a `RunFolder`.
-        replicas, workers, cache: On this machine, as in a `Plan`; None for
-            those of the plan.
-        places: Where the images are now, if they were moved, as for
-            `RunFolder.data`.
-
-    Returns:
-        Its `RunFolder`.
-
-    Raises:
-        UserError: If another process uses the folder, it is finished, or its
-            images are not there.
-    """
+    """`keras_convmixer.resume`, once TensorFlow is there."""
     run = RunFolder(run)
     with run.in_use():
         machine = {"replicas": replicas, "workers": workers, "cache": cache}
@@ -154,9 +127,6 @@ def prepare(plan, load):
     Args:
         plan: A `Plan`.
         load: A function that returns its `ImageData`.
-
-    Returns:
-        A `Training`.
     """
     for name, needed in (
         ("image_data_format", "channels_last"),
@@ -204,12 +174,7 @@ def prepare(plan, load):
 
 
 def fit_and_evaluate(training, run):
-    """Trains to the end; evaluates on the machine that writes files.
-
-    Args:
-        training: A `Training`.
-        run: Its `RunFolder`.
-    """
+    """Trains to the end; evaluates on the machine that writes files."""
     # It imports what draws, which takes a second.
     from keras_convmixer.training.evaluation import evaluate
 
@@ -236,7 +201,7 @@ def fit(training, run):
     backup = Backup(run.backup_path, plan.backup_minutes, stops, is_chief())
     with devices.scope():
         epoch, step = backup.restore(model)
-    callbacks = callbacks_of(run, plan, training.plain, epoch, backup)
+    callbacks = callbacks_of(training, run, epoch, backup)
     if is_chief():
         print_summary(training, run)
         if step:

@@ -90,11 +90,7 @@ def compile_ahead(model, batches, scope=contextlib.nullcontext):
 
 
 def black_batch(batches):
-    """One batch of zeros in the form of others.
-
-    Args:
-        batches: A `tf.data.Dataset` whose shapes are known.
-    """
+    """One batch of zeros in the form of others, whose shapes are known."""
     return tf.data.Dataset.from_tensors(
         tf.nest.map_structure(
             lambda spec: tf.zeros(spec.shape, spec.dtype), batches.element_spec

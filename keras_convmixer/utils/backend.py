@@ -28,17 +28,6 @@ def check_training_backend(name):
     return name
 
 
-def check_importable_backend():
-    """An error for a backend that Keras does not know, or that is missing."""
-    name = configured_backend()
-    check_choice("Keras' backend (KERAS_BACKEND)", name, BACKENDS)
-    if importlib.util.find_spec(name) is None:
-        raise UserError(
-            "Keras' backend (KERAS_BACKEND) must be installed. Received: "
-            f"{name}"
-        )
-
-
 def use_tensorflow():
     """Has Keras run on TensorFlow, whatever its configuration says.
 
@@ -62,7 +51,14 @@ def check_tensorflow(what):
 
 
 def check_configuration():
-    """A UserError for a `keras.json` with which Keras or we can't work."""
+    """A UserError for a backend or `keras.json` that Keras or we can't use."""
+    backend = configured_backend()
+    check_choice("Keras' backend (KERAS_BACKEND)", backend, BACKENDS)
+    if importlib.util.find_spec(backend) is None:
+        raise UserError(
+            "Keras' backend (KERAS_BACKEND) must be installed. Received: "
+            f"{backend}"
+        )
     path, config = config_path(), configuration()
     epsilon = config.get("epsilon", 1e-7)
     if not isinstance(epsilon, float):

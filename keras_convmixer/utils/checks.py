@@ -76,25 +76,28 @@ def limited(allowed: Allowed) -> dict[str, Any]:
     return {"allowed": allowed}
 
 
-def allowed_of(record: Any, name: str) -> Allowed:
-    """The `Allowed` of a field that `limited` made."""
-    (field,) = (f for f in dataclasses.fields(record) if f.name == name)
-    return field.metadata["allowed"]
-
-
 def check_limits(record: Any) -> None:
     """A UserError for a field that is not what `limited` allows."""
     for field in dataclasses.fields(record):
         allowed = field.metadata.get("allowed")
         value = getattr(record, field.name)
-        if allowed is None or value is field.default:
-            continue
-        kinds = (int, float) if allowed.kind is float else (int,)
-        if type(value) not in kinds or not allowed.holds(value):
-            raise UserError(
-                f"{field.name} must be {allowed.words}. Received: {value!r}",
-                argument=field.name,
-            )
+        if allowed is not None and value is not field.default:
+            check_number(field.name, value, allowed)
+
+
+def check_number(name: str, value: Any, allowed: Allowed) -> None:
+    kinds = (int, float) if allowed.kind is float else (int,)
+    if type(value) not in kinds or not allowed.holds(value):
+        raise UserError(
+            f"{name} must be {allowed.words}. Received: {value!r}",
+            argument=name,
+        )
+
+
+def check_positive(**arguments: Any) -> None:
+    """A UserError for an argument that is not a positive integer."""
+    for name, value in arguments.items():
+        check_number(name, value, POSITIVE_INTEGER)
 
 
 def check_choice(argument: str, value: T, allowed: Iterable[Any]) -> T:
@@ -114,16 +117,6 @@ def did_you_mean(value: Any, allowed: Iterable[Any]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def check_positive(**arguments: Any) -> None:
-    """A ValueError for an argument that is not a positive integer."""
-    for name, value in arguments.items():
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < 1:
-            raise UserError(
-                f"{name} must be a positive integer. Received: {value!r}"
-            )
-
-
 def dataclass_from_json(kind: type[T], values: Any, where: str) -> T:
     """A dataclass from the values of a JSON file, names and types checked.
 
@@ -133,13 +126,6 @@ def dataclass_from_json(kind: type[T], values: Any, where: str) -> T:
         kind: The dataclass; its annotations are types.
         values: A dict.
         where: What holds them, for the error.
-
-    Example:
-        >>> @dataclasses.dataclass
-        ... class Point:
-        ...     x: float
-        >>> dataclass_from_json(Point, {"x": 1.5}, "point.json")
-        Point(x=1.5)
 
     Raises:
         UserError: If a value without a default is missing, or one is unknown

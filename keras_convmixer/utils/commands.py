@@ -18,7 +18,6 @@ from contextvars import ContextVar
 
 from keras_convmixer.utils.backend import (
     check_configuration,
-    check_importable_backend,
     configured_backend,
     use_tensorflow,
 )
@@ -45,10 +44,9 @@ _silence, _silent, _standard_error = threading.Lock(), 0, None
 
 @contextlib.contextmanager
 def called_as(name):
-    """Within it a program's parser and messages call it as the user did.
+    """Within it a program has the name that the user typed.
 
-    Args:
-        name: The words of the shell, "convmixer train" for instance.
+    Its parser and its messages use it: "convmixer train" for instance.
     """
     token = _called_as.set(name)
     try:
@@ -60,17 +58,13 @@ def called_as(name):
 def command(name, *arguments):
     """How the user of this program calls another one, for a shell.
 
-    Args:
-        name: The program.
-        arguments: Its arguments; a path is never taken for an option.
+    A path among the arguments is never taken for an option.
 
     Example:
 
     >>> with called_as("convmixer train"):
     ...     command("export", Path("my run"))
     "convmixer export 'my run'"
-    >>> command("export", Path("-run"))
-    'python -m export ./-run'
     """
     caller = _called_as.get()
     program = IN_A_CHECKOUT[name]
@@ -88,18 +82,15 @@ def command(name, *arguments):
 def quiet_tensorflow(backend=None):
     """Imports TensorFlow without its start-up messages.
 
-    One of them is printed in our words: that it can't use the GPU.
-
-    Args:
-        backend: "tensorflow" to have Keras run on it whatever its
-            configuration says.
+    One of them is printed in our words: that it can't use the GPU. With
+    `backend="tensorflow"` Keras runs on TensorFlow, whatever its configuration
+    says.
 
     Raises:
         UserError: If Keras can't be imported as it is configured.
     """
     if backend == "tensorflow":
         use_tensorflow()
-    check_importable_backend()
     check_configuration()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MPLBACKEND", "agg")
@@ -244,9 +235,7 @@ def new_process(begin=None, *arguments):
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line, without usage.
 
-    Args:
-        prog: The program's name where `called_as` gives none.
-        options: As for `argparse.ArgumentParser`.
+    `prog` is the program's name where `called_as` gives none.
     """
 
     def __init__(self, prog=None, **options):
@@ -260,10 +249,7 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"the argument after {before!r} must not be empty")
         known, unknown = self.parse_known_args(arguments, namespace)
         if unknown:
-            flags = [
-                f for action in self._actions for f in action.option_strings
-            ]
-            hint = did_you_mean(unknown[0], flags)
+            hint = did_you_mean(unknown[0], self._option_string_actions)
             self.error(f"unknown argument {unknown[0]!r}.{hint}")
         return known
 
@@ -271,21 +257,14 @@ class Parser(argparse.ArgumentParser):
         """The flags among the arguments, as they were written."""
         arguments = sys.argv[1:] if arguments is None else arguments
         words = [word.partition("=")[0] for word in arguments]
-        flags = {
-            flag for action in self._actions for flag in action.option_strings
-        }
-        return [word for word in words if word in flags]
+        return [word for word in words if word in self._option_string_actions]
 
     def error(self, message):
         self.exit(2, f"error: {' '.join(str(message).split())}\n")
 
 
 def number(allowed):
-    """The type of an argument, with an error that says what is allowed.
-
-    Args:
-        allowed: An `Allowed`.
-    """
+    """The type of an argument whose numbers are those of an `Allowed`."""
 
     def parse(given):
         try:

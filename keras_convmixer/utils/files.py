@@ -1,6 +1,7 @@
 """Files that are complete or not there at all."""
 
 import contextlib
+import csv
 import json
 import os
 import shutil
@@ -18,12 +19,9 @@ LOCK = ".keras_convmixer.lock"
 def replacing(path):
     """A temporary path that is renamed to `path` at the end.
 
-    It can become a file or a folder. After an error, or when the process is
-    killed, what was at `path` is as it was.
-
-    Args:
-        path: The file to write. The temporary path has the same name, in a
-            temporary folder beside it.
+    It has the same name, in a temporary folder beside `path`, and can become a
+    file or a folder. After an error, or when the process is killed, what was
+    at `path` is as it was.
 
     Example:
         >>> with replacing("runs/digits/model.keras") as temporary:
@@ -54,11 +52,7 @@ def move(new, path):
     """Renames a file or folder to `path`, in place of what is there.
 
     A file is replaced in one step. A folder that is replaced is away for a
-    moment.
-
-    Args:
-        new: A path in a `temporary_folder` on the same disk.
-        path: Where to.
+    moment. `new` is in a `temporary_folder` on the same disk.
     """
     new, path = Path(new), Path(path)
     if path.is_dir() and not path.is_symlink():
@@ -75,17 +69,10 @@ def exclusive(folder, *parts):
 
     The lock is that of a file in the folder, so it stays with a folder that is
     renamed. The system takes it back when the process ends, however it ends.
-
-    Args:
-        folder: A folder.
-        parts: Folders in it that may have temporary files as well.
+    `parts` are folders in it that may have temporary files as well.
 
     Raises:
         UserError: If another process has it.
-
-    Example:
-        >>> with exclusive("runs/digits"):
-        ...     write_json("runs/digits/report.json", {"top1": 0.9})
     """
     from filelock import FileLock, Timeout
 
@@ -132,6 +119,15 @@ def remove_temporaries(folder):
     for path in Path(folder).glob(TEMPORARY + "?" * RANDOM):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def csv_writer(path, lineterminator="\r\n"):
+    """A `csv.writer` whose file takes its place when it is whole."""
+    # Names of files are bytes: not all of them are UTF-8.
+    text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    with replacing(path) as temporary, temporary.open("w", **text) as file:
+        yield csv.writer(file, lineterminator=lineterminator)
 
 
 def write_bytes(path, contents):

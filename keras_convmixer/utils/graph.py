@@ -39,15 +39,13 @@ class Step:
 def flatten(model):
     """The steps of a functional or sequential model, in the order they run.
 
-    Args:
-        model: A built `keras.Model` with one input and one output.
-
     Returns:
-        A list of `Step`, the input first. Those that the output does not
-        depend on are left out.
+        `(steps, output)`: a list of `Step`, the input first, without those
+        that the output does not depend on; and the step of the output.
 
     Raises:
-        UserError: If the model, or one nested in it, is no graph of layers.
+        UserError: If the model, or one nested in it, is no graph of layers, or
+            it has several inputs or outputs.
     """
     check_graph(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:

@@ -3,10 +3,11 @@
 import reprlib
 from collections.abc import Mapping
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 
-from .checks import UserError
+from keras_convmixer.utils.checks import UserError
 
 
 def class_indices(labels, count, classes, argument="labels"):
@@ -24,11 +25,6 @@ def class_indices(labels, count, classes, argument="labels"):
 
     Raises:
         UserError: If they are anything else.
-
-    Example:
-
-    >>> class_indices([[0, 1], [1, 0]], 2, classes=2)
-    array([1, 0])
     """
     array = as_array(labels)
     expected = (
@@ -69,12 +65,6 @@ def zeros_and_ones(labels, count, outputs, argument="labels"):
 
     Raises:
         UserError: If they are anything else.
-
-    Example:
-
-    >>> zeros_and_ones([True, False], 2, outputs=1)
-    array([[1],
-           [0]])
     """
     array = as_array(labels)
     shapes = [(count, outputs), *([(count,)] if outputs == 1 else [])]
@@ -127,11 +117,6 @@ def label_names(labels):
 
     Raises:
         UserError: If they have no order, or not each index once.
-
-    Example:
-
-    >>> label_names({"zebra": 1, "ape": 0})
-    ['ape', 'zebra']
     """
     if labels is None or isinstance(labels, str):
         return labels
@@ -171,3 +156,25 @@ def names_by_index(labels):
 
 def is_index(value):
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def labels_beside(path):
+    """The names in the `labels.txt` beside a file or folder."""
+    file = path.with_name("labels.txt")
+    if not file.is_file():
+        raise UserError(
+            f"{path} needs the names of its classes: there is no {file}"
+        )
+    return read_label_file(file)
+
+
+def read_label_file(path):
+    """The names of classes in a text file, one in each line."""
+    try:
+        # Some editors begin a file with a byte order mark.
+        labels = Path(path).read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be text in UTF-8: {error}") from None
+    if not labels:
+        raise UserError(f"{path} has no label")
+    return labels

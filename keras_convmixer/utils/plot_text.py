@@ -19,13 +19,7 @@ def drawable(names):
     It reads no text as a formula and takes characters that its font lacks
     from other installed fonts. Control characters, bytes that are not UTF-8
     and characters that no font has become replacement characters. Long names
-    lose their middle.
-
-    Args:
-        names: Strings.
-
-    Yields:
-        The names as they can be drawn.
+    lose their middle. It yields the names as they can be drawn.
 
     Example:
         >>> with drawable(["Kesha", "Bada$$"]) as names:
@@ -63,11 +57,7 @@ def abbreviate(name):
 
 @functools.cache
 def fonts_for(characters, first):
-    """Installed fonts that have what the font that is used first lacks.
-
-    Args:
-        characters: A frozenset.
-        first: A tuple of names, as Matplotlib's `font.family`.
+    """Installed fonts that have the characters that the `first` ones lack.
 
     Returns:
         `(families, missing)`: the names of the fonts, and the characters that

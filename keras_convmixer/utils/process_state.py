@@ -43,15 +43,8 @@ class HeldStops:
     """Holds Ctrl-C and SIGTERM back until it is their time, within a `with`.
 
     Only a signal that Python handles is held back, and only the first one:
-    whoever sends a second does not want to wait.
-
-    Example:
-        >>> with HeldStops() as stops:
-        ...     for step in steps:
-        ...         step()
-        ...         if stops.pending:
-        ...             save()
-        ...             stops.let_go()
+    whoever sends a second does not want to wait. When one is `pending`, the
+    code inside saves what there is and calls `let_go`.
     """
 
     def __init__(self):

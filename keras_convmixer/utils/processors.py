@@ -24,12 +24,7 @@ def num_cpus():
 def cpu_quota(root=CGROUPS, membership=Path("/proc/self/cgroup")):
     """CPUs that the control groups of this process leave it, on average.
 
-    Args:
-        root: Where the control groups are mounted.
-        membership: The file that names those of this process.
-
-    Returns:
-        A float; infinity without a quota.
+    The result is infinity without a quota.
     """
     quotas = [math.inf]
     try:
@@ -82,8 +77,7 @@ def has_nvidia_driver():
 def gpu_memory(index):
     """Bytes of a GPU's memory, from the driver; None if it can't say.
 
-    Args:
-        index: Among the GPUs that this process may use.
+    `index` counts the GPUs that this process may use.
     """
     device, memory = ctypes.c_int(), ctypes.c_size_t()
     try:
@@ -101,10 +95,7 @@ def gpu_memory(index):
 def unused_gpu_warning(has_driver, num_gpus, visible):
     """A line for a GPU that TensorFlow does not see; None if all is well.
 
-    Args:
-        has_driver: Whether the machine has the driver of a GPU.
-        num_gpus: How many GPUs TensorFlow sees.
-        visible: The variable CUDA_VISIBLE_DEVICES; None if it is not set.
+    `visible` is the variable CUDA_VISIBLE_DEVICES; None if it is not set.
     """
     hides_all = visible is not None and visible.split(",")[0].strip() in (
         "",

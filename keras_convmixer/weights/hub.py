@@ -14,13 +14,10 @@ HUB_SECONDS = 10  # For each of connecting and answering.
 
 
 def imagenet_file(network):
-    """The released checkpoint of a network: by hand, cached, or downloaded.
+    """The path of a released checkpoint: by hand, cached, or downloaded.
 
     Args:
         network: The arguments of `ConvMixer`.
-
-    Returns:
-        A path.
 
     Raises:
         UserError: If none was released for this network.

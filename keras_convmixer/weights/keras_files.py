@@ -22,33 +22,16 @@ VARIABLES = ("kernel", "bias")
 NORM_VARIABLES = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
-class KerasNames:
-    """How Keras' files, and our own, call the variables.
+def keras_name(layer, variable):
+    """The name of a variable in Keras' files and our own, and its transpose.
 
-    Example:
-        >>> KERAS_NAMES.name("block_3_depthwise", "kernel")
-        'block_3_depthwise/kernel'
+    The axes are the model's: there is None.
     """
-
-    def name(self, layer, variable):
-        return f"{layer}/{variable}"
-
-    def kernel_axes(self, layer):
-        """None: the axes are the model's."""
-
-
-KERAS_NAMES = KerasNames()
+    return f"{layer}/{variable}", None
 
 
 def read_keras(path, activation):
-    """Reads the weights of a saved model.
-
-    Args:
-        path: A `.keras` file.
-        activation: The activation that its network must have.
-
-    Returns:
-        `"layer/variable"` to array.
+    """Reads the weights of a `.keras` file: `"layer/variable"` to array.
 
     Raises:
         UserError: If it can't be read, or its network has another activation.
@@ -90,14 +73,11 @@ def stem_activation(config):
 
 
 def read_hdf5(contents, limit):
-    """Reads the arrays of Keras' HDF5 file.
+    """The arrays of Keras' HDF5 file, by "layer/variable".
 
     Args:
         contents: Its bytes.
         limit: Bytes of memory that the arrays may take.
-
-    Returns:
-        `"layer/variable"` to array.
     """
     import h5py
 

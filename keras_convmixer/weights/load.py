@@ -6,8 +6,8 @@ from pathlib import Path
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.weights.hub import imagenet_file
 from keras_convmixer.weights.keras_files import (
-    KERAS_NAMES,
     check_activation,
+    keras_name,
     read_keras,
 )
 from keras_convmixer.weights.match import match
@@ -16,7 +16,7 @@ from keras_convmixer.weights.safetensors_files import (
     read_safetensors,
 )
 from keras_convmixer.weights.shipped import pretrained_file, pretrained_names
-from keras_convmixer.weights.timm_names import TIMM_NAMES
+from keras_convmixer.weights.timm_names import timm_name
 
 LISTED_PROBLEMS = 3
 WEIGHTS_SUFFIXES = (".keras", ".safetensors")
@@ -57,7 +57,14 @@ def load_weights(model, weights, new_head=True):
     found = match(model, tensors, naming)
     if found.head_problem and not new_head:
         found.problems.append(f"the head: {path} {found.head_problem}")
-    raise_problems(found.problems, path, network)
+    if found.problems:
+        rest = len(found.problems) - LISTED_PROBLEMS
+        more = f"; and {rest} more tensors" if rest > 0 else ""
+        described = ", ".join(f"{k}={v!r}" for k, v in network.items())
+        raise UserError(
+            f"{path} does not fit the network ({described}): "
+            f"{'; '.join(found.problems[:LISTED_PROBLEMS])}{more}"
+        )
     for variable, value in found.assignments:
         variable.assign(value)
     if found.head_problem:
@@ -71,23 +78,19 @@ def load_weights(model, weights, new_head=True):
 def read_tensors(path, activation):
     """The tensors of a weights file, and how it calls them.
 
-    Args:
-        path: A file with one of `WEIGHTS_SUFFIXES`.
-        activation: That of the model, for the files that tell theirs.
-
     Returns:
-        `(tensors, naming)`: name to array, and `KERAS_NAMES` or `TIMM_NAMES`.
+        `(tensors, naming)`: name to array, and `keras_name` or `timm_name`.
 
     Raises:
-        UserError: If it can't be read, or is of another activation.
+        UserError: If it can't be read, or tells of another activation.
     """
     if path.name.endswith(".keras"):
-        return read_keras(path, activation), KERAS_NAMES
+        return read_keras(path, activation), keras_name
     tensors = read_safetensors(path)
     # A slash is between layer and variable; timm's names have none.
     ours = [name for name in tensors if "/" in name]
     if not ours:
-        return tensors, TIMM_NAMES
+        return tensors, timm_name
     others = sorted(tensors.keys() - set(ours))
     if others:
         raise UserError(
@@ -96,20 +99,7 @@ def read_tensors(path, activation):
         )
     found = read_metadata(path).get("activation", activation)
     check_activation(path, found, activation)
-    return tensors, KERAS_NAMES
-
-
-def raise_problems(problems, path, network):
-    """A UserError that lists the first of the problems, if there are any."""
-    if not problems:
-        return
-    rest = len(problems) - LISTED_PROBLEMS
-    more = f"; and {rest} more tensors" if rest > 0 else ""
-    described = ", ".join(f"{k}={v!r}" for k, v in network.items())
-    raise UserError(
-        f"{path} does not fit the network ({described}): "
-        f"{'; '.join(problems[:LISTED_PROBLEMS])}{more}"
-    )
+    return tensors, keras_name
 
 
 def find_file(weights, network):

@@ -1,5 +1,6 @@
 """Which tensor of a file goes into which variable of a model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,15 +11,80 @@ class Match:
     """What of a file goes where in a model, and what doesn't fit.
 
     Attributes:
+        naming: How the file calls the variables: `keras_name` or `timm_name`.
+        left: Name to array, of the file: what no variable has taken.
         assignments: List of (variable, float32 array of its shape).
         problems: List of sentences that name the tensors that don't fit.
         head_problem: Why the head can't be loaded, though all else can; None
             if it can, or the model has none.
     """
 
+    naming: Callable
+    left: dict
     assignments: list = field(default_factory=list)
     problems: list = field(default_factory=list)
     head_problem: str | None = None
+
+    def take(self, layer, variable, shape):
+        """Takes a variable's value out of what is left.
+
+        Args:
+            layer, variable: Names of both in the model.
+            shape: What the model needs.
+
+        Returns:
+            A float32 array of this shape; None if there is a problem.
+        """
+        name, axes = self.naming(layer, variable)
+        value = self.left.pop(name, None)
+        if value is None:
+            self.problems.append(f"{name!r} is missing")
+            return None
+        if value.dtype.kind in "biuc":
+            self.problems.append(f"{name!r} is {value.dtype}, not floating")
+            return None
+        axes = axes or tuple(range(len(shape)))
+        channels = None
+        # The stem of a file may have another number of input channels.
+        if (layer, variable) == ("stem_conv", "kernel") and value.ndim == 4:
+            channels = shape[2]
+            shape = (*shape[:2], max(1, value.shape[axes[2]]), shape[3])
+        shape_in_file = tuple(shape[axes.index(i)] for i in range(len(axes)))
+        if value.shape != shape_in_file:
+            self.problems.append(
+                f"{name!r} has the shape {value.shape}, not {shape_in_file}"
+            )
+            return None
+        value = value.astype("float32").transpose(axes)
+        if not np.isfinite(value).all():
+            self.problems.append(f"{name!r} holds values that are no numbers")
+        if variable == "moving_variance" and (value < 0).any():
+            self.problems.append(f"{name!r} holds negative variances")
+        return value if channels is None else adapt_channels(value, channels)
+
+    def take_head(self, head):
+        """Takes the head's variables, or notes why the head has to be new."""
+        names = [self.naming("head", name)[0] for name in ("kernel", "bias")]
+        if head is None:
+            for name in names:
+                self.left.pop(name, None)
+            return
+        if not self.left.keys() & set(names):
+            self.head_problem = "has none."
+            return
+        bias = self.left.get(names[1])
+        classes = head.units
+        if bias is not None and bias.ndim == 1 and len(bias) != classes:
+            classes = len(bias)
+            self.head_problem = (
+                f"has {classes} classes, the model {head.units}."
+            )
+        # Those of a head that is not loaded are checked as well.
+        for variable in (head.kernel, head.bias):
+            shape = (*variable.shape[:-1], classes)
+            value = self.take("head", variable.name, shape)
+            if value is not None and not self.head_problem:
+                self.assignments.append((variable, value))
 
 
 def match(model, tensors, naming):
@@ -27,91 +93,24 @@ def match(model, tensors, naming):
     Args:
         model: A model that `ConvMixer` built, or one that has it inside.
         tensors: Name to array, of a file.
-        naming: How the file calls the variables: `KERAS_NAMES` or
-            `TIMM_NAMES`.
+        naming: As for `Match`.
 
     Returns:
         A `Match`.
     """
-    found = Match()
-    left = dict(tensors)
+    found = Match(naming, dict(tensors))
     layers = own_layers(model)
     head = layers.pop("head", None)
     for role, layer in layers.items():
         for variable in layer.weights:
-            shape = tuple(variable.shape)
-            value = take(found, left, naming, role, variable.name, shape)
+            value = found.take(role, variable.name, tuple(variable.shape))
             if value is not None:
-                if is_stem_kernel(role, variable.name):
-                    value = adapt_channels(value, shape[2])
                 found.assignments.append((variable, value))
-    match_head(found, left, naming, head)
-    found.problems += [f"{name!r} is not part of the network" for name in left]
+    found.take_head(head)
+    found.problems += [
+        f"{name!r} is not part of the network" for name in found.left
+    ]
     return found
-
-
-def match_head(found, left, naming, head):
-    """Adds the head's variables, or why the head has to be new, to `found`."""
-    names = [naming.name("head", variable) for variable in ("kernel", "bias")]
-    if head is None:
-        for name in names:
-            left.pop(name, None)
-        return
-    if not left.keys() & set(names):
-        found.head_problem = "has none."
-        return
-    bias = left.get(names[1])
-    classes = head.units
-    if bias is not None and bias.ndim == 1 and len(bias) != classes:
-        classes = len(bias)
-        found.head_problem = f"has {classes} classes, the model {head.units}."
-    # Those of a head that is not loaded are checked as well.
-    for variable in (head.kernel, head.bias):
-        shape = (*variable.shape[:-1], classes)
-        value = take(found, left, naming, "head", variable.name, shape)
-        if value is not None and not found.head_problem:
-            found.assignments.append((variable, value))
-
-
-def take(found, left, naming, layer, variable, shape):
-    """Takes a variable's value out of `left`.
-
-    Args:
-        found: The `Match` that gets what is wrong with it.
-        left: Name to array, of a file.
-        naming: As for `match`.
-        layer, variable: Names of both in the model.
-        shape: What the model needs. A stem may have another number of input
-            channels.
-
-    Returns:
-        A float32 array with its axes in Keras' order, or None.
-    """
-    name = naming.name(layer, variable)
-    value = left.pop(name, None)
-    if value is None:
-        found.problems.append(f"{name!r} is missing")
-        return None
-    if value.dtype.kind in "biuc":
-        found.problems.append(f"{name!r} is {value.dtype}, not floating")
-        return None
-    axes = tuple(range(len(shape)))
-    if variable == "kernel":
-        axes = naming.kernel_axes(layer) or axes
-    if is_stem_kernel(layer, variable) and value.ndim == 4:
-        shape = (*shape[:2], max(1, value.shape[axes[2]]), shape[3])
-    shape_in_file = tuple(shape[axes.index(i)] for i in range(len(axes)))
-    if value.shape != shape_in_file:
-        found.problems.append(
-            f"{name!r} has the shape {value.shape}, not {shape_in_file}"
-        )
-        return None
-    value = value.astype("float32").transpose(axes)
-    if not np.isfinite(value).all():
-        found.problems.append(f"{name!r} holds values that are no numbers")
-    if variable == "moving_variance" and (value < 0).any():
-        found.problems.append(f"{name!r} holds negative variances")
-    return value
 
 
 def own_layers(model):
@@ -137,10 +136,6 @@ def own_layers(model):
         if is_dense and layer.kernel.shape[0] == dim:
             layers["head"] = layer
     return layers
-
-
-def is_stem_kernel(layer, variable):
-    return (layer, variable) == ("stem_conv", "kernel")
 
 
 def adapt_channels(kernel, channels):

@@ -1,20 +1,17 @@
 """Files of named tensors, timm's and our own: no code in them, no pickle."""
 
 import contextlib
+from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.files import replacing
+from keras_convmixer.weights.match import own_layers
 
 
 def read_safetensors(path):
-    """Reads the tensors of a file.
+    """Reads the tensors of a file: name to numpy array.
 
     Batch counters, which PyTorch has and Keras doesn't, are left out.
-
-    Args:
-        path: A `.safetensors` file.
-
-    Returns:
-        Name to numpy array.
 
     Raises:
         UserError: If it isn't a whole safetensors file; it names the file.
@@ -50,3 +47,47 @@ def named_errors(path):
         raise UserError(
             f"{path} is not a safetensors file that can be read: {error}"
         ) from error
+
+
+def save_weights(model, path, description=""):
+    """Saves the weights that `ConvMixer` made as a safetensors file.
+
+    The tensors have Keras' axes, and names like "block_0_depthwise/kernel".
+    What else a model has, layers before the network for instance, is
+    left out. `load_weights` and `weights=` take the file.
+
+    Args:
+        model: A model that `ConvMixer` built, with or without the top, or one
+            that has it inside.
+        path: The `.safetensors` file to write; it is whole or not there.
+        description: What the metadata of the file say besides the network's
+            arguments.
+
+    Raises:
+        UserError: If `ConvMixer` did not build the model, or `path` doesn't
+            end in `.safetensors`.
+
+    Example:
+        >>> model = keras_convmixer.ConvMixer(8, 1, 3, 4)
+        >>> save_weights(model, "network.safetensors")
+        >>> load_weights(model, "network.safetensors")
+    """
+    from keras import ops
+    from safetensors.numpy import save
+
+    from keras_convmixer.architecture import architecture
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise UserError(f"path must end in .safetensors. Received: {path}")
+    metadata = {name: str(v) for name, v in architecture(model).items()}
+    if description:
+        metadata["description"] = description
+    tensors = {
+        f"{role}/{variable.name}": ops.convert_to_numpy(variable)
+        for role, layer in own_layers(model).items()
+        for variable in layer.weights
+    }
+    with replacing(path) as temporary:
+        # What `save_file` writes only its owner can read.
+        temporary.write_bytes(save(tensors, metadata))

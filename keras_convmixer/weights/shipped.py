@@ -14,11 +14,7 @@ def pretrained_names():
 
 
 def pretrained_file(name, network):
-    """The file of a network.
-
-    Args:
-        name: One of `pretrained_names`.
-        network: The arguments of `ConvMixer`.
+    """The file of one of `pretrained_names` for the arguments of `ConvMixer`.
 
     Raises:
         UserError: If there is none for this network.

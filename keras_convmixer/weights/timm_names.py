@@ -24,37 +24,25 @@ VARIABLES = {
 }
 
 
-class TimmNames:
-    """How timm calls the variables of the layers of `ConvMixer`.
+def timm_name(layer, variable):
+    """timm's name of a variable, and the transpose that makes it Keras'.
 
     Example:
-        >>> TIMM_NAMES.name("block_3_depthwise", "kernel")
-        'blocks.3.0.fn.0.weight'
+        >>> timm_name("block_3_depthwise", "kernel")
+        ('blocks.3.0.fn.0.weight', (2, 3, 0, 1))
     """
-
-    def name(self, layer, variable):
-        """timm's name of a variable; None for a layer that timm hasn't."""
-        for pattern, module, _ in MODULES:
-            if match := re.fullmatch(pattern, layer):
-                module = module.format(*match.groups())
-                return f"{module}.{VARIABLES[variable]}"
-
-    def kernel_axes(self, layer):
-        """The transpose that makes timm's kernel of a layer Keras'."""
-        for pattern, _, axes in MODULES:
-            if re.fullmatch(pattern, layer):
-                return axes
-
-
-TIMM_NAMES = TimmNames()
+    for pattern, module, axes in MODULES:
+        if match := re.fullmatch(pattern, layer):
+            module = module.format(*match.groups())
+            is_kernel = variable == "kernel"
+            return (
+                f"{module}.{VARIABLES[variable]}",
+                axes if is_kernel else None,
+            )
 
 
 def read_architecture(tensors, path):
-    """The arguments of `ConvMixer` that the shapes of the tensors show.
-
-    Args:
-        tensors: What `read_safetensors` returns.
-        path: The file, for the error.
+    """The arguments of `ConvMixer` that the shapes of a file's tensors show.
 
     Returns:
         A dict of `dim`, `depth`, `kernel_size`, `patch_size`, `channels` and

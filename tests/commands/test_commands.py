@@ -288,6 +288,7 @@ def test_cpus_are_those_of_the_affinity():
         os.sched_setaffinity(0, before)
 
 
+@pytest.mark.slow
 def test_an_exported_run_needs_no_setting_of_the_backend(monkeypatch, tmp_path):
     image = next((RUN.parent / "photos").rglob("*.png"))
     monkeypatch.setenv("KERAS_BACKEND", "jax")
@@ -299,6 +300,7 @@ def test_an_exported_run_needs_no_setting_of_the_backend(monkeypatch, tmp_path):
     assert (tmp_path / "map.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_library_function_says_that_it_needs_tensorflow(
     monkeypatch, tmp_path
 ):

@@ -275,7 +275,6 @@ def test_a_label_out_of_range_is_an_error(label):
     images = Pictures(
         rows=tf.data.Dataset.from_tensor_slices((files, labels)),
         read=lambda contents: (contents, tf.constant(1)),
-        decode=lambda row, contents: tf.io.decode_png(contents, 3),
         buffer=8,
     )
     data = ImageData("odd", ["a", "b", "c"], 4, images, images, "all")

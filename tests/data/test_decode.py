@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_convmixer.data.decode import FORMATS, describe, read_image
+from keras_convmixer.data.decode import FORMATS, read_image
+from keras_convmixer.data.make_index import describe
 from keras_convmixer.utils.checks import UserError
 
 RAMP = np.tile(np.linspace(0, 1, 16, dtype="float32"), (16, 1))

@@ -8,9 +8,9 @@ from PIL import Image, ImageEnhance
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from keras_convmixer.data.decode import describe
 from keras_convmixer.data.duplicates import duplicate_groups, near_pairs
 from keras_convmixer.data.index import IndexedImage
+from keras_convmixer.data.make_index import describe
 from keras_convmixer.data.source import Source
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import shared

@@ -46,7 +46,7 @@ def test_a_test_part_is_found_and_a_tenth_of_the_rest_held_out(photos):
     assert data.held_out_split.startswith("5 of 45, stratified, seed 0")
     assert data.verification_pictures is data.test_pictures
     assert data.verification_pictures is data.test_pictures
-    assert data.verification_split.startswith("12 in folder test, file names ")
+    assert data.test_split.startswith("12 in folder test, file names ")
     assert data.verification_part == "test"
 
 
@@ -59,7 +59,6 @@ def test_a_held_out_part_of_its_own(photos, name):
     assert data.held_out_split.startswith("12 in folder ")
     assert data.test is None
     assert data.verification_pictures is data.held_out_pictures
-    assert data.verification_split == data.held_out_split
     assert data.verification_part == "held-out"
 
 
@@ -94,6 +93,25 @@ def test_a_run_that_lost_its_index_reads_the_folders_again(photos, tmp_path):
     again = run.data()
     assert again.test_split == data.test_split
     assert again.held_out_split == data.held_out_split
+
+
+def test_a_test_part_elsewhere_may_have_folders_in_its_classes(
+    photos, tmp_path
+):
+    (photos / "test" / "circles").rename(photos / "of may")
+    (photos / "test" / "circles").mkdir()
+    (photos / "of may").rename(photos / "test" / "circles" / "of may")
+    (photos / "test").rename(tmp_path / "later")
+    source = Source(
+        image_folder=str(photos), test_folder=str(tmp_path / "later")
+    )
+    data = source.load(24)
+    plan = Plan(RECIPES["photographs"].replace(image_size=24), source)
+    run = RunFolder.new(tmp_path / "run", plan, data, replicas=1)
+    assert run.data().test_split == data.test_split
+    (tmp_path / "later").rename(tmp_path / "moved")
+    moved = run.data(test_folder=tmp_path / "moved")
+    assert files_of(moved, "test")[0] == "../moved/circles/of may/0.jpg"
 
 
 def test_a_class_that_is_called_test(photos):
@@ -186,7 +204,7 @@ def test_a_data_set_with_a_validation_and_a_test_split(tmp_path):
     data = Source("three_parts", data_dir=str(tmp_path)).load(8)
     assert (data.num_train, data.num_held_out, data.num_test) == (5, 3, 2)
     assert data.held_out_split == "split 'validation' of three_parts/1.0.0"
-    assert data.verification_split == "split 'test' of three_parts/1.0.0"
+    assert data.test_split == "split 'test' of three_parts/1.0.0"
     # As some are published, to be judged by their host alone.
     write("no_labels", test_label=-1)
     data = Source("no_labels", data_dir=str(tmp_path)).load(8)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_convmixer.data import Source, file_ops, image_folder, tfds_images
+from keras_convmixer.data import Source, file_ops, pictures, tfds_images
 from keras_convmixer.data.augmentation import Augmentation
 from keras_convmixer.data.batches import (
     Shard,
@@ -20,6 +20,7 @@ from keras_convmixer.data.reading import Reading, parse_cache
 from keras_convmixer.training.recipes import IMAGENET
 from keras_convmixer.utils.checks import UserError
 from tests.data.odd_files import FILES, noise
+from tests.helpers import slow_except
 
 SIDE = 16
 EVERYTHING = IMAGENET.replace(image_size=SIDE, shift=0.1)
@@ -62,7 +63,7 @@ def test_no_jpeg_and_no_png_passes_through_python(tmp_path, monkeypatch):
     def read_by_python(*arguments):
         raise RuntimeError("Python reads an image")
 
-    monkeypatch.setattr(image_folder, "read_image", read_by_python)
+    monkeypatch.setattr(pictures, "read_image", read_by_python)
     for cache in (0, 2**20):
         epoch_of(data, EVERYTHING, cache=cache)
     assert len(list(held_out_batches(data, 8))) == 3
@@ -119,7 +120,9 @@ def test_values_are_the_same_however_they_are_read(odd, recipe):
         np.testing.assert_array_equal(same, labels)
 
 
-@pytest.mark.parametrize("recipe", [EVERYTHING, SQUARES])
+@pytest.mark.parametrize(
+    "recipe", slow_except([EVERYTHING, SQUARES], EVERYTHING)
+)
 def test_so_are_those_of_small_images_of_one_size(recipe):
     digits = Source("digits").load(8)
     recipe = recipe.replace(image_size=8)

@@ -33,6 +33,7 @@ def printed(notebook):
     )
 
 
+@pytest.mark.slow
 def test_it_ends_with_a_file_that_agrees_with_keras(executed):
     notebook, work = executed
     (agreement,) = re.findall(r"as Keras on (\d+)%", printed(notebook))
@@ -65,6 +66,7 @@ def run_file(runner, path):
     return runner(image=image[None])["probabilities"].argmax()
 
 
+@pytest.mark.slow
 def test_it_draws_the_heat_maps(executed):
     _, work = executed
     drawn = photo_and_map(work / "heat_maps.jpg")

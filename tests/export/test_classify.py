@@ -13,9 +13,10 @@ from keras_convmixer import ConvMixer
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from keras_convmixer.evaluation.classifier import Classifier, read_label_file
+from keras_convmixer.evaluation.classifier import Classifier
 from keras_convmixer.evaluation.scoring import match_classes
 from keras_convmixer.evaluation.stored_images import folder_images
+from keras_convmixer.utils.labels import read_label_file
 from tests.helpers import run_example
 from tests.processes import run_command, run_python
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from export.delegates import delegate_report
+from export.benchmark import delegate_report
 from export.tflite import convert
 from keras_convmixer import ConvMixer
 from tests.helpers import operators

@@ -24,6 +24,7 @@ from tests.helpers import (
     operators,
     outputs,
     randomize_norms,
+    slow_except,
 )
 from tests.processes import ROOT, run_command, run_python
 
@@ -139,6 +140,7 @@ def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
     assert not list(run.glob(".*"))
 
 
+@pytest.mark.slow
 def test_images_that_files_are_compared_on_are_not_kept(monkeypatch):
     """300 MB of images, in a process of its own."""
     # glibc would keep some of the memory that is free again, for later.
@@ -215,7 +217,9 @@ def test_every_format_computes_the_same(
     np.testing.assert_allclose(measured, expected, atol=tolerance)
 
 
-@pytest.mark.parametrize("format", ["float32", "float16", "dynamic"])
+@pytest.mark.parametrize(
+    "format", slow_except(["float32", "float16", "dynamic"], "float32")
+)
 def test_wide_networks_run_in_groups_of_channels(images, format):
     model = ConvMixer(512, 1, 3, 4, input_shape=(8, 8, 3), classes=5)
     contents = convert(model, format)
@@ -255,6 +259,7 @@ def test_runs_as_one_delegate(converted, format):
     assert len(delegates) == 1
 
 
+@pytest.mark.slow
 def test_logits_features_and_normalised_images_have_their_names(images):
     logits = ConvMixer(
         *(8, 1, 3, 4), input_shape=(16, 16, 3), classifier_activation=None

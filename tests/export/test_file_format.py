@@ -14,12 +14,12 @@ from ai_edge_litert.interpreter import Interpreter
 
 from export import TFLITE_FORMATS
 from export.flatbuffer import pack, shorten_names, unpack
-from export.int8.graph import Graph
+from export.graph import Graph
 from export.metadata import add_metadata
 from export.runtimes import minimum_runtime, runtime_table
 from export.tflite import convert
 from keras_convmixer import ConvMixer
-from tests.helpers import TFLITE_FILES, outputs
+from tests.helpers import TFLITE_FILES, outputs, slow_except
 from tests.processes import ROOT
 
 END = struct.Struct("<4s4H2LH")  # Of a zip archive, without a comment.
@@ -114,7 +114,7 @@ def larger():
     return network, np.uint8(random.integers(0, 256, (5, 64, 64, 3)))
 
 
-@pytest.mark.parametrize("format", TFLITE_FORMATS)
+@pytest.mark.parametrize("format", slow_except(TFLITE_FORMATS, "int8_fast"))
 def test_any_number_of_images_may_be_given_at_a_time(format, larger):
     network, images = larger
     contents = convert(network, format, images)
@@ -148,7 +148,9 @@ def test_a_dense_kernel_between_integers_has_one_scale(integers):
     assert len(kernel.quantization.scale) == 1
 
 
-@pytest.mark.parametrize("format", ["dynamic", "int8", "int8_fast"])
+@pytest.mark.parametrize(
+    "format", slow_except(["dynamic", "int8", "int8_fast"], "int8")
+)
 @pytest.mark.parametrize(
     ("classes", "runtime"), [(3, "2.9.0"), (200, "2.17.0")]
 )

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from export.flatbuffer import unpack
+from export.graph import Graph
 from export.int8 import fitted_ranges
 from export.int8.calibrate import (
     CalibratedFile,
     find_layer_tensors,
     rounded_layers,
 )
-from export.int8.graph import Graph
 from export.int8.qat import convert_qat
 from export.int8.quantize import quantize_int8
 from export.int8.rounding import round_activation, round_kernel
@@ -27,11 +27,19 @@ from keras_convmixer.data.batches import (
 )
 from keras_convmixer.data.image_data import as_arrays, sample
 from keras_convmixer.data.source import Source
-from tests.helpers import interpreter, operators, outputs, randomize_norms
+from tests.helpers import (
+    interpreter,
+    operators,
+    outputs,
+    randomize_norms,
+    slow_except,
+)
 from tests.processes import run_command, run_python
 
 
-@pytest.fixture(scope="module", params=["gelu", "relu", "hard_swish"])
+@pytest.fixture(
+    scope="module", params=slow_except(["gelu", "relu", "hard_swish"], "gelu")
+)
 def model(request):
     return random_network(request.param)
 
@@ -153,6 +161,7 @@ def test_aware_model_rounds_as_the_file_does(model, contents, images):
     assert error < 0.5 * np.abs(unrounded - file).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "networks"), [("gelu", 3), ("relu", 1), ("hard_swish", 3)]
 )
@@ -244,6 +253,7 @@ def test_aware_model_without_ranges_rounds_kernels_only(model, images):
     np.testing.assert_allclose(unrounded, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_file_agrees_with_the_model_that_was_trained(trained):
     _, contents, aware, (images, _) = trained
     file = outputs(contents, images)
@@ -258,6 +268,7 @@ def test_file_agrees_with_the_model_that_was_trained(trained):
     assert (np.ptp(leading, axis=-1) <= 2 * np.ptp(scores) / 255).all()
 
 
+@pytest.mark.slow
 def test_training_for_int8_loses_nothing(trained):
     model, contents, _, (images, labels) = trained
     expected = model.predict(images, verbose=0).argmax(-1)
@@ -267,6 +278,7 @@ def test_training_for_int8_loses_nothing(trained):
     assert loss < 0.006
 
 
+@pytest.mark.slow
 def test_training_for_int8_changes_weights_not_operators(trained):
     model, contents, _, (images, _) = trained
     before = convert(model, "int8", images[:50])
@@ -283,6 +295,7 @@ def test_a_model_that_gives_logits_is_not_trained_for_int8(images):
         convert_qat(model, images, None, 1, None, 1)
 
 
+@pytest.mark.slow
 def test_command_writes_integers_in_and_out(digits_run, tmp_path):
     run = shutil.copytree(digits_run, tmp_path / "digits")
     run_command("-m", "export", run, "--formats", "int8", "--io", "int8")
@@ -294,6 +307,7 @@ def test_command_writes_integers_in_and_out(digits_run, tmp_path):
     assert result["agreement"] >= 0.9
 
 
+@pytest.mark.slow
 def test_keras_2_stays_out_of_the_way(tmp_path):
     done = run_python(
         "-c",
@@ -312,6 +326,7 @@ def test_keras_2_stays_out_of_the_way(tmp_path):
     assert switch == "None"
 
 
+@pytest.mark.slow
 def test_exporting_other_formats_does_not_load_keras_2(tmp_path):
     done = run_python(
         "-c",

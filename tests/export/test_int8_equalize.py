@@ -70,6 +70,7 @@ def test_ranges_are_more_alike(images):
     assert (np.log(after).std(axis=1) < 0.8 * np.log(before).std(axis=1)).all()
 
 
+@pytest.mark.slow
 def test_channels_of_different_scale_lose_no_more(images):
     """Than those of one scale, in the same function's int8 file."""
     models = [random_network(spread=spread) for spread in (0, 1.5)]

@@ -12,8 +12,7 @@ from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from keras_convmixer.evaluation.metadata_schema import ColorSpace
-from keras_convmixer.evaluation.read_metadata import read_labels
+from keras_convmixer.evaluation.metadata_schema import ColorSpace, read_labels
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import TFLITE_FILES, interpreter, outputs
 

@@ -12,9 +12,15 @@ from export.tflite import convert
 from export.writers import write_saved_model
 from keras_convmixer import ConvMixer
 from keras_convmixer.evaluation.keras_model import output_name
-from keras_convmixer.evaluation.read_metadata import read_labels
+from keras_convmixer.evaluation.metadata_schema import read_labels
 from keras_convmixer.evaluation.runtime import SavedModel
-from tests.helpers import interpreter, operators, outputs, randomize_norms
+from tests.helpers import (
+    interpreter,
+    operators,
+    outputs,
+    randomize_norms,
+    slow_except,
+)
 
 
 def backbone(**options):
@@ -125,7 +131,7 @@ def float32_outputs(model, images):
     return in_float32.predict(images, verbose=0)
 
 
-@pytest.mark.parametrize("format", TFLITE_FORMATS)
+@pytest.mark.parametrize("format", slow_except(TFLITE_FORMATS, "int8"))
 def test_every_format_agrees_with_keras(network, format):
     """And int8 is integer up to the last feature map, and float behind."""
     model, images, expected, name = network
@@ -247,6 +253,7 @@ def batches():
     return images.map(lambda image: (image, tf.one_hot(0, 4))).batch(10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [nested, separate_softmax, one_class])
 def test_training_for_int8_takes_an_own_head(make, batches):
     model, images = make(), pixels()

@@ -138,6 +138,7 @@ def test_a_training_is_exported_and_classifies_a_photo(tmp_path):
         keras_convmixer.export_model(run, ["float32"], min_agreement=98)
 
 
+@pytest.mark.slow
 def test_the_examples_of_training_and_export_are_right(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_example(keras_convmixer.train)
@@ -161,6 +162,7 @@ def test_a_mistake_is_answered_before_anything_is_trained(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_keras_model_is_exported_in_any_format_or_in_none(
     digits_export, tmp_path
 ):

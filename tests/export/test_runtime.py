@@ -101,6 +101,7 @@ def test_the_example_runs(digits_export, monkeypatch):
     run_example(TFLiteFile, image=np.zeros((8, 8, 3), "uint8"))
 
 
+@pytest.mark.slow
 def test_cost_is_that_of_the_file_alone(digits_export):
     """Whatever the process that started the command holds."""
     held = np.ones(10**9, "uint8")

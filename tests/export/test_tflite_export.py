@@ -9,7 +9,7 @@ from export import AgreementError, export_tflite, verify
 from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.evaluation.classifier import Classifier
-from keras_convmixer.evaluation.read_metadata import (
+from keras_convmixer.evaluation.metadata_schema import (
     read_labels,
     read_normalization,
     read_threshold,
@@ -17,7 +17,7 @@ from keras_convmixer.evaluation.read_metadata import (
 from keras_convmixer.evaluation.runtime import TFLiteFile
 from keras_convmixer.evaluation.threshold import least_threshold
 from keras_convmixer.utils.checks import UserError
-from tests.helpers import interpreter, outputs, run_example
+from tests.helpers import interpreter, outputs, run_example, slow_except
 from tests.processes import run_python
 
 NAMES = ["daisy", "poppy", "rose", "tulip", "violet"]
@@ -110,7 +110,7 @@ def test_what_was_verified_is_what_is_handed_over(
     assert set(verified) == {path.read_bytes()}
 
 
-@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("before", slow_except([True, False], True))
 def test_all_of_it_is_computed_in_full_float32(model, images, tmp_path, before):
     """On GPUs TensorFlow would multiply in TF32. Afterwards it may again."""
     config, seen = tf.config.experimental, []
@@ -149,6 +149,7 @@ def test_without_labels_the_classes_have_numbers(model, images, tmp_path):
     assert result.agreement == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [

@@ -13,7 +13,10 @@ from export.__main__ import main as export
 from export.classify import main as classify
 from export.metadata import add_metadata
 from keras_convmixer.data.image_data import as_arrays
-from keras_convmixer.evaluation.read_metadata import read_labels, read_threshold
+from keras_convmixer.evaluation.metadata_schema import (
+    read_labels,
+    read_threshold,
+)
 from keras_convmixer.evaluation.threshold import (
     Answers,
     answers_on,

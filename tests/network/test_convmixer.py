@@ -247,6 +247,7 @@ print(float(loss), peak_megabytes() - before)
 """
 
 
+@pytest.mark.slow
 def test_rematerialisation_lowers_the_peak_memory_of_a_step():
     loss, megabytes = {}, {}
     for mode in ("plain", "remat"):

@@ -13,7 +13,7 @@ from export.__main__ import parse_arguments as export_arguments
 from export.tflite import convert
 from keras_convmixer import ConvMixer, reparameterize
 from keras_convmixer.command_line import train
-from tests.helpers import outputs, randomize_norms
+from tests.helpers import outputs, randomize_norms, slow_except
 
 
 def network(**options):
@@ -25,7 +25,7 @@ def representative():
     return np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), "uint8")
 
 
-@pytest.mark.parametrize("format", TFLITE_FORMATS)
+@pytest.mark.parametrize("format", slow_except(TFLITE_FORMATS, "int8"))
 def test_black_and_white_images_give_probabilities(format):
     model = network()
     randomize_norms(model)
@@ -38,7 +38,7 @@ def test_black_and_white_images_give_probabilities(format):
 
 
 @pytest.mark.parametrize("classes", [1, 20_000])
-@pytest.mark.parametrize("format", TFLITE_FORMATS)
+@pytest.mark.parametrize("format", slow_except(TFLITE_FORMATS, "int8"))
 def test_any_number_of_classes_is_exported(format, classes):
     activation = "sigmoid" if classes == 1 else "softmax"
     model = network(classes=classes, classifier_activation=activation)

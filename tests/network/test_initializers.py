@@ -7,7 +7,7 @@ import pytest
 from keras_convmixer import ConvMixer
 from keras_convmixer.initializers import (
     CovarianceInitializer,
-    kernel_covariance,
+    covariance_root,
 )
 from keras_convmixer.training.recipes import RECIPES
 from keras_convmixer.utils.checks import UserError
@@ -18,6 +18,11 @@ SMALL = {"dim": 64, "depth": 3, "kernel_size": 9, "patch_size": 4}
 def network(**options):
     keras.utils.set_random_seed(0)
     return ConvMixer(**SMALL, input_shape=(16, 16, 3), classes=3, **options)
+
+
+def kernel_covariance(kernel_size, depth_share):
+    root = covariance_root(kernel_size, depth_share)
+    return root @ root.T
 
 
 def kernels(model, index):

@@ -1,8 +1,6 @@
 """The wheel and the sdist, built and installed as a user does."""
 
-import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tarfile
@@ -12,31 +10,16 @@ from pathlib import Path
 
 import packaging
 import pytest
-from PIL import Image
 
 from tests.conftest import made_once
+from tests.package import checks
+from tests.package.checks import run
 from tests.processes import ROOT
 
 NOT_SOURCES = (
     *(".*", "__pycache__", "*.egg-info"),
     *("build", "dist", "node_modules"),
 )
-
-
-def run(*command, cwd, check=True):
-    """Runs a command as in a shell that knows nothing of the checkout."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [*map(str, command)],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    if check:
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
 
 
 @pytest.fixture(scope="session")
@@ -152,37 +135,13 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(dist):
         assert any("requirements/base.txt" in n for n in archive.getnames())
 
 
+@pytest.mark.slow
 def test_trains_exports_and_classifies_in_an_empty_folder(programs, tmp_path):
-    image = tmp_path / "photo.png"
-    Image.new("RGB", (20, 20), "white").save(image)
-    convmixer = programs / "convmixer"
-    train = (
-        *(convmixer, "train", "--epochs", 1, "--run", "r"),
-        *("--model", "8/1/k3/p2@8"),
-    )
-    assert "next: convmixer export r" in run(*train, cwd=tmp_path).stdout
-    run(
-        *(convmixer, "export", "r", "--formats", "int8"),
-        *("--min-agreement", 0),
-        cwd=tmp_path,
-    )
-    (file,) = (tmp_path / "r" / "export").glob("*_int8.tflite")
-    done = run(convmixer, "classify", file, image, cwd=tmp_path)
-    assert "%" in done.stdout
+    checks.trains_exports_and_classifies(programs, tmp_path)
 
 
 def test_python_finds_the_export_and_the_shipped_weights(programs, tmp_path):
-    code = (
-        "import keras_convmixer, keras_convmixer.export.tflite as t; "
-        "print(t.__file__); "
-        "m = keras_convmixer.ConvMixer(128, 8, 7, 2, weights='cifar10', "
-        "input_shape=(32, 32, 3), classes=10); "
-        "print(m.count_params())"
-    )
-    done = run(programs / "python", "-c", code, cwd=tmp_path)
-    file, parameters = done.stdout.split()
-    assert Path(file).is_relative_to(programs.parent)
-    assert int(parameters) > 100_000
+    checks.finds_the_export_and_the_shipped_weights(programs, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import re
 
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from keras_convmixer import __version__
 from tests.processes import ROOT
+from tools.release import release_notes
 
 
 def requirements(path):
@@ -17,18 +19,34 @@ def requirements(path):
 def test_the_version_is_the_same_everywhere():
     citation = (ROOT / "CITATION.cff").read_text()
     assert f"\nversion: {__version__}\n" in citation
-    assert f"\n## [{__version__}] - " in (ROOT / "CHANGELOG.md").read_text()
+    assert release_notes(__version__)
 
 
-def test_each_range_is_stated_once():
-    files = sorted((ROOT / "requirements").glob("*.txt"))
+def lowest(requirement):
+    """The lowest version that its range allows."""
+    (version,) = (
+        each.version for each in requirement.specifier if each.operator == ">="
+    )
+    return Version(version)
+
+
+def test_each_range_is_stated_once_and_its_lowest_release_is_tested():
+    folder = ROOT / "requirements"
+    files = sorted({*folder.glob("*.txt")} - {folder / "oldest.txt"})
     stated = [
-        each.name
+        each
         for file in files
         for each in requirements(file)
         if file.name != "cuda.txt"  # The extra has base.txt's range.
     ]
-    assert len(stated) == len(set(stated)) > 15
+    ranges = {each.name: lowest(each) for each in stated}
+    assert len(stated) == len(ranges) > 15
+    oldest = requirements(folder / "oldest.txt")
+    pins = {
+        each.name: Version(str(each.specifier).removeprefix("=="))
+        for each in oldest
+    }
+    assert ranges.items() <= pins.items()
     everything = (ROOT / "requirements.txt").read_text()
     assert not requirements(ROOT / "requirements.txt")
     assert set(re.findall("^-r requirements/(.+)$", everything, re.M)) == {

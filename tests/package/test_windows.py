@@ -54,6 +54,7 @@ def run_without(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported(run_without):
     done = run_without("-c", IMPORT_ALL)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -61,6 +62,7 @@ def test_every_module_can_be_imported(run_without):
     assert {"export.tflite", "keras_convmixer.utils.files"} < set(imported)
 
 
+@pytest.mark.slow
 def test_a_weights_file_can_be_read(run_without, tmp_path):
     done = run_without("-c", LOAD, source_file(tmp_path, ".keras"))
     assert done.stdout.strip() == "(4, 4, 3, 8)", done.stderr[-3000:]

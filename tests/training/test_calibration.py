@@ -194,6 +194,7 @@ def weights_of(run):
     return RunFolder(run).trained_model().get_weights()
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_is_calibrated_once(tmp_path, monkeypatch):
     plain, stopped = tmp_path / "plain", tmp_path / "stopped"
     run_program(train, *TINY, "--run", plain, "--no-calibration")

@@ -13,7 +13,7 @@ import pytest
 
 from export.__main__ import main as export
 from keras_convmixer.command_line.train import main as train
-from tests.helpers import run_program
+from tests.helpers import run_program, slow_except
 from tests.processes import Command, run_command, run_python
 
 TRAINING = (
@@ -43,6 +43,7 @@ def fill(folder):
     return path
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_what_was_there(small_disk, tmp_path):
     run, whole = small_disk / "run", tmp_path / "whole"
     backup = run / "backup.weights.h5"
@@ -95,7 +96,9 @@ def test_a_run_folder_has_one_user(tmp_path):
     assert not (run / "export").exists()
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "stop", slow_except([signal.SIGTERM, signal.SIGKILL], signal.SIGKILL)
+)
 def test_an_export_that_is_stopped_leaves_the_last_one(
     digits_export, tmp_path, stop
 ):
@@ -200,6 +203,7 @@ def test_no_moment_of_an_export_has_files_without_their_report(
     assert not list(run.glob(".*"))
 
 
+@pytest.mark.slow
 def test_two_trainings_do_not_share_a_new_folder(tmp_path):
     run = tmp_path / "run"
     training = ("train.py", *TRAINING, "--run", run)
@@ -211,6 +215,7 @@ def test_two_trainings_do_not_share_a_new_folder(tmp_path):
     assert (run / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_the_clock_may_go_backwards(tmp_path):
     run = tmp_path / "run"
     backwards = (

@@ -10,9 +10,14 @@ from benchmarks.gpu import rows
 from benchmarks.gpu.__main__ import main, measure
 from benchmarks.gpu.worker import Row
 from benchmarks.measure import read_rows
-from tests.helpers import run_program
+from tests.helpers import run_program, slow_except
 
 SLEEP = ["sleep", "60"]
+
+
+TENSORFLOW_ROWS = [
+    row for row in rows.SMALL_ROWS if row.framework == "tensorflow"
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,7 +31,7 @@ def folder_of_images(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "row",
-    [row for row in rows.SMALL_ROWS if row.framework == "tensorflow"],
+    slow_except(TENSORFLOW_ROWS, TENSORFLOW_ROWS[0]),
     ids=lambda row: row.name,
 )
 def test_a_small_row_is_measured(row):
@@ -40,6 +45,7 @@ def test_a_small_row_is_measured(row):
         assert result["step_ms"] > 0
 
 
+@pytest.mark.slow
 def test_jax_has_a_process_of_its_own_and_rows_are_written(tmp_path):
     output = tmp_path / "gpu.csv"
     printed = run_program(

@@ -223,6 +223,7 @@ def test_a_run_on_photographs_goes_on_without_looking_at_them(
     assert again.data().num_held_out == 6
 
 
+@pytest.mark.slow
 def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
     run = tmp_path / "run"
     run_command(
@@ -238,6 +239,7 @@ def test_sixteen_bits_leave_a_model_of_thirty_two(tmp_path):
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_as_good_as_the_trained(digits_run, tmp_path):
     run = tmp_path / "run"
     run_program(
@@ -282,6 +284,7 @@ def test_accumulated_gradients_are_those_of_a_larger_batch():
         np.testing.assert_allclose(two, one, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_frozen_blocks_stay_as_they_were(digits_run, tmp_path):
     run = tmp_path / "run"
     run_program(
@@ -319,6 +322,7 @@ def test_channels_first_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_an_error_begins_on_its_own_line(tmp_path):
     run, model = tmp_path / "run", "8/1/k3/p2@8"
     options = ("--run", run, "--model", model, "--learning-rate", "1e30")

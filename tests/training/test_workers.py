@@ -106,7 +106,7 @@ def test_two_machines_do_the_steps_of_one(tmp_path):
         dict(np.load(tmp_path / f"{name}.npz"))
         for name in ("one", "worker0", "worker1")
     )
-    # If this fails, `workers.patch_fit` is needed no more.
+    # If this fails, `compat.patch_fit_on_workers` is needed no more.
     assert workers[0].pop("needs_mend")
     del one["needs_mend"]
     for name in one:
@@ -120,6 +120,7 @@ def test_two_machines_do_the_steps_of_one(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_goes_on_after_a_machine_was_lost(tmp_path):
     run = tmp_path / "run"
     short = ("--epochs", 2, "--limit-steps", 8)

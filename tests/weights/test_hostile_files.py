@@ -15,7 +15,7 @@ import pytest
 from fuzz import run
 from safetensors.numpy import save_file
 
-from keras_convmixer.evaluation.read_metadata import read_labels
+from keras_convmixer.evaluation.metadata_schema import read_labels
 from keras_convmixer.evaluation.runtime import TFLiteFile
 from keras_convmixer.weights import load_weights
 from tests.helpers import small, source_file

@@ -92,6 +92,7 @@ def test_without_a_network_the_error_says_where_to_put_the_file(home, released):
     assert float(run_python("-c", LOAD).stdout) == pytest.approx(bias)
 
 
+@pytest.mark.slow
 def test_a_hub_that_never_answers_is_given_up_in_time(home, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

@@ -123,6 +123,7 @@ def test_card_says_what_the_log_says(stem):
     assert card_top1(stem) == pytest.approx(accuracy, abs=5e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", SHIPPED)
 def test_held_out_accuracy_is_that_of_the_card(stem):
     data = Source("cifar10", data_dir=str(shared("tfds"))).load(32)

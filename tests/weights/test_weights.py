@@ -14,6 +14,7 @@ from tests.helpers import (
     OWN,
     WEIGHTS_FILES,
     randomize_norms,
+    slow_except,
     small,
     source_file,
     timm_checkpoint,
@@ -100,7 +101,7 @@ def write_bfloat16(tensors, path):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-@pytest.mark.parametrize("suffix", [".keras", OWN])
+@pytest.mark.parametrize("suffix", slow_except([".keras", OWN], ".keras"))
 def test_files_of_a_trained_model_load(tmp_path, suffix):
     source = small()
     randomize_norms(source)

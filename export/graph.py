@@ -1,6 +1,15 @@
 """The operators of a TFLite file, as a graph."""
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+
+def names_of(enumeration):
+    return {number: name for name, number in vars(enumeration).items()}
+
+
+KINDS = names_of(schema.BuiltinOperator)
+TYPES = names_of(schema.TensorType)
 
 
 class Graph:
@@ -15,18 +24,8 @@ class Graph:
     """
 
     def __init__(self, model):
-        from ai_edge_litert import schema_py_generated as schema
-
-        self.graph = model.subgraphs[0]
-        kinds = {
-            value: name for name, value in vars(schema.BuiltinOperator).items()
-        }
-        self.float32 = schema.TensorType.FLOAT32
-        self.type_names = {
-            value: name for name, value in vars(schema.TensorType).items()
-        }
-        self.kinds = [kinds[code.builtinCode] for code in model.operatorCodes]
-        self.versions = [code.version for code in model.operatorCodes]
+        (self.graph,) = model.subgraphs
+        self.kinds = [KINDS[code.builtinCode] for code in model.operatorCodes]
         self.names = [tensor.name.decode() for tensor in self.graph.tensors]
         self.computed = [self.names[i] for i in self.graph.inputs]
         for operator in self.graph.operators:
@@ -38,36 +37,29 @@ class Graph:
     def inputs(self, operator):
         return [self.names[index] for index in operator.inputs if index >= 0]
 
+    def tensors(self, indices):
+        """The tensors of some indices; -1 stands for none."""
+        return [self.graph.tensors[index] for index in indices if index >= 0]
+
     def kind(self, operator):
         """Such as "CONV_2D"."""
         return self.kinds[operator.opcodeIndex]
 
-    def version(self, operator):
-        return self.versions[operator.opcodeIndex]
-
-    def types(self, operator):
-        """Types of its inputs, such as "FLOAT32"."""
-        tensors = [self.graph.tensors[i] for i in operator.inputs if i >= 0]
-        return [self.type_names[tensor.type] for tensor in tensors]
-
-    def rank(self, tensor):
-        return len(self.graph.tensors[self.names.index(tensor)].shape)
+    def shape(self, tensor):
+        return self.graph.tensors[self.names.index(tensor)].shape
 
     def num_weights(self, operator):
         """How many numbers its constants have."""
         constants = set(self.inputs(operator)) - set(self.computed)
-        return sum(
-            int(np.prod(self.graph.tensors[self.names.index(name)].shape))
-            for name in constants
-        )
+        return sum(int(np.prod(self.shape(name))) for name in constants)
 
     def float_operators(self):
         """Kinds of the operators that give float32, sorted."""
         kinds = {
             self.kind(operator)
             for operator in self.graph.operators
-            for index in operator.outputs
-            if self.graph.tensors[index].type == self.float32
+            for tensor in self.tensors(operator.outputs)
+            if TYPES[tensor.type] == "FLOAT32"
         }
         return sorted(kinds - {"DEQUANTIZE"})
 
@@ -90,6 +82,6 @@ class Graph:
 
     def input_tensors(self):
         """Names of the tensors that hold the image, up to the first kernel."""
-        (image,) = (self.names[index] for index in self.graph.inputs)
+        image = self.computed[0]
         moved = self.after(image, until=("CONV_2D", "DEPTHWISE_CONV_2D"))
         return [image, *(name for op in moved for name in self.outputs(op))]
