@@ -14,7 +14,7 @@ NETWORKS = [
 ]
 # Where its kernels differ most, by the size of the depthwise ones: 5, 7, 9.
 KERNELS = NETWORKS[:3]
-WAYS = ("stock", "float32")  # Of `training.depthwise`.
+WAYS = ("stock", "float32", "cudnn")  # Of `training.depthwise`.
 
 
 def keras_rows(networks, precisions, xla):
@@ -142,7 +142,7 @@ ROWS = [
     *jax_rows(NETWORKS[3:]),
     *pytorch_rows(NETWORKS[1:], compiled=True),
     *uncompiled_rows("float16", WAYS),
-    *uncompiled_rows("float32", ("stock",)),
+    *uncompiled_rows("float32", ("stock", "cudnn")),
 ]
 
 SMALL = [("8/1/k4/p4@8", 4)]

@@ -9,17 +9,25 @@ convolutions, where most of the work is. All else is float32, which is faster on
 a CPU: it has no other instructions for 16 bits.
 """
 
+import math
+
 import keras
 import tensorflow as tf
 from keras import layers
 
 from keras_convmixer.compat import operation_of
 from keras_convmixer.training.depthwise import (
-    FastDepthwiseConv2D,
     SwitchableDepthwiseConv2D,
     choose_way,
 )
-from keras_convmixer.training.gelu_norm import gelu, gelu_norm, norm
+from keras_convmixer.training.gelu_norm import (
+    gelu,
+    gelu_norm,
+    norm,
+    over_positions,
+)
+
+IMAGES_AT_ONCE = 8
 
 
 def for_training(model, replicas, one_cpu, xla=False):
@@ -137,3 +145,91 @@ class GeluNormalization(FusedBatchNormalization):
     def normalized(self, inputs):
         gamma, beta = map(tf.convert_to_tensor, (self.gamma, self.beta))
         return gelu_norm(inputs, gamma, beta, self.epsilon)
+
+
+class FastDepthwiseConv2D(layers.DepthwiseConv2D):
+    """Has the gradient of a large kernel computed as a convolution."""
+
+    def call(self, inputs):
+        kernel, bias = map(tf.convert_to_tensor, (self.kernel, self.bias))
+        return depthwise(inputs, kernel, bias)
+
+
+@tf.custom_gradient
+def depthwise(images, kernel, bias):
+    strides = [1, 1, 1, 1]
+
+    def gradients(upstream):
+        size = kernel.shape[0]
+        if size % 2:  # The border is the same on all sides.
+            turned = tf.reverse(kernel, axis=[0, 1])
+            of_images = tf.nn.depthwise_conv2d(
+                upstream, turned, strides, "SAME"
+            )
+        else:
+            of_images = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+                input_sizes=tf.shape(images),
+                filter=kernel,
+                out_backprop=upstream,
+                strides=strides,
+                padding="SAME",
+            )
+        of_kernel = kernel_gradient(images, upstream, size)
+        return of_images, of_kernel, over_positions(upstream)
+
+    result = tf.nn.depthwise_conv2d(images, kernel, strides, "SAME")
+    return tf.nn.bias_add(result, bias), gradients
+
+
+def kernel_gradient(images, upstream, size):
+    """The gradient of a depthwise kernel `[size, size, C, 1]`.
+
+    It is the sum of those of a few images at a time, whose features stay in
+    the processor's cache. For small kernels TensorFlow's operator is faster.
+
+    Args:
+        images: `[N, H, W, C]`, what was convolved.
+        upstream: `[N, H, W, C]`, the gradient of the result.
+        size: The kernel's side.
+    """
+    if size < 5:
+        return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+            input=images,
+            filter_sizes=[size, size, images.shape[-1], 1],
+            out_backprop=upstream,
+            strides=[1, 1, 1, 1],
+            padding="SAME",
+        )
+    count = images.shape[0] or 1
+    parts = count // math.gcd(count, IMAGES_AT_ONCE)
+    return tf.add_n(
+        [
+            kernel_gradient_of_part(*part, size)
+            for part in zip(
+                tf.split(images, parts), tf.split(upstream, parts), strict=True
+            )
+        ]
+    )
+
+
+def kernel_gradient_of_part(images, upstream, size):
+    """A depthwise convolution of the images, one below the other.
+
+    Its kernel is the upstream gradient, laid out likewise. Rows of zeros
+    between them keep each image to itself.
+    """
+    before, after = (size - 1) // 2, size // 2
+    columns, channels = images.shape[2:]
+
+    def in_one(features):
+        apart = tf.pad(features, [[0, 0], [0, after], [0, 0], [0, 0]])
+        return tf.reshape(apart, (1, -1, columns, channels))
+
+    border = [before, after]
+    result = tf.nn.depthwise_conv2d(
+        in_one(images),
+        tf.reshape(in_one(upstream), (-1, columns, channels, 1)),
+        strides=[1, 1, 1, 1],
+        padding=[[0, 0], border, border, [0, 0]],
+    )
+    return tf.reshape(result, (size, size, channels, 1))

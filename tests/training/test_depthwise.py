@@ -7,7 +7,12 @@ import tensorflow as tf
 
 from keras_convmixer import ConvMixer
 from keras_convmixer.training.compile import dtype_policy
-from keras_convmixer.training.depthwise import choose_way, in_float32
+from keras_convmixer.training.depthwise import (
+    CUDNN,
+    OPERATIONS,
+    choose_way,
+    convolution,
+)
 from keras_convmixer.training.fast_layers import for_training
 from keras_convmixer.utils.checks import UserError
 
@@ -54,7 +59,7 @@ def test_in_32_bits_results_and_gradients_are_rounded_once(dtype, size):
     kernel = numbers(size, size, 4, 1)
     results = []
     for function, kind in (
-        (in_float32, dtype),
+        (convolution("float32"), dtype),
         (lambda x, k: tf.nn.depthwise_conv2d(x, k, [1] * 4, "SAME"), "float64"),
     ):
         sources = [tf.cast(images, kind), tf.cast(kernel, kind)]
@@ -68,6 +73,26 @@ def test_in_32_bits_results_and_gradients_are_rounded_once(dtype, size):
         np.testing.assert_allclose(
             tf.cast(ours, tf.float64), exact, rtol=np.finfo("float16").eps * 8
         )
+
+
+def test_the_labelled_kernels_are_those_of_cudnn():
+    """They are for GPUs only: here the operations are looked at."""
+
+    @tf.function
+    def gradients(images, kernel):
+        result = convolution("cudnn")(images, kernel)
+        return tf.gradients(result, [images, kernel])
+
+    graph = gradients.get_concrete_function(
+        tf.TensorSpec((2, 8, 8, 4), tf.float16),
+        tf.TensorSpec((9, 9, 4, 1), tf.float16),
+    ).graph
+    labels = {
+        operation.type: operation.node_def.attr["_kernel"].s.decode()
+        for operation in graph.get_operations()
+        if operation.type in OPERATIONS
+    }
+    assert labels == dict.fromkeys(OPERATIONS, CUDNN)
 
 
 def test_another_way_is_refused():

@@ -10,8 +10,7 @@ import tensorflow as tf
 from benchmarks.study.changes import changed_network
 from keras_convmixer import ConvMixer
 from keras_convmixer.features import freeze
-from keras_convmixer.training.depthwise import depthwise
-from keras_convmixer.training.fast_layers import for_training
+from keras_convmixer.training.fast_layers import depthwise, for_training
 from keras_convmixer.training.gelu_norm import gelu, gelu_norm
 from keras_convmixer.variants import parse_variant
 from tests.helpers import randomize_norms, slow_except
