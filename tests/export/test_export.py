@@ -117,6 +117,7 @@ def test_saved_model_loads_with_nothing_but_tensorflow(digits_export, tmp_path):
     assert "(3, 10)" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_file_below_the_threshold_is_an_error(digits_run, tmp_path):
     run = tmp_path / "run"
     run.mkdir()

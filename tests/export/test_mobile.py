@@ -16,7 +16,7 @@ from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from tests.helpers import TFLITE_FILES, outputs
+from tests.helpers import TFLITE_FILES, outputs, slow_except
 from tests.processes import ROOT
 
 PYTHON = Path(sys.prefix, "mediapipe", "bin", "python")
@@ -48,7 +48,7 @@ def mediapipe(file, paths):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("format", TFLITE_FILES)
+@pytest.mark.parametrize("format", slow_except(TFLITE_FILES, "int8"))
 def test_mediapipe_names_what_the_file_computes(
     digits_export, held_out, format
 ):
@@ -63,7 +63,7 @@ def test_mediapipe_names_what_the_file_computes(
         assert score == pytest.approx(probabilities[index], abs=1e-3)
 
 
-@pytest.mark.parametrize("format", ["float32", "int8"])
+@pytest.mark.parametrize("format", slow_except(["float32", "int8"], "int8"))
 def test_mediapipe_names_nothing_below_the_threshold(
     digits_export, held_out, tmp_path, format
 ):

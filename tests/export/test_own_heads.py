@@ -107,7 +107,11 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), "uint8")
 
 
-@pytest.fixture(scope="module", params=NETWORKS, ids=lambda make: make.__name__)
+@pytest.fixture(
+    scope="module",
+    params=slow_except(NETWORKS, nested, feature_map),
+    ids=lambda make: make.__name__,
+)
 def network(request):
     """A model, images in the type that it takes, its outputs, their name."""
     keras.utils.set_random_seed(0)

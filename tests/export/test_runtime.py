@@ -15,7 +15,7 @@ from keras_convmixer import ConvMixer
 from keras_convmixer.evaluation.classifier import Classifier
 from keras_convmixer.evaluation.runtime import TFLiteFile
 from keras_convmixer.utils.commands import silent_libraries
-from tests.helpers import run_example
+from tests.helpers import run_example, slow_except
 from tests.processes import run_python
 
 
@@ -49,7 +49,11 @@ def test_a_file_tells_what_it_takes_and_gives(
 
 
 @pytest.mark.parametrize(
-    "name", ["one.tflite", "all.tflite", "a.onnx", "a.keras", "saved"]
+    "name",
+    slow_except(
+        ["one.tflite", "all.tflite", "a.onnx", "a.keras", "saved"],
+        *("all.tflite", "a.onnx"),
+    ),
 )
 def test_threads_get_the_answers_of_their_own_images(tmp_path, name):
     network = ConvMixer(32, 2, 7, 2, input_shape=(32, 32, 3), classes=5)

@@ -75,6 +75,7 @@ def test_no_image_is_answered_by_a_threshold_that_it_chose():
     np.testing.assert_array_equal(answered[::2], confidence[::2] >= value)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_share_as_often_as_it_says():
     random = np.random.default_rng(0)
     for share in (0.5, 0.95, 0.99):

@@ -20,6 +20,7 @@ from tests.helpers import run_program
 from tests.processes import ROOT, run_python
 from tests.training.test_workers import SECONDS, two_addresses
 
+pytestmark = pytest.mark.slow
 GOLDEN = ROOT / "tests" / "fixtures" / "timm_golden"
 
 PROGRAM = f"""
@@ -175,7 +176,6 @@ def is_within_an_epoch(run):
         return False
 
 
-@pytest.mark.slow
 def test_two_processes_of_jax_train_as_one_does(jax_runs, tiny_tfds, tmp_path):
     run = tmp_path / "run"
     addresses = two_addresses()
@@ -234,7 +234,6 @@ def test_jax_evaluates_any_number_of_held_out_images(jax_runs):
         assert float(last["val_accuracy"]) == pytest.approx(top1, abs=1e-6)
 
 
-@pytest.mark.slow
 def test_tensorflow_exports_what_jax_trained(jax_runs, tmp_path, monkeypatch):
     # The same environment: an export has Keras run on TensorFlow by itself.
     monkeypatch.setenv("KERAS_BACKEND", "jax")

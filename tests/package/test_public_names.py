@@ -3,6 +3,8 @@
 import ast
 import json
 
+import pytest
+
 import keras_convmixer
 from tests.processes import ROOT, run_python
 
@@ -50,6 +52,7 @@ def test_the_import_loads_nothing_heavy():
     assert modules_after("import keras_convmixer") == set()
 
 
+@pytest.mark.slow
 def test_a_network_loads_keras_and_nothing_heavier():
     loaded = modules_after("from keras_convmixer import ConvMixer")
     assert "keras" in loaded

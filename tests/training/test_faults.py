@@ -78,6 +78,7 @@ def test_a_full_disk_leaves_what_was_there(small_disk, tmp_path):
     assert not (run / "export").exists()
 
 
+@pytest.mark.slow
 def test_a_run_folder_has_one_user(tmp_path):
     run = tmp_path / "run"
     with Command("train.py", *TRAINING, "--run", run) as command:

@@ -10,14 +10,9 @@ from benchmarks.gpu import rows
 from benchmarks.gpu.__main__ import main, measure
 from benchmarks.gpu.worker import Row
 from benchmarks.measure import read_rows
-from tests.helpers import run_program, slow_except
+from tests.helpers import run_program
 
 SLEEP = ["sleep", "60"]
-
-
-TENSORFLOW_ROWS = [
-    row for row in rows.SMALL_ROWS if row.framework == "tensorflow"
-]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,9 +24,10 @@ def folder_of_images(tmp_path_factory):
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "row",
-    slow_except(TENSORFLOW_ROWS, TENSORFLOW_ROWS[0]),
+    [row for row in rows.SMALL_ROWS if row.framework == "tensorflow"],
     ids=lambda row: row.name,
 )
 def test_a_small_row_is_measured(row):

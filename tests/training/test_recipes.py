@@ -15,6 +15,7 @@ from tests.helpers import run_program
 from tests.processes import run_command
 
 
+@pytest.mark.slow
 def test_a_recipe_by_name(tmp_path):
     run = tmp_path / "run"
     run_program(

@@ -10,7 +10,7 @@ import pytest
 
 from keras_convmixer.command_line.train import main
 from keras_convmixer.utils.process_state import HeldStops
-from tests.helpers import run_program, slow_except
+from tests.helpers import run_program
 from tests.processes import Command, run_command
 
 
@@ -142,7 +142,8 @@ def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
     assert not (run / "backup.weights.h5").exists()
 
 
-@pytest.mark.parametrize("ema", slow_except([0.0, 0.9], 0.9))
+@pytest.mark.slow
+@pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_backup_goes_on_where_it_was(tmp_path, ema):
     from keras_convmixer.compat import build_by_shapes
     from keras_convmixer.training.backup import Backup

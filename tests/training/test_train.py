@@ -190,6 +190,7 @@ def test_two_replicas_evaluate_any_number_of_held_out_images(
     assert type(model.get_layer("stem_norm")) is keras.layers.BatchNormalization
 
 
+@pytest.mark.slow
 def test_a_run_on_photographs_goes_on_without_looking_at_them(
     photographs, tmp_path
 ):

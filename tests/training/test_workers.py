@@ -94,6 +94,7 @@ def two_addresses():
     return addresses
 
 
+@pytest.mark.slow
 def test_two_machines_do_the_steps_of_one(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(TWENTY_STEPS)

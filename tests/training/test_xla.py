@@ -281,6 +281,7 @@ def test_a_cpu_does_without_unless_told(choice, is_on):
     assert devices.one_cpu != is_on
 
 
+@pytest.mark.slow
 def test_activations_that_are_computed_again_change_nothing():
     results = []
     for rematerialize in (False, True):

@@ -128,6 +128,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 def test_the_hub_is_asked_once_and_then_its_cache(home, released, monkeypatch):
     path, bias = released
     server = http.server.ThreadingHTTPServer(
