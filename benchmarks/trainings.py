@@ -100,9 +100,9 @@ def summary(rows):
             "data": data,
             "options": way,
             "seeds": len(found),
-            "training %": f"{mean(found, 'train_top1'):.1f}",
+            "training accuracy %": f"{mean(found, 'train_top1'):.1f}",
             "top-1 %": f"{mean(found, 'top1'):.1f}",
-            "from, to": ", ".join(
+            "lowest, highest": ", ".join(
                 f"{extreme(float(row['top1']) for row in found):.1f}"
                 for extreme in (min, max)
             ),

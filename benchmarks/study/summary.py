@@ -27,7 +27,7 @@ def summary(rows):
             ),
             "seeds": len(found),
             "top-1 %": f"{mean(found):.2f}",
-            "from, to": "{:.2f}, {:.2f}".format(*extremes(found)),
+            "lowest, highest": "{:.2f}, {:.2f}".format(*extremes(found)),
         }
         for (question, network, change, epochs, rate), found in groups(
             rows

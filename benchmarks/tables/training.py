@@ -69,7 +69,7 @@ def fine_tuning():
         options = row.pop("options")
         start = {
             "data": row["data"],
-            "from": option(options, "--weights") or "nothing",
+            "initial weights": option(options, "--weights") or "random",
             "rate": option(options, "--learning-rate"),
         }
         table.append(start | row)

@@ -95,7 +95,7 @@ OPTIONS = {
         "float32)",
         "--xla": "compile the training step with XLA (default: {default}, on "
         "GPUs only)",
-        "--deterministic": "bit-reproducible training on a GPU, at some cost "
+        "--deterministic": "deterministic operations on a GPU, at some cost "
         "of speed",
         "--rematerialize": "recompute activations in the backward pass: less "
         "memory, slower",

@@ -88,5 +88,19 @@ def test_every_promise_names_a_test_that_exists():
 def test_every_link_and_picture_exists():
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
-            if not target.startswith("https://"):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
+            if target.startswith("https://"):
+                continue
+            path, _, anchor = target.partition("#")
+            file = page.parent / path if path else page
+            assert file.exists(), f"{page.name}: {target}"
+            if anchor:
+                assert anchor in anchors(file), f"{page.name}: {target}"
+
+
+def anchors(page):
+    """Of the headings of a page, as GitHub and MkDocs write them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in headings
+    }
