@@ -142,49 +142,6 @@ def test_goes_on_when_all_but_the_evaluation_is_done(tmp_path):
     assert not (run / "backup.weights.h5").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_a_backup_goes_on_where_it_was(tmp_path, ema):
-    from keras_convmixer.compat import build_by_shapes
-    from keras_convmixer.training.backup import Backup
-    from keras_convmixer.training.callbacks import AveragedWeights
-    from keras_convmixer.training.compile import compile_for_training
-    from keras_convmixer.training.recipes import DIGITS
-
-    def model():
-        keras.utils.set_random_seed(0)
-        model = DIGITS.replace(depth=1, dim=8).build(10)
-        compile_for_training(model, DIGITS.replace(ema=ema), total_steps=40)
-        build_by_shapes(model)  # As a training does, before the backup does.
-        return model
-
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3))
-    labels = np.eye(10)[np.arange(64) % 10]
-    backup = Backup(tmp_path / "backup.weights.h5")
-
-    def fit(model, first, last):
-        assert backup.restore(model) == (first, 0)
-        model.fit(
-            *(pixels, labels, 16),
-            initial_epoch=first,
-            epochs=last,
-            validation_data=(pixels[:16], labels[:16]),
-            callbacks=[*([AveragedWeights()] if ema else []), backup],
-            shuffle=False,
-            verbose=0,
-        )
-
-    whole, stopped, again = model(), model(), model()
-    fit(whole, 0, 4)
-    backup.path.unlink()
-    fit(stopped, 0, 3)
-    fit(again, 3, 4)
-    for ours, theirs in zip(
-        again.get_weights(), whole.get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
-
-
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
     run = tmp_path / "run"
     done = run_command(

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from keras_convmixer.data.source import Source
 from keras_convmixer.evaluation.predictions import predict
 from keras_convmixer.features import freeze
 from keras_convmixer.runs import Plan, RunFolder
-from keras_convmixer.training.backup import Backup
 from keras_convmixer.training.callbacks import SaveModel
 from keras_convmixer.training.compile import compile_for_training
 from keras_convmixer.training.recipes import DIGITS
@@ -96,30 +94,6 @@ def test_the_best_epoch_is_kept_on_request_and_said_to_be_chosen(tmp_path):
     assert (
         plan.held_out_used_for == "the epoch that was kept and the temperature"
     )
-
-
-@pytest.mark.parametrize(
-    ("minutes", "expected"), [(10, [1, 1, 1, 4]), (1e-9, [1, 2, 3, 4])]
-)
-def test_short_epochs_share_a_backup(tmp_path, minutes, expected):
-    backup = Backup(tmp_path / "backup.weights.h5", minutes)
-    written, found = [], []
-    backup.write_before = lambda: written.append(backup.epoch + 1)
-
-    def note(epoch, logs):
-        with h5py.File(backup.path) as file:
-            found.append(file.attrs["epochs"])
-
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    model.fit(
-        *(np.zeros((2, 1)), np.zeros((2, 1))),
-        epochs=4,
-        callbacks=[backup, keras.callbacks.LambdaCallback(on_epoch_end=note)],
-        verbose=0,
-    )
-    assert found == expected
-    assert written == sorted(set(expected))
 
 
 def test_config_tells_how_to_repeat_the_training(digits_run):
