@@ -55,8 +55,10 @@ class Reliability:
         self.edges = np.linspace(0, 1, bins + 1)
         indices = np.searchsorted(self.edges[1:-1], confidence)
         self.counts = np.bincount(indices, minlength=bins)
-        self.right = np.bincount(indices, is_right, bins)
-        self.confidence = np.bincount(indices, confidence, bins)
+        self.right = np.bincount(indices, np.asarray(is_right, float), bins)
+        self.confidence = np.bincount(
+            indices, np.asarray(confidence, float), bins
+        )
 
     @property
     def error(self) -> float:
