@@ -6,6 +6,7 @@ import struct
 import warnings
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -116,6 +117,8 @@ RATIONALS = [
 def test_only_a_valid_orientation_turns_an_image(
     kind, tags, expected, tmp_path
 ):
+    if BROKEN_OFFSET in tags and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("Pillow 13 is the first that reads the other tags")
     if kind == "jpeg":
         contents = jpeg_with_exif(*tags)
     else:
