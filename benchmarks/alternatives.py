@@ -101,7 +101,7 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     with one_line_errors():
         if args.arm64:
-            install(args.arm64)  # What is missing is said at once.
+            install(args.arm64)  # Before any training, in case it fails.
         quiet_tensorflow()
         rows = read_rows(args.output)
         trainings = [
@@ -127,7 +127,7 @@ def main(arguments=None):
 
 
 def run_training(training, args):
-    """Trains, exports and evaluates in a process of its own.
+    """Trains, exports and evaluates in a separate process.
 
     Args:
         training: A network and how it is trained, a dict.

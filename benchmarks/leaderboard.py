@@ -48,7 +48,7 @@ def main(arguments=None):
     with one_line_errors():
         from benchmarks.emulated.core import install
 
-        install(args.arm64)  # What is missing is said at once.
+        install(args.arm64)  # Before any training, in case it fails.
         quiet_tensorflow()
         from keras_convmixer.utils.tables import markdown_table
 

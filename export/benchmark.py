@@ -133,7 +133,8 @@ def delegate_report(path):
 
     Returns:
         `{delegate: text}`: "all" or "nothing" it takes, or which operators it
-        leaves, each of which cuts the graph. The name ends in how it is known.
+        leaves, each of which splits the graph. The key also says how this was
+        determined.
     """
     with TFLiteFile(path).interpreter() as interpreter:
         return {

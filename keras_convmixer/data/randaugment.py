@@ -251,7 +251,7 @@ def affine(images, a, b, c, d, e, f, fill=FILL):
 
 def enhance(degenerate, images, strengths, signs):
     """From a degenerate version of images to more of what they have."""
-    # Of `PIL.ImageEnhance`: 1 leaves an image as it is.
+    # A factor of `PIL.ImageEnhance`: 1 leaves an image unchanged.
     factors = tf.maximum(0.1, 1 + 0.9 * strengths * signs)
     levels = tf.cast(images, tf.float32)
     levels = degenerate + per_image(factors) * (levels - degenerate)

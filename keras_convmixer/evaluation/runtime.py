@@ -44,7 +44,7 @@ class Model(Protocol):
         image_size: `(height, width)` of its images in pixels.
         channels: Of its images.
         output_name: "probabilities", "logits" or "features".
-        is_sigmoid: Whether each output is a probability of its own.
+        is_sigmoid: Whether each output is an independent probability.
         classes: Their number.
         batch_size: How many images it is best called with.
     """

@@ -10,7 +10,7 @@ from keras_convmixer.utils.files import replacing
 
 
 def callbacks_of(training, run, epoch, backup):
-    """The callbacks of a `Training`, of which the `Backup` comes last.
+    """The callbacks of a `Training`; the `Backup` is the last one.
 
     The run's history is cut down to the completed epochs.
     """

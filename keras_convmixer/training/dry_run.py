@@ -21,7 +21,7 @@ def dry_run(plan, run=None):
     training = prepare(plan, lambda: plan.source.load(plan.recipe.image_size))
     print_summary(training, run)
     weights, activations = memory(training)
-    ends = []  # Of the steps, of which the first one compiles.
+    ends = []  # When each step ended; the first step compiles.
 
     def record(batch, logs):
         ends.append(time.perf_counter())

@@ -74,7 +74,7 @@ def plot_tiles(tiles, columns, title, path, **colours):
 def mosaic(tiles, rows, columns, side=40, gap=4):
     """One image of many, each enlarged to about `side` pixels.
 
-    Between them, and where there is none, is NaN for white.
+    Gaps and missing tiles are NaN, which is drawn white.
     """
     times = -(-side // tiles.shape[1])
     tiles = tiles.repeat(times, 1).repeat(times, 2)

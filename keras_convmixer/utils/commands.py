@@ -58,7 +58,7 @@ def called_as(name):
 def command(name, *arguments):
     """How the user of this program calls another one, for a shell.
 
-    A path among the arguments is never taken for an option.
+    A path among the arguments is never parsed as an option.
 
     Example:
 

@@ -81,14 +81,18 @@ def test_a_test_part_elsewhere_is_the_same(photos, tmp_path):
         source.load(24, data.index)
 
 
-def test_a_run_that_lost_its_index_reads_the_folders_again(photos, tmp_path):
-    (photos / "test").rename(tmp_path / "later")
-    source = Source(
-        image_folder=str(photos), test_folder=str(tmp_path / "later")
-    )
+def run_with_test_folder(photos, test_folder):
+    """A new run, whose test part was moved to another folder; its data."""
+    (photos / "test").rename(test_folder)
+    source = Source(image_folder=str(photos), test_folder=str(test_folder))
     data = source.load(24)
     plan = Plan(RECIPES["photographs"].replace(image_size=24), source)
-    run = RunFolder.new(tmp_path / "run", plan, data, replicas=1)
+    run = RunFolder.new(test_folder.parent / "run", plan, data, replicas=1)
+    return run, data
+
+
+def test_a_run_that_lost_its_index_reads_the_folders_again(photos, tmp_path):
+    run, data = run_with_test_folder(photos, tmp_path / "later")
     run.index_path.unlink()
     again = run.data()
     assert again.test_split == data.test_split
@@ -101,13 +105,7 @@ def test_a_test_part_elsewhere_may_have_folders_in_its_classes(
     (photos / "test" / "circles").rename(photos / "of may")
     (photos / "test" / "circles").mkdir()
     (photos / "of may").rename(photos / "test" / "circles" / "of may")
-    (photos / "test").rename(tmp_path / "later")
-    source = Source(
-        image_folder=str(photos), test_folder=str(tmp_path / "later")
-    )
-    data = source.load(24)
-    plan = Plan(RECIPES["photographs"].replace(image_size=24), source)
-    run = RunFolder.new(tmp_path / "run", plan, data, replicas=1)
+    run, data = run_with_test_folder(photos, tmp_path / "later")
     assert run.data().test_split == data.test_split
     (tmp_path / "later").rename(tmp_path / "moved")
     moved = run.data(test_folder=tmp_path / "moved")

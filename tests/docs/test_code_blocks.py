@@ -299,7 +299,7 @@ def check_pip(arguments):
     if rest[0] == "-r":
         assert (ROOT / rest[1]).exists(), rest
         return
-    if rest[0].startswith("jax[cuda12]"):  # With a CUDA of its own: no extra.
+    if rest[0].startswith("jax[cuda12]"):  # Has its own CUDA libraries.
         return
     extras = re.fullmatch(r"\.(?:\[([\w,]+)\])?", rest[0])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())

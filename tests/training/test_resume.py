@@ -148,7 +148,7 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
         *("train.py", "--run", run, "--learning-rate", "1e30"), check=False
     )
     assert done.returncode == 2
-    # TensorFlow 2.20 logs that XLA compiled something, whatever the log level.
+    # TensorFlow 2.20 logs an XLA compilation regardless of the log level.
     logged = ("WARNING: All log messages", "I0000")
     lines = done.stderr.splitlines()
     (line,) = (line for line in lines if not line.startswith(logged))
