@@ -5,25 +5,17 @@ import datetime
 import json
 import platform
 import subprocess
-import sys
-import venv
+import textwrap
 from pathlib import Path
 
 from keras_convmixer.utils.tables import markdown_table
-from tests.clients.in_client import NETWORKS
+from tests.clients.files import CIFAR10, CIFAR10_FORMATS, IMAGES, make_files
 from tests.clients.table import BY_HAND, CLIENTS
 from tests.processes import ROOT
 
-IMAGES = 100
 PAGE = ROOT / "docs" / "clients.md"
-RIGHT = 0.95  # Of integer files: they round, and a few digits are uncertain.
-OPTIONS = {"digits": (), "relu": ("--activation", "relu")}
-# Formats of each export, with its options.
-EXPORTS = (
-    ("saved_model", "float32", "float16", "dynamic", "int8", "int8_fast"),
-    ("gpu", "onnx"),
-    ("int8", "--io", "int8"),
-)
+RIGHT = 0.95  # Of integer files: they round, and a few images are uncertain.
+WIDTH = 88  # Of lines of text.
 
 
 def main(arguments=None):
@@ -36,8 +28,13 @@ def main(arguments=None):
         default=ROOT / "build" / "clients",
         help="environments, files and results, which are kept and used again",
     )
+    parser.add_argument(
+        "--data-dir",
+        help="where tensorflow-datasets keeps CIFAR-10, for the files of the "
+        "CIFAR-10 network in the package (default: without them)",
+    )
     args = parser.parse_args(arguments)
-    make_files(args.folder)
+    make_files(args.folder, args.data_dir)
     for client in CLIENTS:
         if client.name in args.only:
             result = run(client, args.folder)
@@ -47,49 +44,22 @@ def main(arguments=None):
     PAGE.write_text(page(args.folder))
 
 
-def make_files(folder):
-    """Trains and exports the networks, and keeps the images to compare on."""
-    for network in NETWORKS:
-        run = folder / network
-        if run.exists():
-            continue
-        run_python("train.py", "--run", run, *OPTIONS[network])
-        for formats in EXPORTS:
-            run_python("-m", "export", run, "--formats", *formats)
-    if (folder / "images.npz").exists():
-        return
-    import keras
-    import numpy as np
-
-    from keras_convmixer.data.image_data import as_arrays
-    from keras_convmixer.data.source import Source
-
-    images, _ = as_arrays(Source("digits").load(8).held_out, IMAGES)
-    classes = {}
-    for network in NETWORKS:
-        model = keras.saving.load_model(folder / network / "model.keras")
-        classes[network] = model.predict(images, verbose=0).argmax(-1)
-    np.savez(folder / "images.npz", images=images, **classes)
-
-
-def run_python(*arguments):
-    command = [sys.executable, *map(str, arguments)]
-    subprocess.run(command, cwd=ROOT, check=True)
-
-
 def run(client, folder):
     """What the client says of each file, or why it could not be run."""
     environment = folder / "environments" / client.name
     python = environment / "bin" / "python"
-    if not python.exists():
-        venv.create(environment, with_pip=True)
     script = ROOT / "tests" / "clients" / "in_client.py"
-    commands = (
+    commands = [
         [python, "-m", "pip", "install", "--quiet", "numpy", *client.packages],
         [python, script, client.kind, folder],
-    )
+    ]
+    if not python.exists():
+        commands.insert(0, [client.python, "-m", "venv", environment])
     for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except FileNotFoundError as error:
+            return {"error": str(error)}
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [""]
             return {"error": f"{lines[-1]} ({done.returncode})"[:300]}
@@ -100,30 +70,53 @@ def run(client, folder):
 
 def page(folder):
     """The text of docs/clients.md, of the results in a folder."""
-    rows, refusals, networks = [], [], set()
+    rows, refusals, cifar10, networks = [], [], [], set()
     for client in CLIENTS:
         path = folder / f"{client.name}.json"
         result = json.loads(path.read_text()) if path.exists() else {}
         rows.append(row(client, result))
-        for file, found in result.get("files", {}).items():
+        files = result.get("files", {})
+        for file, found in files.items():
             networks.add(file.split("/")[0])
             if isinstance(found, str):
                 refusals.append(
                     {"client": client.name, "file": file, "error": found}
                 )
+        shares = {
+            format: files.get(f"{CIFAR10}/{CIFAR10}_{format}.tflite")
+            for format in CIFAR10_FORMATS
+        }
+        if any(isinstance(share, float) for share in shares.values()):
+            cifar10.append({"client": client.name, **shares})
     parts = [
         "# Clients",
-        "Exported files are run in third-party clients, each in its own "
-        f"environment. Their top-1 predictions on {IMAGES} held-out digits are "
-        "compared with those of the Keras model. Generated by "
-        f"`python -m tests.clients` on {platform.system()}, "
-        f"{platform.machine()}. The test suite that runs on every change "
-        "covers the newest LiteRT, TensorFlow, ONNX Runtime and MediaPipe. It "
-        "also reads the archives, names and operator codes of every file.",
+        paragraph(
+            "Exported files are run in third-party clients, each in its own "
+            f"environment. Their top-1 predictions on {IMAGES} held-out images "
+            "are compared with those of the Keras model. Generated by "
+            f"`python -m tests.clients` on {platform.system()}, "
+            f"{platform.machine()}. The test suite that runs on every change "
+            "covers the newest LiteRT, TensorFlow, ONNX Runtime and MediaPipe. "
+            "It also reads the archives, names and operator codes of every "
+            "file."
+        ),
         markdown_table(rows),
-        f"A file passes if it agrees on at least {RIGHT:.0%} of the images. "
-        f"Networks: {', '.join(sorted(networks))} (digits: GELU, relu: ReLU).",
+        paragraph(
+            f"A file passes if it agrees on at least {RIGHT:.0%} of the "
+            f"images. Networks: {', '.join(sorted(networks))} (digits: GELU; "
+            "relu: ReLU, both on the digits)."
+        ),
     ]
+    if cifar10:
+        parts += [
+            "## CIFAR-10",
+            paragraph(
+                "Agreement of the smaller CIFAR-10 network of the package, "
+                "with `python -m tests.clients --data-dir TFDS`. The images "
+                f"are the first {IMAGES} of those held out from its training."
+            ),
+            markdown_table(cifar10),
+        ]
     if refusals:
         parts += [
             "## Files that a client did not run",
@@ -132,6 +125,13 @@ def page(folder):
     by_hand = [{"client": k, "result": v} for k, v in BY_HAND.items()]
     parts += ["## Run manually", markdown_table(by_hand)]
     return "\n\n".join(parts) + "\n"
+
+
+def paragraph(text):
+    # A command or a number is not divided.
+    return textwrap.fill(
+        text, WIDTH, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def row(client, result):

@@ -2,8 +2,8 @@
 
 It is run by the client's own interpreter, which has NumPy and the client only,
 and prints `{"version": ..., "files": {name: agreement or refusal}}` as JSON.
-FOLDER holds `images.npz`, with the images and the classes that Keras names for
-each network, and the exports of the networks.
+FOLDER holds, for each network, `NETWORK.npz` with images and the classes that
+Keras predicts for them, and the exported files in `NETWORK/export`.
 """
 
 import contextlib
@@ -16,8 +16,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
-NETWORKS = ("digits", "relu")
 
 
 def as_input(image, kind):
@@ -163,10 +161,10 @@ def agreement(load, path, images, expected):
 
 def run_files(load, folder):
     """`{file: agreement or refusal}` for all files that a client takes."""
-    arrays = np.load(folder / "images.npz")
     _, pattern = KINDS[load]
     found = {}
-    for network in NETWORKS:
+    for archive in sorted(folder.glob("*.npz")):
+        network, arrays = archive.stem, np.load(archive)
         for path in sorted((folder / network / "export").glob(pattern)):
             is_file = path.suffix in (".tflite", ".onnx")
             if path.name != "saved_model" and not is_file:
@@ -174,7 +172,7 @@ def run_files(load, folder):
             if path.suffix in NOT_FOR.get(load, ()):
                 continue
             found[f"{network}/{path.name}"] = agreement(
-                load, path, arrays["images"], arrays[network]
+                load, path, arrays["images"], arrays["classes"]
             )
     return found
 

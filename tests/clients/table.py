@@ -1,5 +1,6 @@
 """The clients, their packages, and what is known of their own faults."""
 
+import sys
 from dataclasses import dataclass
 
 
@@ -12,12 +13,14 @@ class Client:
         kind: The function of `in_client` that runs files in it.
         packages: What pip installs.
         note: What its row says besides, such as a fault of its own.
+        python: The interpreter that its environment is made with.
     """
 
     name: str
     kind: str
     packages: tuple
     note: str = ""
+    python: str = sys.executable
 
 
 OLD_NUMPY = "numpy<2"
@@ -29,12 +32,14 @@ CLIENTS = (
         "tflite_runtime",
         ("tflite-runtime==2.8.0", OLD_NUMPY),
         "needs Python 3.9; it has no GELU of integers, which 2.9 has",
+        python="python3.9",
     ),
     Client(
         "tflite-runtime-2.9",
         "tflite_runtime",
         ("tflite-runtime==2.9.1", OLD_NUMPY),
         "needs Python 3.9",
+        python="python3.9",
     ),
     Client(
         "tflite-runtime-newest",
@@ -75,6 +80,7 @@ CLIENTS = (
 BY_HAND = {
     "Android's MetadataExtractor, Task Library 0.4.4": "2026-11-26, Java: "
     "they find labels by offsets from the start of the file, as they are now",
+    "LiteRT.js, WebGPU": "`tests/export/test_demo.py`, in Chromium",
     "LiteRT.js 2.5.3, wasm and WebGPU": "2026-11-26, Chromium: 10 files as in "
     "LiteRT; it takes no int8 input",
     "onnxruntime-web 1.30, wasm and WebGPU": "2026-11-26, Chromium: 100 of 100",

@@ -9,7 +9,8 @@ import pytest
 
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from tests.clients.__main__ import IMAGES, RIGHT, page
+from tests.clients.__main__ import RIGHT, page
+from tests.clients.files import IMAGES
 from tests.clients.in_client import agreement, litert, run_files, tensorflow
 from tests.helpers import TFLITE_FILES
 
@@ -21,7 +22,7 @@ def folder(digits_export, tmp_path_factory):
     images, _ = as_arrays(Source("digits").load(8).held_out, IMAGES)
     model = keras.saving.load_model(folder / "digits" / "model.keras")
     classes = model.predict(images, verbose=0).argmax(-1)
-    np.savez(folder / "images.npz", images=images, digits=classes)
+    np.savez(folder / "digits.npz", images=images, classes=classes)
     return folder
 
 
