@@ -18,10 +18,14 @@ from keras_convmixer.utils.commands import (
 from keras_convmixer.utils.files import replacing, write_json
 
 PAGE = Path(__file__).with_name("page")
-PACKAGE = "@mediapipe/tasks-vision"
+MEDIAPIPE = "@mediapipe/tasks-vision"
+LITERT = "@litertjs/core"
+LITERT_UTILS = "@litertjs/wasm-utils"
+# The build that every browser with WebGPU loads.
+LITERT_BUILD = "litert_wasm_compat_internal"
 PAGE_FILES = (
-    *("index.html", "style.css", "app.js", "camera.js", "square.js"),
-    *("offline.js", "manifest.webmanifest", "icon.svg"),
+    *("index.html", "style.css", "app.js", "classifiers.js", "camera.js"),
+    *("square.js", "offline.js", "manifest.webmanifest", "icon.svg"),
 )
 # Of MediaPipe's builds, the one that browsers of today load.
 NOT_KEPT = ("nosimd", "module")
@@ -113,7 +117,7 @@ def write_demo(run, folder):
         folder: Where to; what was there is replaced.
 
     Raises:
-        UserError: If the run is not exported, or the page's package is not
+        UserError: If the run is not exported, or the page's packages are not
             installed.
     """
     models = exported_models(run)
@@ -121,14 +125,12 @@ def write_demo(run, folder):
         raise UserError(
             f"{run.path} is not exported: it has no report of a .tflite file"
         )
-    package = find_package()
+    packages = find_packages()
     with replacing(folder) as folder:
         folder.mkdir()
         for name in PAGE_FILES:
             shutil.copy(PAGE / name, folder)
-        vendor = folder / "vendor"
-        shutil.copytree(package / "wasm", vendor / "wasm")
-        shutil.copy(package / "vision_bundle.mjs", vendor)
+        copy_libraries(packages, folder / "vendor")
         for model in models:
             shutil.copy(run.export_folder / model["file"], folder)
         write_json(folder / "files.json", models)
@@ -152,24 +154,42 @@ def write_kept(folder):
     )
 
 
-def find_package():
-    """The folder of MediaPipe's package for the web.
+def copy_libraries(packages, vendor):
+    """Copies what the page loads of MediaPipe and LiteRT.js to a folder."""
+    mediapipe = packages / MEDIAPIPE
+    shutil.copytree(mediapipe / "wasm", vendor / "wasm")
+    shutil.copy(mediapipe / "vision_bundle.mjs", vendor)
+    core, litert = packages / LITERT, vendor / "litert"
+    litert.mkdir()
+    for suffix in (".js", ".wasm"):
+        shutil.copy(core / "wasm" / f"{LITERT_BUILD}{suffix}", litert)
+    utils = packages / LITERT_UTILS / "dist" / "index.js"
+    shutil.copy(utils, litert / "wasm_utils.js")
+    # Browsers find modules by their path, not by their package.
+    code = (core / "dist" / "index.js").read_text(encoding="utf-8")
+    code = code.replace(f'"{LITERT_UTILS}"', '"./wasm_utils.js"')
+    (litert / "litert.js").write_text(code, encoding="utf-8")
+
+
+def find_packages():
+    """The `node_modules` folder with the page's packages.
 
     It is looked for in the page's folder, where `npm ci` puts it in a
     checkout, and in the current one: an installed package is no place to
     install into.
 
     Raises:
-        UserError: If it is in neither.
+        UserError: If neither has all of them.
     """
-    for folder in (PAGE, Path.cwd()):
-        package = folder / "node_modules" / PACKAGE
-        if package.is_dir():
-            return package
     needed = json.loads((PAGE / "package.json").read_text())["dependencies"]
+    for folder in (PAGE, Path.cwd()):
+        packages = folder / "node_modules"
+        if all((packages / name).is_dir() for name in needed):
+            return packages
+    names = " ".join(f"{name}@{version}" for name, version in needed.items())
     raise UserError(
-        f"the page needs {PACKAGE}: run `npm install --no-save --prefix . "
-        f"{PACKAGE}@{needed[PACKAGE]}` in this folder"
+        f"the page needs {' and '.join(needed)}: run `npm install --no-save "
+        f"--prefix . {names}` in this folder"
     )
 
 
@@ -178,6 +198,10 @@ def exported_models(run):
 
     A file that the report does not list is unfinished.
     """
+    from keras_convmixer.evaluation.metadata_schema import (
+        read_labels,
+        read_threshold,
+    )
     from keras_convmixer.evaluation.runtime import TFLiteFile
 
     from .formats import IO, TABLE, TFLITE
@@ -189,13 +213,16 @@ def exported_models(run):
     models = []
     for row in json.loads(report.read_text(encoding="utf-8"))["files"]:
         path = run.export_folder / row["file"]
-        # MediaPipe takes no int8 pixels. Reports of 0.1.0 have no such files.
+        # No library here takes int8 pixels. Reports of 0.1.0 have no such
+        # files.
         if path.suffix == TFLITE and row.get("io", IO[0]) == IO[0]:
             models.append(
                 {
                     "file": path.name,
                     "kilobytes": round(path.stat().st_size / 1000),
                     "size": TFLiteFile(path).image_size[0],
+                    "labels": read_labels(path),
+                    "threshold": read_threshold(path),
                     "delegate": "GPU"
                     if TABLE[row["format"]].takes_float
                     else "CPU",

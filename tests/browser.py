@@ -13,9 +13,9 @@ def wait(browser, *states):
     )
 
 
-def choose(browser, format):
+def choose(browser, format, delegate=None):
     """Chooses a file, and the delegate that runs it."""
-    delegate = "GPU" if format == "gpu" else "CPU"
+    delegate = delegate or ("WebGL" if format == "gpu" else "CPU")
     for field, value in (
         ("delegate", delegate),
         ("model", f"digits_{format}.tflite"),

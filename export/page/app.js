@@ -1,11 +1,15 @@
 /* Classifies photos and the camera in the browser, with files of `export`. */
 
 import { Camera } from "./camera.js";
+import { load, unsupported } from "./classifiers.js";
 import { middleSquare, resized } from "./square.js";
-import { FilesetResolver, ImageClassifier } from "./vendor/vision_bundle.mjs";
 
-const TOP = 5;
 const TIMED_RUNS = 5;
+const DELEGATES = {
+  CPU: "CPU",
+  WebGL: "GPU with WebGL",
+  WebGPU: "GPU with WebGPU",
+};
 
 const page = (id) => document.getElementById(id);
 const percent = new Intl.NumberFormat("en", {
@@ -14,37 +18,41 @@ const percent = new Intl.NumberFormat("en", {
 });
 
 let files = [];
-let vision;
-let classifier; // The one that answers, and its row of files.json.
+let classifier; // What answers, its row of files.json and where it runs.
 let photo; // A canvas.
 const frames = []; // When the last second's frames were classified.
-const camera = new Camera(page("camera"), classifyFrame);
+const camera = new Camera(page("camera"), guarded(classifyFrame));
 
 async function start() {
   files = await (await fetch("files.json")).json();
-  for (const option of page("delegate").options) {
-    const reason = whyNot(option.value);
-    option.disabled = reason !== "";
-    option.text += reason && ` (${reason})`;
+  for (const [delegate, name] of Object.entries(DELEGATES)) {
+    page("delegate").add(new Option(name, delegate));
+    const reason = await whyNot(delegate);
+    if (reason) disable(delegate, reason);
   }
-  // Past those that are disabled; an old choice may be one of them.
   page("delegate").value = page("delegate").querySelector(":enabled").value;
-  vision = await FilesetResolver.forVisionTasks("vendor/wasm");
   await offer();
   // For use without a network; browsers have it for HTTPS and localhost.
   await navigator.serviceWorker?.register("offline.js");
 }
 
-/** Why nothing can run on "CPU" or "GPU"; empty if it can. */
-function whyNot(delegate) {
-  if (!files.some((file) => file.delegate === delegate)) {
-    return `no file for it: export with --formats ${delegate === "GPU" ? "gpu" : "int8"}`;
+/** Whether a file is for the CPU or for a GPU, whatever its delegate uses. */
+const isFor = (delegate) => (file) =>
+  file.delegate === (delegate === "CPU" ? "CPU" : "GPU");
+
+/** Why nothing can run on a delegate; empty if it can. */
+async function whyNot(delegate) {
+  if (!files.some(isFor(delegate))) {
+    const format = delegate === "CPU" ? "int8" : "gpu";
+    return `no file for it: export with --formats ${format}`;
   }
-  const canvas = document.createElement("canvas");
-  if (delegate === "GPU" && !canvas.getContext("webgl2")) {
-    return "this browser has no WebGL 2";
-  }
-  return "";
+  return unsupported(delegate);
+}
+
+function disable(delegate, reason) {
+  const option = page("delegate").querySelector(`[value=${delegate}]`);
+  option.disabled = true;
+  option.text = `${DELEGATES[delegate]} (${reason})`;
 }
 
 /** Lists the files for the chosen delegate, and loads the first. */
@@ -54,9 +62,8 @@ async function offer() {
 }
 
 function list(delegate) {
-  const offered = files.filter((file) => file.delegate === delegate);
   page("model").replaceChildren(
-    ...offered.map(({ file, kilobytes }) => {
+    ...files.filter(isFor(delegate)).map(({ file, kilobytes }) => {
       const label = `${file}  (${kilobytes.toLocaleString("en")} KB)`;
       return new Option(label, file);
     }),
@@ -66,47 +73,68 @@ function list(delegate) {
 /** Loads the chosen file; if it can't be, the last one stays. */
 async function choose() {
   say("loading", "Loading\u2026");
+  const delegate = page("delegate").value;
   const chosen = files.find(({ file }) => file === page("model").value);
-  let loaded;
+  let run;
   try {
-    loaded = await ImageClassifier.createFromOptions(vision, {
-      baseOptions: { modelAssetPath: chosen.file, delegate: chosen.delegate },
-      maxResults: TOP,
-    });
+    run = await load(chosen, delegate);
   } catch (error) {
     if (!classifier) throw error;
-    page("delegate").value = classifier.delegate;
-    list(classifier.delegate);
+    page("delegate").value = classifier.on;
+    list(classifier.on);
     page("model").value = classifier.file;
     throw new Error(
-      `${chosen.file} can't be loaded (${error.message}). ${classifier.file} goes on.`,
+      `${chosen.file} can't be loaded on the ${DELEGATES[delegate]} ` +
+        `(${error.message}). ${classifier.file} goes on.`,
     );
   }
-  if (page("model").value !== chosen.file) {
-    loaded.close(); // Another one was chosen meanwhile.
+  if (
+    page("model").value !== chosen.file ||
+    page("delegate").value !== delegate
+  ) {
+    run.close(); // Another one was chosen meanwhile.
     return;
   }
   classifier?.run.close();
-  classifier = { ...chosen, run: loaded };
+  classifier = { ...chosen, on: delegate, run };
   say("ready", "Ready.");
-  if (!camera.isOn) classify();
+  if (!camera.isOn) await classify();
 }
 
-/** Keeps an image, or what a video shows, and shows what is seen of it. */
+/** What the classifier says of an image; if it fails, the CPU takes over. */
+async function run(image) {
+  const { file, on } = classifier;
+  try {
+    return await classifier.run.classify(image);
+  } catch (error) {
+    if (on === "CPU" || !files.some(isFor("CPU"))) throw error;
+    disable(on, "failed");
+    page("delegate").value = "CPU";
+    await offer();
+    throw new Error(
+      `${file} failed on the ${DELEGATES[on]} (${error.message}). ` +
+        `${classifier.file} goes on, on the CPU.`,
+    );
+  }
+}
+
+/** Keeps an image, or what a video shows now, and shows its middle. */
 function keep(source, width, height, name) {
   photo = document.createElement("canvas");
   photo.width = width;
   photo.height = height;
-  photo.getContext("2d").drawImage(source, 0, 0);
+  let context = photo.getContext("2d");
+  context.fillStyle = "white"; // Where it is transparent, as in evaluation.
+  context.fillRect(0, 0, width, height);
+  context.drawImage(source, 0, 0);
 
   const view = page("view");
-  const context = view.getContext("2d");
+  context = view.getContext("2d");
   context.imageSmoothingEnabled = Math.min(width, height) > view.width;
   const box = middleSquare(width, height, view.width);
   context.drawImage(photo, ...box, 0, 0, view.width, view.height);
   view.setAttribute("aria-label", `The middle of ${name}`);
   show("view");
-  classify();
 }
 
 /** Forgets the photo, with its classes. */
@@ -117,38 +145,41 @@ function forget() {
 }
 
 /** Classifies the photo several times, to tell how long it takes. */
-function classify() {
+async function classify() {
   if (!photo || !classifier) return;
+  const asked = { photo, classifier };
   const image = resized(photo, photo.width, photo.height, classifier.size);
   const times = [];
-  let result;
-  for (let run = 0; run <= TIMED_RUNS; run++) {
+  let categories;
+  for (let count = 0; count <= TIMED_RUNS; count++) {
     const began = performance.now();
-    result = classifier.run.classify(image);
+    categories = await run(image);
     times.push(performance.now() - began);
   }
+  // Another one was chosen meanwhile.
+  if (asked.photo !== photo || asked.classifier !== classifier) return;
   // The first run allocates.
   const median = times.slice(1).sort((a, b) => a - b)[TIMED_RUNS >> 1];
-  const time = `${median.toFixed(1)} ms on the ${classifier.delegate}`;
-  answer("done", result, `${time}, from the picture to the classes`);
+  const time = `${median.toFixed(1)} ms on the ${DELEGATES[classifier.on]}`;
+  answer("done", categories, `${time}, from the picture to the classes`);
 }
 
 /** Classifies what the camera shows now. */
-function classifyFrame() {
+async function classifyFrame() {
   if (!classifier) return;
   const { videoWidth, videoHeight } = camera.video;
   const image = resized(camera.video, videoWidth, videoHeight, classifier.size);
-  const result = classifier.run.classify(image);
+  const categories = await run(image);
+  if (!camera.isOn) return; // It was stopped meanwhile.
   const now = performance.now();
   frames.push(now);
   while (frames[0] < now - 1000) frames.shift();
-  answer("live", result, `${frames.length} frames per second on the ${classifier.delegate}`);
+  const rate = `${frames.length} frames per second`;
+  answer("live", categories, `${rate} on the ${DELEGATES[classifier.on]}`);
 }
 
 /** Shows the classes, and a line of text below. */
-function answer(state, result, text) {
-  // None if a file has a least score and no class reaches it.
-  const categories = result.classifications[0]?.categories ?? [];
+function answer(state, categories, text) {
   page("classes").replaceChildren(...categories.map(bar));
   say(state, `${categories.length ? "" : "Not sure. "}${text}`);
 }
@@ -185,6 +216,7 @@ async function open(file) {
     );
   }
   keep(bitmap, bitmap.width, bitmap.height, file.name);
+  await classify();
 }
 
 async function useCamera() {
@@ -203,11 +235,11 @@ function stopCamera() {
   say("ready", "Ready.");
 }
 
-function shoot() {
+async function shoot() {
   const { video } = camera;
   keep(video, video.videoWidth, video.videoHeight, "what the camera showed");
   camera.stop();
-  show("view");
+  await classify();
 }
 
 /** Shows the hint, the photo or the camera, and the buttons that go with it. */
@@ -226,14 +258,16 @@ function say(state, text) {
 }
 
 /** What goes wrong is said on the page. */
-const guarded = (action) => async (event) => {
-  try {
-    await action(event);
-  } catch (error) {
-    if (!camera.isOn && page("view").hidden) forget();
-    say("error", error.message);
-  }
-};
+function guarded(action) {
+  return async (event) => {
+    try {
+      await action(event);
+    } catch (error) {
+      if (!camera.isOn && page("view").hidden) forget();
+      say("error", error.message);
+    }
+  };
+}
 
 page("delegate").addEventListener("change", guarded(offer));
 page("model").addEventListener("change", guarded(choose));

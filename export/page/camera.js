@@ -3,7 +3,10 @@
 const SIDES = ["environment", "user"];
 
 export class Camera {
-  /** `video` shows it; `onFrame` is called for each frame that it shows. */
+  /**
+   * `video` shows it; `onFrame` is called for a frame that it shows, and again
+   * for a later one once what it returned is settled.
+   */
   constructor(video, onFrame) {
     this.video = video;
     this.onFrame = onFrame;
@@ -34,9 +37,9 @@ export class Camera {
 
   /** Goes on until the stream is another one, or none. */
   next(stream) {
-    this.video.requestVideoFrameCallback(() => {
+    this.video.requestVideoFrameCallback(async () => {
       if (this.video.srcObject !== stream) return;
-      this.onFrame();
+      await this.onFrame();
       this.next(stream);
     });
   }

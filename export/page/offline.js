@@ -1,4 +1,4 @@
-/* Keeps the page, its files and MediaPipe for use without a network. */
+/* Keeps the page, its files and its libraries for use without a network. */
 
 importScripts("kept.js"); // VERSION and KEPT, which `convmixer demo` writes.
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 from selenium import webdriver
 
-from export.demo import PACKAGE, PAGE
+from export.demo import PAGE, find_packages
+from keras_convmixer.utils.checks import UserError
 from tests.browser import wait
 from tests.processes import ROOT
 
@@ -21,6 +22,9 @@ FLAGS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
+    # And WebGPU.
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
     # A camera that shows a moving pattern, and leave to use it.
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
@@ -35,7 +39,9 @@ FLAGS = (
 @pytest.fixture(scope="module")
 def packages():
     """The page's packages, installed as the README says."""
-    if not (PAGE / "node_modules" / PACKAGE).is_dir():
+    try:
+        find_packages()
+    except UserError:
         if not shutil.which("npm"):
             pytest.skip("needs npm")
         install = ["npm", "ci", "--prefix", PAGE]

@@ -12,14 +12,20 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from export.converter import run_converter
-from export.demo import PACKAGE, PAGE, find_package
+from export.demo import PAGE, find_packages, write_demo
 from export.metadata import add_metadata
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.inference.gelu import finite_gelu
+from keras_convmixer.runs.run_folder import RunFolder
 from tests.browser import choose, classes, wait
 from tests.helpers import TFLITE_FILES, outputs
 
+DELEGATES = {
+    "CPU": "CPU",
+    "WebGL": "GPU with WebGL",
+    "WebGPU": "GPU with WebGPU",
+}
 # What MediaPipe says of one colour, as text: JSON has no NaN.
 SCORES = """
 const [names, done] = arguments;
@@ -46,11 +52,17 @@ const [names, done] = arguments;
 """
 
 
-@pytest.mark.parametrize("format", TFLITE_FILES)
-def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
-    """The file for GPUs on WebGL: MediaPipe loads no file but a whole one."""
+@pytest.mark.parametrize(
+    ("format", "delegate"),
+    [(name, "CPU") for name in TFLITE_FILES if name != "gpu"]
+    + [("gpu", "WebGL"), ("gpu", "WebGPU")],
+)
+def test_page_names_what_keras_does(
+    browser, digits_export, tmp_path, format, delegate
+):
+    """The file for GPUs runs whole on them, or the page would say so."""
     name = f"digits_{format}.tflite"
-    choose(browser, format)
+    choose(browser, format, delegate)
     images, _ = as_arrays(Source("digits").load(8).held_out, 10)
     model = keras.saving.load_model(digits_export.parent / "model.keras")
     probabilities = model.predict(images, verbose=0)
@@ -62,7 +74,7 @@ def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
         Image.fromarray(image).save(path)
         shown = classes(browser, path)
         status = browser.find_element(By.ID, "status").text
-        assert f"ms on the {'GPU' if format == 'gpu' else 'CPU'}," in status
+        assert f"ms on the {DELEGATES[delegate]}," in status
         assert len(shown) == 5
         assert shown[0][0] == str(expected[index].argmax())
         # Of two classes that are level a file may name either.
@@ -75,18 +87,21 @@ def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
 
 def test_page_offers_every_file_to_the_delegate_that_runs_it(browser):
     offered = {}
-    for format in ("gpu", "float32"):
-        choose(browser, format)
+    for delegate in ("WebGL", "WebGPU", "CPU"):
+        format = "float32" if delegate == "CPU" else "gpu"
+        choose(browser, format, delegate)
         options = Select(browser.find_element(By.ID, "model")).options
-        offered[format] = [option.get_attribute("value") for option in options]
+        offered[delegate] = [
+            option.get_attribute("value") for option in options
+        ]
         for option in options:
             assert re.search(r"\(\d+ KB\)", option.text)
     on_cpu = [format for format in TFLITE_FILES if format != "gpu"]
-    assert offered["float32"] == [f"digits_{name}.tflite" for name in on_cpu]
-    assert offered["gpu"] == ["digits_gpu.tflite"]
+    assert offered["CPU"] == [f"digits_{name}.tflite" for name in on_cpu]
+    assert offered["WebGL"] == offered["WebGPU"] == ["digits_gpu.tflite"]
 
 
-def test_page_without_a_file_for_gpus_or_without_webgl(browser, address, demo):
+def test_page_without_a_file_for_gpus_or_without_a_gpu(browser, address, demo):
     """Says why the choice is disabled."""
     smaller = demo / "smaller"
     smaller.mkdir()
@@ -97,29 +112,63 @@ def test_page_without_a_file_for_gpus_or_without_webgl(browser, address, demo):
     (smaller / "files.json").unlink()
     (smaller / "files.json").write_text(json.dumps(files[:1]))
     try:
-        assert gpu_option(browser, f"{address}smaller/") == (
-            False,
-            "GPU (no file for it: export with --formats gpu)",
+        no_file = "(no file for it: export with --formats gpu)"
+        assert gpu_options(browser, f"{address}smaller/") == [
+            (False, f"GPU with WebGL {no_file}"),
+            (False, f"GPU with WebGPU {no_file}"),
+        ]
+        no_gpu = (
+            "HTMLCanvasElement.prototype.getContext = () => null;"
+            "GPU.prototype.requestAdapter = async () => null;"
         )
-        no_webgl = "HTMLCanvasElement.prototype.getContext = () => null"
         method = "Page.addScriptToEvaluateOnNewDocument"
-        script = browser.execute_cdp_cmd(method, {"source": no_webgl})
-        assert gpu_option(browser, address) == (
-            False,
-            "GPU (this browser has no WebGL 2)",
-        )
+        script = browser.execute_cdp_cmd(method, {"source": no_gpu})
+        assert gpu_options(browser, address) == [
+            (False, "GPU with WebGL (this browser has no WebGL 2)"),
+            (False, "GPU with WebGPU (this browser has no WebGPU)"),
+        ]
         method = "Page.removeScriptToEvaluateOnNewDocument"
         browser.execute_cdp_cmd(method, script)
     finally:
-        assert gpu_option(browser, address) == (True, "GPU")
+        assert gpu_options(browser, address) == [
+            (True, "GPU with WebGL"),
+            (True, "GPU with WebGPU"),
+        ]
 
 
-def gpu_option(browser, address):
-    """Whether the GPU can be chosen, and the text beside it."""
+def gpu_options(browser, address):
+    """Whether each GPU option can be chosen, and its text."""
     browser.get(address)
     wait(browser, "ready")
-    option = browser.find_element(By.CSS_SELECTOR, "#delegate [value=GPU]")
-    return option.is_enabled(), option.text
+    options = Select(browser.find_element(By.ID, "delegate")).options[1:]
+    return [(option.is_enabled(), option.text) for option in options]
+
+
+@pytest.mark.slow
+def test_the_cpu_takes_over_if_the_gpu_is_lost(browser, address, tmp_path):
+    images, labels = as_arrays(Source("digits").load(8).held_out, 1)
+    Image.fromarray(images[0]).save(tmp_path / "0.png")
+    choose(browser, "gpu", "WebGPU")
+    browser.execute_async_script(
+        "import('./vendor/litert/litert.js').then("
+        "({ getWebGpuDevice }) => getWebGpuDevice().destroy()"
+        ").then(arguments[0])"
+    )
+    try:
+        photo = browser.find_element(By.ID, "photo")
+        photo.send_keys(str(tmp_path / "0.png"))
+        wait(browser, "error")
+        status = browser.find_element(By.ID, "status").text
+        assert status.startswith("digits_gpu.tflite failed on the GPU with")
+        assert "goes on, on the CPU" in status
+        option = browser.find_element(By.CSS_SELECTOR, "[value=WebGPU]")
+        assert not option.is_enabled()
+        assert option.text == "GPU with WebGPU (failed)"
+        shown = classes(browser, tmp_path / "0.png")
+        assert shown[0][0] == str(labels[0])
+    finally:
+        browser.get(address)
+        wait(browser, "ready")
 
 
 def test_a_plain_gelu_of_large_numbers_is_nan_on_the_gpu(browser, demo):
@@ -148,28 +197,36 @@ def test_page_shows_the_middle_of_a_wide_photograph(browser, tmp_path):
     assert shown[0][0] == str(labels[0])
 
 
+@pytest.mark.parametrize(
+    ("format", "delegate"),
+    [
+        ("float32", "CPU"),
+        pytest.param("gpu", "WebGPU", marks=pytest.mark.slow),
+    ],
+)
 def test_page_is_not_sure_below_the_threshold_of_a_file(
-    browser, address, demo, digits_export, tmp_path
+    browser, address, demo, digits_export, tmp_path, format, delegate
 ):
-    contents = (digits_export / "digits_float32.tflite").read_bytes()
+    contents = (digits_export / f"digits_{format}.tflite").read_bytes()
     images, _ = as_arrays(Source("digits").load(8).held_out, 10)
     blurred = np.full_like(images[:1], images.mean())
     candidates = np.concatenate([images, blurred])
     scores = outputs(contents, candidates).max(-1)
     threshold = (scores.min() + scores.max()) / 2
-    page = demo / "unsure"
-    page.mkdir()
-    for path in demo.iterdir():
-        if path != page and path.name != "files.json":
-            (page / path.name).symlink_to(path)
-    files = json.loads((demo / "files.json").read_text())
-    described = {**files[0], "file": "unsure.tflite"}
-    (page / "files.json").write_text(json.dumps([described]))
+    export = tmp_path / "unsure" / "export"
+    export.mkdir(parents=True)
     labels = [str(digit) for digit in range(10)]
     with_threshold = add_metadata(contents, "unsure", "", labels, threshold)
-    (page / "unsure.tflite").write_bytes(with_threshold)
+    (export / "unsure.tflite").write_bytes(with_threshold)
+    described = {"file": "unsure.tflite", "format": format}
+    (export / "report.json").write_text(json.dumps({"files": [described]}))
+    page = demo / f"unsure_{format}"
+    write_demo(RunFolder(tmp_path / "unsure"), page)
     try:
-        browser.get(f"{address}unsure/")
+        browser.get(f"{address}{page.name}/")
+        wait(browser, "ready")
+        select = Select(browser.find_element(By.ID, "delegate"))
+        select.select_by_value(delegate)
         wait(browser, "ready")
         for index in (scores.argmin(), scores.argmax()):
             path = tmp_path / f"{index}.png"
@@ -200,18 +257,18 @@ def test_page_loads_nothing_from_elsewhere(browser, address):
     assert all(name.startswith((address, "blob:")) for name in loaded), loaded
 
 
-def test_the_package_may_be_in_the_current_folder(tmp_path, monkeypatch):
-    """Where the error's own command puts it, for want of a checkout."""
+def test_the_packages_may_be_in_the_current_folder(tmp_path, monkeypatch):
+    """Where the error's own command puts them, for want of a checkout."""
     page = tmp_path / "site-packages" / "page"
     page.mkdir(parents=True)
     shutil.copy(PAGE / "package.json", page)
     monkeypatch.setattr("export.demo.PAGE", page)
     monkeypatch.chdir(tmp_path)
-    version = json.loads((PAGE / "package.json").read_text())
-    version = version["dependencies"][PACKAGE]
-    command = f"npm install --no-save --prefix . {PACKAGE}@{version}"
-    with pytest.raises(ValueError, match=re.escape(f"`{command}`")):
-        find_package()
-    package = tmp_path / "node_modules" / PACKAGE
-    package.mkdir(parents=True)
-    assert find_package() == package
+    needed = json.loads((PAGE / "package.json").read_text())["dependencies"]
+    names = " ".join(f"{name}@{version}" for name, version in needed.items())
+    command = f"npm install --no-save --prefix . {names}"
+    for name in needed:
+        with pytest.raises(ValueError, match=re.escape(f"`{command}`")):
+            find_packages()
+        (tmp_path / "node_modules" / name).mkdir(parents=True)
+    assert find_packages() == tmp_path / "node_modules"

@@ -23,7 +23,7 @@ from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.utils.checks import UserError
-from tests.browser import classes, wait
+from tests.browser import choose, classes, wait
 
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 AXE = PAGE / "node_modules" / "axe-core" / "axe.min.js"
@@ -55,6 +55,16 @@ def status(browser):
 
 def test_the_same_photo_may_be_picked_again(opened, photo):
     assert classes(opened, photo) == classes(opened, photo)
+
+
+def test_what_is_transparent_is_white(opened, tmp_path):
+    shown = {}
+    for color in ((0, 0, 0, 0), (255, 255, 255, 255), (0, 0, 0, 255)):
+        path = tmp_path / "plain.png"
+        Image.new("RGBA", (8, 8), color).save(path)
+        shown[color] = classes(opened, path)
+    clear, white, black = shown.values()
+    assert clear == white != black
 
 
 def test_the_camera_is_classified_until_it_is_stopped(opened):
@@ -127,6 +137,8 @@ def test_without_its_server_the_app_opens_and_classifies(
         server.server_close()
     browser.get(place)
     wait(browser, "ready")
+    assert len(classes(browser, photo)) == 5
+    choose(browser, "gpu", "WebGPU")
     assert len(classes(browser, photo)) == 5
 
 
