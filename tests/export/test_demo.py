@@ -144,6 +144,25 @@ def gpu_options(browser, address):
     return [(option.is_enabled(), option.text) for option in options]
 
 
+def test_what_can_not_be_loaded_changes_nothing(browser, address):
+    browser.get(address)
+    wait(browser, "ready")
+    try:
+        browser.execute_script(
+            "GPU.prototype.requestAdapter = async () => null"
+        )
+        delegate = Select(browser.find_element(By.ID, "delegate"))
+        delegate.select_by_value("WebGPU")
+        wait(browser, "error")
+        status = browser.find_element(By.ID, "status").text
+        assert status.startswith("digits_gpu.tflite can't be loaded on the GPU")
+        assert status.endswith("digits_float32.tflite goes on.")
+        assert delegate.first_selected_option.text == "CPU"
+    finally:
+        browser.get(address)
+        wait(browser, "ready")
+
+
 @pytest.mark.slow
 def test_the_cpu_takes_over_if_the_gpu_is_lost(browser, address, tmp_path):
     images, labels = as_arrays(Source("digits").load(8).held_out, 1)
