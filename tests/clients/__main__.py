@@ -81,12 +81,8 @@ def page(folder):
                 refusals.append(
                     {"client": client.name, "file": file, "error": found}
                 )
-        shares = {
-            format: files.get(f"{CIFAR10}/{CIFAR10}_{format}.tflite")
-            for format in CIFAR10_FORMATS
-        }
-        if any(isinstance(share, float) for share in shares.values()):
-            cifar10.append({"client": client.name, **shares})
+        if any(file.startswith(f"{CIFAR10}/") for file in files):
+            cifar10.append(cifar10_row(client, files))
     parts = [
         "# Clients",
         paragraph(
@@ -133,6 +129,17 @@ def paragraph(text):
     return textwrap.fill(
         text, WIDTH, break_long_words=False, break_on_hyphens=False
     )
+
+
+def cifar10_row(client, files):
+    """A line of the table of the CIFAR-10 files."""
+    cells = {"client": client.name}
+    for format in CIFAR10_FORMATS:
+        found = files.get(f"{CIFAR10}/{CIFAR10}_{format}.tflite")
+        cells[format] = (
+            f"{found:.2f}" if isinstance(found, float) else "not run"
+        )
+    return cells
 
 
 def row(client, result):

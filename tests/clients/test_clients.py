@@ -49,14 +49,27 @@ def test_a_file_that_can_not_be_run_is_told(tmp_path):
 
 def test_the_page_tells_right_refused_and_not_run(tmp_path):
     files = {"a.tflite": 0.5, "b.tflite": 1, "c.tflite": "no"}
-    result = {"version": "9.9", "date": "2026-01-02", "files": files}
-    (tmp_path / "litert-newest.json").write_text(json.dumps(result))
-    lines = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in page(tmp_path).splitlines()
-    ]
+    lines = cells(tmp_path, files)
     newest = next(line for line in lines if line[0] == "litert-newest")
     assert newest[1:6] == ["9.9", "2026-01-02", "1 of 3", "0.50", "1"]
     assert ["litert-newest", "c.tflite", "no"] in lines
     (oldest,) = [line for line in lines if line[0] == "litert-oldest"]
     assert oldest[3] == "not run"
+
+
+def test_the_page_has_a_table_of_the_cifar10_network(tmp_path):
+    names = {"int8": 0.98, "dynamic": "no"}
+    files = {f"cifar10/cifar10_{k}.tflite": v for k, v in names.items()}
+    lines = cells(tmp_path, files)
+    at = lines.index(["client", "dynamic", "int8", "int8_fast"])
+    assert lines[at + 2] == ["litert-newest", "not run", "0.98", "not run"]
+
+
+def cells(folder, files):
+    """Of the page's lines, where the newest LiteRT answered so of files."""
+    result = {"version": "9.9", "date": "2026-01-02", "files": files}
+    (folder / "litert-newest.json").write_text(json.dumps(result))
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page(folder).splitlines()
+    ]
