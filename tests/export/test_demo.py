@@ -18,7 +18,7 @@ from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.inference.gelu import finite_gelu
 from tests.browser import choose, classes, wait
-from tests.helpers import TFLITE_FILES, outputs
+from tests.helpers import EACH_FILE, outputs
 
 # What MediaPipe says of one colour, as text: JSON has no NaN.
 SCORES = """
@@ -46,7 +46,7 @@ const [names, done] = arguments;
 """
 
 
-@pytest.mark.parametrize("format", TFLITE_FILES)
+@pytest.mark.parametrize("format", EACH_FILE)
 def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
     """The file for GPUs on WebGL: MediaPipe loads no file but a whole one."""
     name = f"digits_{format}.tflite"
@@ -73,7 +73,9 @@ def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
         assert share == pytest.approx(expected[index].max(), abs=close)
 
 
-def test_page_offers_every_file_to_the_delegate_that_runs_it(browser):
+def test_page_offers_every_file_to_the_delegate_that_runs_it(
+    browser, digits_formats
+):
     offered = {}
     for format in ("gpu", "float32"):
         choose(browser, format)
@@ -81,7 +83,7 @@ def test_page_offers_every_file_to_the_delegate_that_runs_it(browser):
         offered[format] = [option.get_attribute("value") for option in options]
         for option in options:
             assert re.search(r"\(\d+ KB\)", option.text)
-    on_cpu = [format for format in TFLITE_FILES if format != "gpu"]
+    on_cpu = [format for format in digits_formats if format != "gpu"]
     assert offered["float32"] == [f"digits_{name}.tflite" for name in on_cpu]
     assert offered["gpu"] == ["digits_gpu.tflite"]
 
