@@ -134,7 +134,9 @@ def test_mediapipe_gives_one_sigmoid_as_the_score_of_its_label(tmp_path):
     assert score == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1, 1), pytest.param(0, 1, marks=pytest.mark.slow)]
+)
 def test_mediapipe_scales_pixels_as_the_file_says(images, tmp_path, low, high):
     network = ConvMixer(
         *(8, 1, 3, 4),

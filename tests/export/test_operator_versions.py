@@ -61,7 +61,7 @@ def test_versions_are_those_of_the_rules(format, digits_export, rules):
     ("dim", "activation", "format", "io"),
     [
         (8, "relu", "int8", "int8"),
-        (8, "relu", "int8_fast", "uint8"),
+        pytest.param(8, "relu", "int8_fast", "uint8", marks=pytest.mark.slow),
         (512, "gelu", "dynamic", "uint8"),
     ],
 )
