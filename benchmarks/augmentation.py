@@ -33,7 +33,13 @@ def main(arguments=None):
     add = parser.add_argument
     add("folder", nargs="?", type=Path, help="of a folder per class")
     add("--timm", required=True, help="a Python that has timm")
-    add("--size", type=positive_int, default=224, help="pixels")
+    add(
+        "--sizes",
+        type=positive_int,
+        nargs="+",
+        default=[224, 32],
+        help="pixels",
+    )
     add("--count", type=positive_int, default=2000, help="images of each")
     add("--output", type=Path, default=RESULTS / "augmentation.csv")
     args = parser.parse_args(arguments)
@@ -43,8 +49,10 @@ def main(arguments=None):
             draw(Path(folder), args.timm)
             return
         lay_out(args.folder.resolve(), Path(folder))
-        ours, timms = both(Path(folder), args.timm, args.count, args.size)
-        rows = compare(ours, timms)
+        rows = []
+        for size in args.sizes:
+            ours, timms = both(Path(folder), args.timm, args.count, size)
+            rows += [{"image_size": size} | row for row in compare(ours, timms)]
         print(markdown_table(rows))
         write_csv(args.output, rows)
 

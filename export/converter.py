@@ -68,10 +68,14 @@ def run_converter(
     check_tensorflow("an export to TFLite")
     image = model.inputs[0]
     signature = tf.TensorSpec((1, *image.shape[1:]), image.dtype, image.name)
+    function = tf.function(
+        lambda image: model(image), input_signature=[signature], autograph=False
+    )
+    module = tf.Module()
+    module.variables_to_save = [variable.value for variable in model.variables]
     with tempfile.TemporaryDirectory() as folder:
-        # Keras' export in the format "litert" does this from 3.15 on; before,
-        # it took no signature.
-        model.export(folder, verbose=False, input_signature=[signature])
+        # Keras' own export traces the model more often, and gives the same.
+        tf.saved_model.save(module, folder, function.get_concrete_function())
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet[operators]]
         if float16_weights:

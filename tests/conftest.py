@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from tests.helpers import TFLITE_FILES
+from tests.helpers import QUICK_FILES, TFLITE_FILES
 from tests.processes import run_command
 
 
@@ -27,8 +27,7 @@ def pytest_collection_modifyitems(config, items):
     The slowest fixtures come first: while one process makes them, the other,
     which begins in the middle, has tests that do without.
     """
-    named = any("::" in argument for argument in config.args)
-    if not (config.option.slow or named):
+    if not runs_slow_tests(config):
         slow = {item for item in items if item.get_closest_marker("slow")}
         config.hook.pytest_deselected(items=list(slow))
         items[:] = [item for item in items if item not in slow]
@@ -36,6 +35,11 @@ def pytest_collection_modifyitems(config, items):
     items.sort(
         key=lambda item: [name not in item.fixturenames for name in slowest]
     )
+
+
+def runs_slow_tests(config):
+    named = any("::" in argument for argument in config.args)
+    return config.option.slow or named
 
 
 @pytest.fixture(autouse=True)
@@ -75,13 +79,20 @@ def digits_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def digits_export(tmp_path_factory, digits_run):
-    """Of a copy of it: all formats but onnx, which is an extra."""
+def digits_formats(request):
+    """Of `digits_export`, besides a SavedModel: onnx is an extra."""
+    return TFLITE_FILES if runs_slow_tests(request.config) else QUICK_FILES
+
+
+@pytest.fixture(scope="session")
+def digits_export(tmp_path_factory, digits_run, digits_formats):
+    """The export folder of a copy of it."""
+    epochs = ("--epochs", 1) if "int8_qat" in digits_formats else ()
 
     def make(folder):
         run = shutil.copytree(digits_run, folder / "digits")
-        formats = ("--formats", "saved_model", *TFLITE_FILES, "--epochs", 1)
-        run_command("-m", "export", run, *formats)
+        formats = ("--formats", "saved_model", *digits_formats)
+        run_command("-m", "export", run, *formats, *epochs)
 
     folder = made_once(tmp_path_factory, "exported", make)
     return folder / "digits" / "export"

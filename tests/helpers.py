@@ -21,6 +21,8 @@ from keras_convmixer.weights import save_weights
 from tests.processes import ROOT
 
 TFLITE_FILES = tuple(f for f in FORMATS if f not in ("saved_model", "onnx"))
+# Fine-tuning takes a minute.
+QUICK_FILES = tuple(f for f in TFLITE_FILES if f != "int8_qat")
 OWN = ".own.safetensors"  # With our names in place of timm's.
 WEIGHTS_FILES = pytest.mark.parametrize(
     "suffix", [".safetensors", ".keras", OWN]
@@ -34,6 +36,9 @@ def slow_except(values, *quick):
         value if value in quick else pytest.param(value, marks=pytest.mark.slow)
         for value in values
     ]
+
+
+EACH_FILE = slow_except(TFLITE_FILES, *QUICK_FILES)
 
 
 def run_program(main, *arguments):

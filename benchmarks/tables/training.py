@@ -33,6 +33,7 @@ def augmentation():
     """Mean and deviation over images of what is measured of each."""
     return [
         {
+            "pixels": row["image_size"],
             "measure": f"{row['measure']}, {row['over_images']}",
             "timm": row["timm"],
             "ours": row["ours"],

@@ -7,7 +7,6 @@ import tensorflow as tf
 from keras_convmixer.compat import operation_of, users_of
 
 from .calibrate import split_at_last_feature_map
-from .fit import BATCH
 
 # All channels of a tensor have one step in the file, so channels of one range
 # would lose least. But the pointwise kernel after it is divided by what a
@@ -16,6 +15,7 @@ from .fit import BATCH
 # from the float networks that ship, on training images; .25 and .75 are worse.)
 POWER = 0.5
 LEAST = 1e-3  # Of the largest range: channels with less are scaled as this.
+BATCH_SIZE = 16
 
 
 def equalize_channels(inference, images):
@@ -58,8 +58,8 @@ def channel_ranges(inference, tensors, images):
         )
 
     ranges = 0.0
-    for first in range(0, len(images), BATCH):
-        batch = np.float32(images[first : first + BATCH])
+    for first in range(0, len(images), BATCH_SIZE):
+        batch = np.float32(images[first : first + BATCH_SIZE])
         ranges = np.maximum(ranges, of_batch(batch))
     return ranges
 

@@ -1,6 +1,7 @@
 """Ranges and weights that bring eight bits closest to the float network."""
 
 import collections
+import math
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from .calibrate import rounded_layers, split_at_last_feature_map
 from .rounding import round_activation, round_kernel
 
 VALUES_AT_A_TIME = 2**25  # Of a tensor, of all images together: 128 MiB.
-BATCH = 16
+VALUES_IN_A_BATCH = 2**22  # Of what a layer takes: 16 MiB.
 KEPT = 0.99999  # Of a tensor's values, on either side: the rest is cut off.
 FLAT = 1e-4  # Of an activation's range: what changes less is constant.
 # Of the mean square of a convolution's inputs: directions in which they vary
@@ -90,15 +91,16 @@ def input_names(layer):
 
 
 def images_at_a_time(layers):
-    largest = max(np.prod(layer.output.shape[1:]) for layer in layers)
-    return max(1, VALUES_AT_A_TIME // int(largest))
+    largest = max(math.prod(layer.output.shape[1:]) for layer in layers)
+    return max(1, VALUES_AT_A_TIME // largest)
 
 
 def run(layer, inputs):
     """A layer's output for all images, a few at a time."""
+    size = max(1, VALUES_IN_A_BATCH // inputs[0][0].size)
     batches = []
-    for first in range(0, len(inputs[0]), BATCH):
-        batch = [values[first : first + BATCH] for values in inputs]
+    for first in range(0, len(inputs[0]), size):
+        batch = [values[first : first + size] for values in inputs]
         batches.append(np.asarray(layer(batch if len(batch) > 1 else batch[0])))
     return np.concatenate(batches)
 

@@ -12,7 +12,6 @@ from keras_convmixer.data.source import Source
 from tests.clients.__main__ import RIGHT, page
 from tests.clients.files import IMAGES
 from tests.clients.in_client import agreement, litert, run_files, tensorflow
-from tests.helpers import TFLITE_FILES
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +26,12 @@ def folder(digits_export, tmp_path_factory):
 
 
 @pytest.mark.parametrize("load", [litert, tensorflow])
-def test_every_file_names_what_keras_does(folder, load):
+def test_every_file_names_what_keras_does(folder, digits_formats, load):
     with warnings.catch_warnings():
         # TensorFlow's interpreter says that LiteRT's will replace it.
         warnings.simplefilter("ignore")
         found = run_files(load, folder)
-    files = {f"digits/digits_{format}.tflite" for format in TFLITE_FILES}
+    files = {f"digits/digits_{format}.tflite" for format in digits_formats}
     if load is tensorflow:
         files.add("digits/saved_model")
     assert set(found) == files

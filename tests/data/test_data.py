@@ -168,10 +168,16 @@ def test_more_images_a_batch_than_there_are(digits):
     ("shard", "step", "count", "sizes"),
     [
         (Shard(), 64, 360, [64] * 5 + [40]),
-        (Shard(replicas=2), 64, 360, [64] * 5 + [40]),
+        pytest.param(
+            *(Shard(replicas=2), 64, 360, [64] * 5 + [40]),
+            marks=pytest.mark.slow,
+        ),
         (Shard(replicas=7), 63, 360, [63] * 5 + [49]),
         # Two machines have half of the images each.
-        (Shard(count=2, replicas=2), 64, 360, [32] * 5 + [20]),
+        pytest.param(
+            *(Shard(count=2, replicas=2), 64, 360, [32] * 5 + [20]),
+            marks=pytest.mark.slow,
+        ),
         (Shard(count=2, replicas=2), 64, 359, [32] * 5 + [20]),
         # With seven replicas each: a batch for each of them.
         (Shard(count=2, replicas=14), 98, 360, [7] * 21 + [5] * 7),

@@ -19,7 +19,7 @@ from keras_convmixer.data.source import Source
 from keras_convmixer.inference.gelu import finite_gelu
 from keras_convmixer.runs.run_folder import RunFolder
 from tests.browser import choose, classes, wait
-from tests.helpers import TFLITE_FILES, outputs
+from tests.helpers import EACH_FILE, outputs
 
 DELEGATES = {
     "CPU": "CPU",
@@ -52,15 +52,11 @@ const [names, done] = arguments;
 """
 
 
-@pytest.mark.parametrize(
-    ("format", "delegate"),
-    [(name, "CPU") for name in TFLITE_FILES if name != "gpu"]
-    + [("gpu", "WebGL"), ("gpu", "WebGPU")],
-)
-def test_page_names_what_keras_does(
-    browser, digits_export, tmp_path, format, delegate
-):
+@pytest.mark.parametrize("format", [*EACH_FILE, "gpu on WebGPU"])
+def test_page_names_what_keras_does(browser, digits_export, tmp_path, format):
     """The file for GPUs runs whole on them, or the page would say so."""
+    format, _, delegate = format.partition(" on ")
+    delegate = delegate or ("WebGL" if format == "gpu" else "CPU")
     name = f"digits_{format}.tflite"
     choose(browser, format, delegate)
     images, _ = as_arrays(Source("digits").load(8).held_out, 10)
@@ -85,7 +81,9 @@ def test_page_names_what_keras_does(
         assert share == pytest.approx(expected[index].max(), abs=close)
 
 
-def test_page_offers_every_file_to_the_delegate_that_runs_it(browser):
+def test_page_offers_every_file_to_the_delegate_that_runs_it(
+    browser, digits_formats
+):
     offered = {}
     for delegate in ("WebGL", "WebGPU", "CPU"):
         format = "float32" if delegate == "CPU" else "gpu"
@@ -96,7 +94,7 @@ def test_page_offers_every_file_to_the_delegate_that_runs_it(browser):
         ]
         for option in options:
             assert re.search(r"\(\d+ KB\)", option.text)
-    on_cpu = [format for format in TFLITE_FILES if format != "gpu"]
+    on_cpu = [format for format in digits_formats if format != "gpu"]
     assert offered["CPU"] == [f"digits_{name}.tflite" for name in on_cpu]
     assert offered["WebGL"] == offered["WebGPU"] == ["digits_gpu.tflite"]
 

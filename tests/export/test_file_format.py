@@ -19,7 +19,7 @@ from export.metadata import add_metadata
 from export.runtimes import minimum_runtime, runtime_table
 from export.tflite import convert
 from keras_convmixer import ConvMixer
-from tests.helpers import TFLITE_FILES, outputs, slow_except
+from tests.helpers import EACH_FILE, outputs, slow_except
 from tests.processes import ROOT
 
 END = struct.Struct("<4s4H2LH")  # Of a zip archive, without a comment.
@@ -27,7 +27,7 @@ ENTRY = struct.Struct("<4s6H3L5H2L")  # Of its directory.
 LOCAL = struct.Struct("<4s5H3L2H")  # In front of a file's contents.
 
 
-@pytest.fixture(params=[*TFLITE_FILES, "int8_io_int8"])
+@pytest.fixture(params=[*EACH_FILE, "int8_io_int8"])
 def contents(request, digits_export, integers):
     """Of a file in each format."""
     if request.param == "int8_io_int8":
@@ -166,10 +166,12 @@ def cells_of(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_the_first_releases_are_those_of_the_docs(digits_export):
+def test_the_first_releases_are_those_of_the_docs(
+    digits_export, digits_formats
+):
     """Docs and model card have them from one place."""
     rows = runtime_table(
-        digits_export / f"digits_{format}.tflite" for format in TFLITE_FILES
+        digits_export / f"digits_{format}.tflite" for format in digits_formats
     ).splitlines()
     page = (ROOT / "docs" / "phone.md").read_text()
     card = (digits_export / "MODEL_CARD.md").read_text()

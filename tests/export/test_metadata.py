@@ -14,7 +14,7 @@ from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
 from keras_convmixer.evaluation.metadata_schema import ColorSpace, read_labels
 from keras_convmixer.utils.checks import UserError
-from tests.helpers import TFLITE_FILES, interpreter, outputs
+from tests.helpers import EACH_FILE, interpreter, outputs
 
 
 def metadata(contents):
@@ -50,7 +50,7 @@ def color_space(contents):
     return buffer[properties.Pos + offset] if offset else 0
 
 
-@pytest.mark.parametrize("format", TFLITE_FILES)
+@pytest.mark.parametrize("format", EACH_FILE)
 def test_labels_are_inside(digits_export, format):
     file = digits_export / f"digits_{format}.tflite"
     names = (digits_export / "labels.txt").read_text().splitlines()

@@ -16,7 +16,7 @@ from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from tests.helpers import TFLITE_FILES, outputs, slow_except
+from tests.helpers import EACH_FILE, TFLITE_FILES, outputs, slow_except
 from tests.processes import ROOT
 
 PYTHON = Path(sys.prefix, "mediapipe", "bin", "python")
@@ -95,7 +95,7 @@ def test_mediapipe_resizes_larger_photographs(
     assert np.mean(found == expected) >= 0.9
 
 
-@pytest.mark.parametrize("format", TFLITE_FILES)
+@pytest.mark.parametrize("format", EACH_FILE)
 def test_the_newer_interface_of_litert_computes_the_same(
     digits_export, held_out, format
 ):
@@ -134,7 +134,9 @@ def test_mediapipe_gives_one_sigmoid_as_the_score_of_its_label(tmp_path):
     assert score == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1, 1), pytest.param(0, 1, marks=pytest.mark.slow)]
+)
 def test_mediapipe_scales_pixels_as_the_file_says(images, tmp_path, low, high):
     network = ConvMixer(
         *(8, 1, 3, 4),

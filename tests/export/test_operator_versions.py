@@ -9,7 +9,7 @@ import tensorflow as tf
 from export.flatbuffer import pack, unpack
 from export.tflite import convert
 from keras_convmixer import ConvMixer
-from tests.helpers import TFLITE_FILES
+from tests.helpers import EACH_FILE
 
 # The rules are C++ functions of TensorFlow's that Python has no door to; on
 # Linux their names are these.
@@ -51,7 +51,7 @@ def by_the_rules(contents, rules):
     return stated(unpack(contents.raw))
 
 
-@pytest.mark.parametrize("format", TFLITE_FILES)
+@pytest.mark.parametrize("format", EACH_FILE)
 def test_versions_are_those_of_the_rules(format, digits_export, rules):
     contents = (digits_export / f"digits_{format}.tflite").read_bytes()
     assert stated(unpack(contents)) == by_the_rules(contents, rules)
@@ -61,7 +61,7 @@ def test_versions_are_those_of_the_rules(format, digits_export, rules):
     ("dim", "activation", "format", "io"),
     [
         (8, "relu", "int8", "int8"),
-        (8, "relu", "int8_fast", "uint8"),
+        pytest.param(8, "relu", "int8_fast", "uint8", marks=pytest.mark.slow),
         (512, "gelu", "dynamic", "uint8"),
     ],
 )

@@ -49,7 +49,7 @@ def multi_label():
     return network(HEADS["sigmoids"])
 
 
-@pytest.mark.parametrize("head", slow_except(HEADS, "softmax", "one sigmoid"))
+@pytest.mark.parametrize("head", slow_except(HEADS, "softmax"))
 def test_a_file_of_another_network_is_refused(
     images, tmp_path, monkeypatch, head
 ):
@@ -106,7 +106,10 @@ def test_labels_are_scored_image_by_image(multi_label, images, tmp_path):
         )
 
 
-@pytest.mark.parametrize("kind", ["float32", "io", "keras", "saved", "onnx"])
+@pytest.mark.parametrize(
+    "kind",
+    slow_except(["float32", "io", "keras", "saved", "onnx"], "io", "keras"),
+)
 def test_files_with_labels_are_not_scored_on_classes(
     multi_label, images, tmp_path, kind
 ):

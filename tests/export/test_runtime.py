@@ -28,7 +28,10 @@ def test_a_file_tells_its_size(digits_export):
     ("options", "image_type", "output_name"),
     [
         ({}, "uint8", "probabilities"),
-        ({"include_preprocessing": False}, "float32", "probabilities"),
+        pytest.param(
+            *({"include_preprocessing": False}, "float32", "probabilities"),
+            marks=pytest.mark.slow,
+        ),
         ({"classifier_activation": None}, "uint8", "logits"),
     ],
 )

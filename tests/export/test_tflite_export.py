@@ -275,7 +275,12 @@ def test_what_is_wrong_is_said_before_any_work(
 
 @pytest.mark.parametrize(
     ("low", "high", "given"),
-    [(0, 1, None), (-1, 1, None), (0, 255, None), (0, 2, (0, 2))],
+    [
+        (-1, 1, None),
+        (0, 2, (0, 2)),
+        pytest.param(0, 1, None, marks=pytest.mark.slow),
+        pytest.param(0, 255, None, marks=pytest.mark.slow),
+    ],
 )
 def test_the_range_of_the_images_is_in_the_file(
     images, tmp_path, low, high, given

@@ -194,7 +194,7 @@ def check(names, plan, batches, after_batches, last):
 
 @pytest.mark.parametrize(
     "names",
-    slow_except(PAIRS, ("float16", "ema"), ("ema", "accumulation")),
+    slow_except(PAIRS, ("ema", "accumulation")),
     ids=" and ".join,
 )
 def test_two_options(names):

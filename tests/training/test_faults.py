@@ -121,7 +121,7 @@ def test_an_export_that_is_stopped_leaves_the_last_one(
     report = json.loads((run / "export" / "report.json").read_text())
     card = (run / "export" / "MODEL_CARD.md").read_text()
     files = [row["file"] for row in report["files"]]
-    assert {"run_dynamic.tflite", "digits_int8_qat.tflite"} < set(files)
+    assert {"run_dynamic.tflite", "digits_gpu.tflite"} < set(files)
     for row in report["files"]:
         path = run / "export" / row["file"]
         assert path.is_dir() or path.stat().st_size == row["bytes"]

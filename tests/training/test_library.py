@@ -23,7 +23,10 @@ SMALL = DIGITS.replace(depth=1, dim=8)
     [
         (KeyboardInterrupt("stop"), "stop"),
         (RuntimeError("a NaN of another kind"), "another kind"),
-        (tf.errors.ResourceExhaustedError(None, None, "full"), "full"),
+        pytest.param(
+            *(tf.errors.ResourceExhaustedError(None, None, "full"), "full"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_errors_reach_a_caller_as_they_are(

@@ -50,6 +50,7 @@ def test_an_old_run_is_exported_and_evaluated(old):
         assert done.splitlines()[-1] == before
 
 
+@pytest.mark.slow
 def test_an_old_training_is_resumed(old, capsys):
     run, photos = old / "interrupted", old / "photos"
     history = (run / "history.csv").read_text()

@@ -35,6 +35,20 @@ def stop_within(command, run, epochs, signal):
     return command.finish()
 
 
+EACH_STEP = ("--backup-minutes", 1e-9)
+
+
+def test_ends_as_if_it_had_not_been_killed(tmp_path):
+    options = ("--model", "16/2/k5/p2@8", "--batch-size", 128, "--epochs", 2)
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    run_program(main, *options, "--run", whole)
+    with Command("train.py", *options, *EACH_STEP, "--run", run) as command:
+        stop_within(command, run, 0, signal.SIGKILL)
+    run_program(main, "--resume", run)
+    check_equal(run, whole, "model.keras", "config.json")
+
+
+@pytest.mark.slow
 def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
     """Photographs with all that the ImageNet recipe does to them.
 
@@ -48,8 +62,7 @@ def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
     ]
     run_program(main, *options, "--workers", 1, "--run", whole)
     options += ["--workers", 2, "--cache", "off"]
-    each_step = ("--backup-minutes", 1e-9)
-    with Command("train.py", *options, *each_step, "--run", run) as command:
+    with Command("train.py", *options, *EACH_STEP, "--run", run) as command:
         killed = stop_within(command, run, 0, signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
     epochs, steps = progress(run)
@@ -61,19 +74,27 @@ def test_ends_as_if_it_had_not_been_stopped(photographs, tmp_path):
     assert f"to go on: python train.py --resume {run}" in stopped.stdout
     assert not list(run.glob(".*"))
     run_command("train.py", "--resume", run, "--cache", "auto")
+    check_equal(run, whole, "model.keras", "config.json", "images.csv")
 
+
+def check_equal(run, whole, *others):
+    """Asserts that two trainings ended with the same weights and figures.
+
+    Args:
+        run, whole: Their folders.
+        others: Files of `run` besides those that are compared.
+    """
     weights, expected = (
         keras.saving.load_model(folder / "model.keras").get_weights()
         for folder in (run, whole)
     )
     for ours, theirs in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    for name in ("history.csv", "metrics.json", "labels.txt"):
+    compared = "history.csv", "metrics.json", "labels.txt"
+    for name in compared:
         assert (run / name).read_bytes() == (whole / name).read_bytes()
-    assert {path.name for path in run.iterdir()} == {
-        *("model.keras", "config.json", "history.csv", "labels.txt"),
-        *("metrics.json", "plots", "images.csv"),
-    }
+    names = {path.name for path in run.iterdir()}
+    assert names == {*compared, *others, "plots"}
 
 
 TERMINATED_AFTER_THREE_STEPS = """

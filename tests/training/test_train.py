@@ -135,6 +135,7 @@ def test_trains_on_tensorflow_datasets(tiny_tfds, tmp_path):
     assert not (tmp_path / "run" / "images.csv").exists()
 
 
+@pytest.mark.slow
 def test_two_replicas_evaluate_any_number_of_held_out_images(
     tiny_tfds, tmp_path
 ):
