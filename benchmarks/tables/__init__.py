@@ -16,6 +16,8 @@ TABLES = (
     training.rehearsal,
     training.ways,
     training.fine_tuning,
+    training.resizing,
+    training.resizing_cost,
     files.accuracy,
     files.stock_int8,
     files.compression,

@@ -1,6 +1,7 @@
 """Training: its speed, its images, and what it reaches."""
 
 import re
+from statistics import fmean
 
 from benchmarks import trainings
 from benchmarks.measure import RESULTS, read_rows
@@ -74,6 +75,49 @@ def fine_tuning():
         }
         table.append(start | row)
     return table
+
+
+def resizing():
+    """Accuracy for each way to resize photos, with and without the option."""
+    return [
+        {
+            "--aliased-resize": share,
+            "photos resized": resize,
+            "top-1 %": mean_and_range(rows, "top1"),
+            "another class %": mean_and_range(rows, "other_class_percent"),
+        }
+        for (share, resize), rows in resizing_rows("resize").items()
+    ]
+
+
+def resizing_cost():
+    """What `--aliased-resize` costs, in CPU time."""
+    return [
+        {
+            "--aliased-resize": share,
+            "pipeline, ms/image": mean_and_range(rows, "pipeline_ms"),
+            "decoded images kept, ms/image": mean_and_range(
+                rows, "pipeline_ms_cached"
+            ),
+            "training, s": mean_and_range(rows, "training_cpu_seconds"),
+        }
+        for (share,), rows in resizing_rows().items()
+    ]
+
+
+def resizing_rows(*names):
+    """Lists of rows that share `aliased_resize` and these columns."""
+    groups = {}
+    for row in read_rows(RESULTS / "resizing.csv"):
+        key = tuple(row[name] for name in ("aliased_resize", *names))
+        groups.setdefault(key, []).append(row)
+    return groups
+
+
+def mean_and_range(rows, name):
+    """Of a column, as "61.7 (60.5 to 62.3)"."""
+    values = [float(row[name]) for row in rows]
+    return f"{fmean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
 def option(options, name):
