@@ -10,6 +10,7 @@ input pipeline takes per image, with decoded images in memory and without.
 Trainings that are in the CSV are not done again.
 """
 
+import statistics
 import time
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from keras_convmixer.utils.commands import (
 from keras_convmixer.utils.tables import markdown_table
 
 SHARES = (0.0, 0.5)  # Of the images, resized without antialiasing.
+CACHE = 2**30  # Bytes of decoded images.
+ROUNDS = 3  # Of timing the input pipeline.
 
 
 def parse_arguments(arguments=None):
@@ -50,32 +53,37 @@ def main(arguments=None):
         quiet_tensorflow()
         from keras_convmixer.training.options import plan_of
 
-        rows, data, photos = read_rows(args.output), None, None
+        def plan_with(share, seed):
+            return plan_of(
+                image_folder=str(args.folder),
+                recipe="photographs",
+                model=args.model,
+                epochs=args.epochs,
+                aliased_resize=share,
+                seed=seed,
+            )
+
+        plans = {share: plan_with(share, 0) for share in SHARES}
+        data = plans[0.0].source.load(plans[0.0].recipe.image_size)
+        photos, labels = center_squares(args.folder / "test", data.classes)
+        rows = read_rows(args.output)
         for seed in range(args.seeds):
             for share in SHARES:
-                plan = plan_of(
-                    image_folder=str(args.folder),
-                    recipe="photographs",
-                    model=args.model,
-                    epochs=args.epochs,
-                    aliased_resize=share,
-                    seed=seed,
-                )
                 key = {
                     "network": args.model,
                     "epochs": args.epochs,
                     "aliased_resize": share,
                     "seed": seed,
                 }
-                if rows_with(rows, key):
-                    continue
-                if data is None:
-                    data = plan.source.load(plan.recipe.image_size)
-                    photos = center_squares(args.folder / "test", data.classes)
-                found = measure(plan, data, *photos)
-                rows += [key | row for row in found]
-                write_csv(args.output, rows)
-        print(markdown_table(rows))
+                if not rows_with(rows, key):
+                    plan = plan_with(share, seed)
+                    found = measure(plan, data, photos, labels)
+                    rows += [key | row for row in found]
+                    write_csv(args.output, rows)
+        print(markdown_table(read_rows(args.output)))
+        costs = pipeline_costs(plans, data)
+        print(markdown_table(costs))
+        write_csv(args.output.with_stem(f"{args.output.stem}_cost"), costs)
 
 
 def measure(plan, data, photos, labels):
@@ -98,11 +106,7 @@ def measure(plan, data, photos, labels):
         shuffle=False,
         verbose=2,
     )
-    costs = {
-        "training_cpu_seconds": round(time.process_time() - start),
-        "pipeline_ms": pipeline_ms(data, recipe, cache=0),
-        "pipeline_ms_cached": pipeline_ms(data, recipe, cache=2**30),
-    }
+    seconds = round(time.process_time() - start)
     classes = {
         name: training.model.predict(
             np.stack([resize(photo, recipe.image_size) for photo in photos]),
@@ -116,7 +120,7 @@ def measure(plan, data, photos, labels):
             "photos": len(labels),
             "top1": percent(chosen == labels),
             "other_class_percent": percent(chosen != classes["evaluation"]),
-            **costs,
+            "training_cpu_seconds": seconds,
         }
         for name, chosen in classes.items()
     ]
@@ -160,14 +164,38 @@ RESIZES = {
 }
 
 
-def pipeline_ms(data, recipe, cache):
-    """Milliseconds of CPU time per training image."""
+def pipeline_costs(plans, data):
+    """A row for each share, with decoded images in memory and without.
+
+    Args:
+        plans: A `Plan` for each share, a dict.
+        data: Their `ImageData`.
+    """
     from benchmarks.pipeline import images_a_second
     from keras_convmixer.data.augmentation import Augmentation
 
-    data.reading = Reading(cache=cache)
-    rate, busy = images_a_second(data, Augmentation(recipe))
-    return round(1000 * busy / rate, 2)
+    augmentations = {
+        share: Augmentation(plan.recipe) for share, plan in plans.items()
+    }
+    times = {}
+    for _ in range(ROUNDS):  # In turns: all see the machine's other load.
+        for share, augmentation in augmentations.items():
+            for cache in (0, CACHE):
+                data.reading = Reading(cache=cache)
+                rate, busy = images_a_second(data, augmentation)
+                times.setdefault((share, cache), []).append(1000 * busy / rate)
+    return [
+        {
+            "aliased_resize": share,
+            "cpu_ms": round(statistics.median(times[share, 0]), 2),
+            "cpu_ms_cached": round(statistics.median(times[share, CACHE]), 2),
+            "decoded_mb": data.train_pictures.decoded_bytes(
+                augmentation.least_side
+            )
+            // 10**6,
+        }
+        for share, augmentation in augmentations.items()
+    ]
 
 
 def percent(chosen):
