@@ -30,7 +30,7 @@ from keras_convmixer.utils.tables import markdown_table
 
 SHARES = (0.0, 0.5)  # Of the images, resized without antialiasing.
 CACHE = 2**30  # Bytes of decoded images.
-ROUNDS = 3  # Of timing the input pipeline.
+ROUNDS = 2  # Of timing the input pipeline.
 
 
 def parse_arguments(arguments=None):
@@ -41,7 +41,7 @@ def parse_arguments(arguments=None):
     add = parser.add_argument
     add("folder", type=Path, help="with train/CLASS and test/CLASS")
     add("--model", default="64/4/k5/p4@32", help="network and image size")
-    add("--seeds", type=positive_int, default=3, help="trainings of each")
+    add("--seeds", type=positive_int, default=2, help="trainings of each")
     add("--epochs", type=positive_int, default=16)
     add("--output", type=Path, default=RESULTS / "resizing.csv")
     return parser.parse_args(arguments)
