@@ -16,6 +16,7 @@ TABLES = (
     training.rehearsal,
     training.ways,
     training.fine_tuning,
+    training.resizing,
     files.accuracy,
     files.stock_int8,
     files.compression,

@@ -1,6 +1,7 @@
 """Training: its speed, its images, and what it reaches."""
 
 import re
+from statistics import fmean
 
 from benchmarks import trainings
 from benchmarks.measure import RESULTS, read_rows
@@ -75,6 +76,45 @@ def fine_tuning():
         }
         table.append(start | row)
     return table
+
+
+def resizing():
+    """Accuracy for each way to resize photos, with and without the option.
+
+    Mean over the seeds, and from the lowest to the highest.
+    """
+    groups = {}
+    for row in read_rows(RESULTS / "resizing.csv"):
+        key = row["aliased_resize"], row["resize"]
+        groups.setdefault(key, []).append(row)
+    return [
+        {
+            "--aliased-resize": share,
+            "photos resized as in": resize,
+            "top-1 %": mean_and_range(rows, "top1"),
+            "another class %": mean_and_range(rows, "other_class_percent"),
+        }
+        for (share, resize), rows in groups.items()
+    ]
+
+
+def resizing_cost():
+    """What `--aliased-resize` costs: CPU time per image, and memory."""
+    return [
+        {
+            "--aliased-resize": row["aliased_resize"],
+            "decoded every epoch, ms": row["cpu_ms"],
+            "decoded once, ms": row["cpu_ms_cached"],
+            "decoded images, MB": row["decoded_mb"],
+        }
+        for row in read_rows(RESULTS / "resizing_cost.csv")
+    ]
+
+
+def mean_and_range(rows, name):
+    """Of a column, as "61.7 (60.5 to 62.3)"."""
+    values = [float(row[name]) for row in rows]
+    return f"{fmean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
 def option(options, name):

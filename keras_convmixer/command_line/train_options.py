@@ -71,6 +71,8 @@ OPTIONS = {
         "--flip": "random horizontal flips",
         "--shift SHARE": "max. random shift, as a fraction of the side",
         "--crop SHARE": "min. area of a random crop, a fraction (1: off)",
+        "--aliased-resize SHARE": "probability of resizing a crop without "
+        "antialiasing, bilinear or nearest, 0 to 1",
         "--rand-augment M": "magnitude of RandAugment, 0 (off) to 10",
         "--erasing SHARE": "probability of random erasing, 0 to 1",
         "--mixup ALPHA": "alpha of mixup (0: off)",

@@ -14,6 +14,7 @@ from keras_convmixer.data import file_ops
 from keras_convmixer.data.erasing import random_erasing
 from keras_convmixer.data.randaugment import affine, rand_augment
 from keras_convmixer.data.resize import (
+    Filter,
     center_square,
     resize_crop,
     resize_crops,
@@ -45,9 +46,11 @@ class Augmentation:
     def least_side(self):
         """Pixels of the short side that crops need; None for all of them.
 
-        With so many the smallest crop is not enlarged.
+        With so many the smallest crop is not enlarged. Decoding at reduced size
+        averages pixels, so images that are resized without antialiasing are
+        decoded in full.
         """
-        if self.recipe.crop == 1:
+        if self.recipe.crop == 1 or self.recipe.aliased_resize:
             return None
         return math.ceil(self.recipe.image_size / math.sqrt(self.recipe.crop))
 
@@ -64,11 +67,11 @@ class Augmentation:
             uint8 `[N, size, size, 3]`.
         """
         size, least_area = self.recipe.image_size, self.recipe.crop
-        bicubic = random_uniform(seeds, "interpolation", 1)[:, 0] < 0.5
+        filters = random_filters(self.recipe.aliased_resize, seeds)
         if isinstance(images, tf.Tensor):
             shapes = tf.tile([[*images.shape[1:3]]], [tf.size(seeds), 1])
             rectangles = random_rectangles(least_area, shapes, seeds)
-            return resize_crops(images, rectangles, size, bicubic)
+            return resize_crops(images, rectangles, size, filters)
         if least_area == 1:
 
             def square(image):
@@ -78,13 +81,13 @@ class Augmentation:
         else:
 
             def square(example):
-                image, rectangle, bicubic = example
+                image, rectangle, filter_number = example
                 part = file_ops.decode_part(image, rectangle)
-                part = resize_crop(part, size, bicubic)
+                part = resize_crop(part, size, filter_number)
                 return file_ops.apply_orientation(part, image.orientation)
 
             rectangles = random_rectangles(least_area, images.shape, seeds)
-            examples = images, rectangles, bicubic
+            examples = images, rectangles, filters
         return tf.map_fn(
             square,
             examples,
@@ -161,6 +164,21 @@ def random_rectangles(least_area, shapes, seeds):
     place = tf.where(found, drawn[:, -2:], 0.5)
     corner = tf.minimum(tf.floor(place * (sides - size + 1)), sides - size)
     return tf.cast(tf.concat([corner, size], 1), tf.int32)
+
+
+def random_filters(aliased_share, seeds):
+    """The `Filter` of each image's crop, int32 `[N]`.
+
+    That share of the images is resized without antialiasing: half of them
+    bilinearly, half by nearest neighbour. Of the others half is bicubic.
+    """
+    second = random_uniform(seeds, "interpolation", 1) < 0.5
+    aliased = random_uniform(seeds, "aliased_resize", 1) < aliased_share
+    return tf.where(
+        aliased,
+        tf.where(second, Filter.NEAREST, Filter.ALIASED_BILINEAR),
+        tf.where(second, Filter.BICUBIC, Filter.BILINEAR),
+    )[:, 0]
 
 
 def random_flip(images, seeds):

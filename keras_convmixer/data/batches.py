@@ -175,10 +175,10 @@ def training_rows(data, augmentation):
         a batch of rows and their seeds to uint8 `[N, size, size, 3]`.
     """
     pictures, reading = data.train_pictures, data.reading
-    least_side = augmentation.least_side
-    if least_side is None and data.squares_fit(pictures):
+    least_side, crops = augmentation.least_side, augmentation.recipe.crop < 1
+    if not crops and data.squares_fit(pictures):
         return data.train, lambda squares, seeds: squares
-    if least_side and (pictures.side or math.inf) <= SMALL_SIDE:
+    if crops and (pictures.side or math.inf) <= SMALL_SIDE:
         signature = tf.TensorSpec([pictures.side] * 2 + [3], tf.uint8)
         opened = decoded = pictures.pixels
     else:
@@ -200,7 +200,7 @@ def training_rows(data, augmentation):
     def decode(row, label):
         return decoded(row), label
 
-    if least_side and pictures.decoded_bytes(least_side) <= reading.cache:
+    if crops and pictures.decoded_bytes(least_side) <= reading.cache:
         rows = pictures.rows.map(decode, reading.workers).cache()
         return rows, augmentation.crop
     return pictures.rows, crop

@@ -4,6 +4,8 @@
 pixels that `evaluate` and `classify` see, without a wait for Python's lock.
 """
 
+from enum import IntEnum
+
 import tensorflow as tf
 
 BICUBIC = -0.5  # Pillow's parameter of the cubic kernel.
@@ -12,6 +14,15 @@ FRACTION_BITS = 22  # Of Pillow's weights.
 BLOCK = 16  # Rows of the result that are computed by one matrix product.
 STRIP = 256  # Rows that are held in 64 bits at a time.
 SMALL_SIDE = 64  # Pixels, up to which `resize_crops` is faster.
+
+
+class Filter(IntEnum):
+    """How a crop is resized; the last two without antialiasing."""
+
+    BILINEAR = 0
+    BICUBIC = 1
+    ALIASED_BILINEAR = 2
+    NEAREST = 3
 
 
 def center_square(image, size):
@@ -130,7 +141,7 @@ def weighted_rows(rows, weights, places, count):
     ]
 
 
-def resize_crops(images, rectangles, size, bicubic):
+def resize_crops(images, rectangles, size, filters):
     """Crops of small images of one size, each as by `resize_crop`.
 
     One matrix product for all of them: at 32 pixels it takes a tenth of the
@@ -139,14 +150,15 @@ def resize_crops(images, rectangles, size, bicubic):
     Args:
         images: uint8 `[N, H, W, 3]`.
         rectangles: int32 `[N, 4]`: top, left, height and width in pixels.
-        size, bicubic: As for `resize_crop`; `bicubic` for each, bool `[N]`.
+        size: Height and width of the results, in pixels.
+        filters: A `Filter` for each, int32 `[N]`.
 
     Returns:
         uint8 `[N, size, size, 3]`, within a level of `resize_crop`.
     """
     top, left, height, width = tf.unstack(rectangles, axis=1)
-    rows = crop_weights(images.shape[1], top, height, size, bicubic)
-    columns = crop_weights(images.shape[2], left, width, size, bicubic)
+    rows = crop_weights(images.shape[1], top, height, size, filters)
+    columns = crop_weights(images.shape[2], left, width, size, filters)
     levels = tf.cast(images, tf.float32)
     for weights in (rows, columns):  # Each leaves the axes turned.
         before, other = levels.shape[1:3]
@@ -156,24 +168,29 @@ def resize_crops(images, rectangles, size, bicubic):
     return whole_levels(levels)
 
 
-def crop_weights(before, first, length, after, bicubic):
+def crop_weights(before, first, length, after, filters):
     """Weights of an image's rows in its resized crop: `[N, after, before]`.
 
     Args:
         before, after: Rows of the image, and of the resized crop.
         first, length: int32 `[N]`, the crop's first row and their number.
-        bicubic: bool `[N]`; where it is not, weights are linear.
+        filters: A `Filter` for each, int32 `[N]`.
     """
+    filters = filters[:, None, None]
     first, length = (
         tf.cast(value, tf.float32)[:, None, None] for value in (first, length)
     )
     scale = length / after
-    centers = first + (tf.range(after, dtype=tf.float32)[:, None] + 0.5) * scale
+    offsets = (tf.range(after, dtype=tf.float32)[:, None] + 0.5) * scale
     places = tf.range(before, dtype=tf.float32) + 0.5
-    distance = tf.abs(places - centers) / tf.maximum(scale, 1)
+    antialiased = filters < Filter.ALIASED_BILINEAR
+    stretch = tf.where(antialiased, tf.maximum(scale, 1), 1)
+    distance = tf.abs(places - (first + offsets)) / stretch
     weights = tf.where(
-        bicubic[:, None, None], cubic(distance), tf.nn.relu(1 - distance)
+        filters == Filter.BICUBIC, cubic(distance), tf.nn.relu(1 - distance)
     )
+    nearest = tf.cast(places == first + tf.floor(offsets) + 0.5, tf.float32)
+    weights = tf.where(filters == Filter.NEAREST, nearest, weights)
     inside = (places > first) & (places < first + length)
     weights = tf.where(inside, weights, 0)
     return weights / tf.reduce_sum(weights, -1, keepdims=True)
@@ -183,26 +200,36 @@ def whole_levels(levels):
     return tf.cast(tf.clip_by_value(levels + 0.5, 0, 255), tf.uint8)
 
 
-def resize_crop(crop, size, bicubic):
-    """A crop resized to a square, as torchvision does it with antialiasing.
+def resize_crop(crop, size, filter_number):
+    """A crop resized to a square, as torchvision does it.
 
     Args:
         crop: uint8 `[H, W, 3]`.
         size: Height and width of the result, in pixels.
-        bicubic: Whether it is bicubic, a scalar bool; else it is bilinear.
+        filter_number: A `Filter`, a scalar int32.
     """
     # Antialiasing changes nothing where both sides grow, and takes longer.
     shrinks = tf.reduce_max(tf.shape(crop)[:2]) > size
 
-    def by(method):
-        def resize(antialias):
-            return tf.image.resize(
+    def by(method, antialias):
+        def resize():
+            levels = tf.image.resize(
                 crop, [size, size], method, antialias=antialias
             )
+            return tf.cast(levels, tf.float32)
 
-        return tf.cond(
-            shrinks, lambda: resize(antialias=True), lambda: resize(False)
-        )
+        return resize
 
-    levels = tf.cond(bicubic, lambda: by("bicubic"), lambda: by("bilinear"))
+    def antialiased(method):
+        return lambda: tf.cond(shrinks, by(method, True), by(method, False))
+
+    levels = tf.switch_case(
+        filter_number,
+        {
+            Filter.BILINEAR: antialiased("bilinear"),
+            Filter.BICUBIC: antialiased("bicubic"),
+            Filter.ALIASED_BILINEAR: by("bilinear", antialias=False),
+            Filter.NEAREST: by("nearest", antialias=False),
+        },
+    )
     return tf.ensure_shape(whole_levels(levels), [size, size, 3])

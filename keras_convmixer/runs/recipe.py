@@ -9,6 +9,7 @@ from keras_convmixer.utils.checks import (
     POSITIVE_NUMBER,
     POSITIVE_SHARE,
     SHARE,
+    UserError,
     check_choice,
     check_limits,
     integers,
@@ -45,13 +46,17 @@ class Recipe:
         shift: Largest random shift, as a share of the image's side.
         crop: Least share of the image's area that a random crop keeps; 1
             for its middle square.
+        aliased_resize: Share of the images whose crop is resized without
+            antialiasing, as many apps resize photos: half of them bilinearly,
+            half by nearest neighbour. It needs a crop below 1.
         rand_augment: RandAugment's mean magnitude, from 0 (none) to 10.
         erasing: Share of the images of which a part is erased by noise.
         mixup, cutmix: Alpha of either, 0 for none; half of the batches have
             one of them and half the other.
 
     Raises:
-        UserError: If a number is out of its range.
+        UserError: If a number is out of its range, or `aliased_resize` is
+            set without random crops.
 
     Example:
         >>> from keras_convmixer.training import RECIPES
@@ -77,6 +82,7 @@ class Recipe:
     flip: bool = True
     shift: float = field(default=0.1, metadata=limited(SHARE))
     crop: float = field(default=1.0, metadata=limited(POSITIVE_SHARE))
+    aliased_resize: float = field(default=0.0, metadata=limited(SHARE))
     rand_augment: float = field(
         default=0.0, metadata=limited(numbers_from_0_to(10))
     )
@@ -91,6 +97,12 @@ class Recipe:
             self.depthwise_initializer,
             DEPTHWISE_INITIALIZERS,
         )
+        if self.aliased_resize and self.crop == 1:
+            raise UserError(
+                "aliased_resize needs random crops: crop must be below 1. "
+                f"Received: {self.crop!r}",
+                argument="crop",
+            )
 
     @property
     def network(self) -> dict[str, Any]:

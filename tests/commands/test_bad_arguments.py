@@ -150,6 +150,11 @@ def test_convmixer(arguments, words, refused):
         ("--accumulation 0", "--accumulation: must be a positive integer"),
         ("--shift -0.1", "--shift: must be a number from 0 to 1"),
         ("--crop 0", "--crop: must be more than 0 and at most 1"),
+        (
+            "--aliased-resize 2",
+            "--aliased-resize: must be a number from 0",
+        ),
+        ("--aliased-resize 0.5", "crop must be below 1. Received: 1.0, of the"),
         ("--rand-augment 11", "--rand-augment: must be a number from 0 to 10"),
         ("--erasing 2", "--erasing: must be a number from 0 to 1"),
         ("--mixup -1", "--mixup: must be a number from 0 to 1"),

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_convmixer.data import image_seeds, random_erasing
-from keras_convmixer.data.augmentation import Augmentation, random_rectangles
+from keras_convmixer.data import file_ops, image_seeds, random_erasing
+from keras_convmixer.data.augmentation import (
+    Augmentation,
+    random_filters,
+    random_rectangles,
+)
+from keras_convmixer.data.resize import Filter
 from keras_convmixer.data.seeds import random_uniform
 from keras_convmixer.training.recipes import DIGITS
 from tests.helpers import run_example
@@ -121,6 +126,31 @@ def test_a_rectangle_has_the_area_and_the_sides_that_it_should(size):
 def test_of_a_ribbon_the_middle_is_taken():
     rectangle = random_rectangles(1.0, [[10, 300]], image_seeds(0, [0]))
     assert rectangle.numpy().tolist() == [[0, 144, 10, 13]]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_the_crops_is_resized_without_antialiasing(share):
+    chosen = random_filters(share, image_seeds(0, np.arange(2000))).numpy()
+    shares = np.bincount(chosen, minlength=len(Filter)) / 2000
+    expected = np.repeat([(1 - share) / 2, share / 2], 2)
+    np.testing.assert_allclose(shares, expected, atol=0.04)
+    assert (shares > 0).tolist() == (expected > 0).tolist()
+
+
+def test_of_a_large_jpeg_a_crop_skips_pixels_instead_of_averaging():
+    levels = np.random.default_rng(0).integers(0, 2, (160, 160, 1)) * 255
+    file = tf.io.encode_jpeg(levels.repeat(3, 2).astype("uint8"))
+
+    def contrast(share):
+        recipe = NOTHING.replace(image_size=16, crop=0.5, aliased_resize=share)
+        augmentation = Augmentation(recipe)
+        least_side = augmentation.least_side
+        image = file_ops.stored_image(file, 1, None, least_side)
+        images = file_ops.StoredImage(*(tf.stack([each] * 4) for each in image))
+        crops = augmentation.crop(images, image_seeds(0, np.arange(4)))
+        return np.std(crops)
+
+    assert contrast(1.0) > 0.6 * levels.std() > 3 * contrast(0.0)
 
 
 def test_erases_the_share_of_images_that_it_should(image):

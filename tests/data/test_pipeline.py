@@ -26,6 +26,7 @@ SIDE = 16
 EVERYTHING = IMAGENET.replace(image_size=SIDE, shift=0.1)
 UNMIXED = EVERYTHING.replace(mixup=0, cutmix=0, rand_augment=0)
 SQUARES = UNMIXED.replace(crop=1.0)
+ALIASED = EVERYTHING.replace(aliased_resize=0.5)
 OTHER = ("cmyk.jpg", "16.png", "moving.gif", "plain.bmp", "photo.webp")
 PLAIN = [name for name in FILES if name not in OTHER]
 
@@ -110,8 +111,8 @@ def test_a_part_of_a_jpeg_has_the_pixels_of_the_whole(subsampling, least_side):
 
 @pytest.mark.parametrize(
     "recipe",
-    slow_except([EVERYTHING, SQUARES], EVERYTHING),
-    ids=["crops", "squares"],
+    slow_except([EVERYTHING, SQUARES, ALIASED], EVERYTHING),
+    ids=["crops", "squares", "aliased crops"],
 )
 def test_values_are_the_same_however_they_are_read(odd, recipe):
     expected, labels = epoch_of(odd, recipe, workers=1, cache=0)
@@ -122,9 +123,7 @@ def test_values_are_the_same_however_they_are_read(odd, recipe):
         np.testing.assert_array_equal(same, labels)
 
 
-@pytest.mark.parametrize(
-    "recipe", slow_except([EVERYTHING, SQUARES], EVERYTHING)
-)
+@pytest.mark.parametrize("recipe", slow_except([ALIASED, SQUARES], ALIASED))
 def test_so_are_those_of_small_images_of_one_size(recipe):
     digits = Source("digits").load(8)
     recipe = recipe.replace(image_size=8)

@@ -6,7 +6,12 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_convmixer import center_crop
-from keras_convmixer.data.resize import center_square, resize_crop, resize_crops
+from keras_convmixer.data.resize import (
+    Filter,
+    center_square,
+    resize_crop,
+    resize_crops,
+)
 
 
 def noise(height, width, seed=0):
@@ -38,19 +43,37 @@ def test_a_large_image_is_computed_in_strips():
 @pytest.mark.parametrize("method", ["BILINEAR", "BICUBIC"])
 def test_a_crop_is_resized_as_pillow_does_within_a_level(shape, method):
     image = noise(*shape)
-    ours = resize_crop(tf.constant(image), 48, method == "BICUBIC")
+    ours = resize_crop(image, 48, tf.constant(Filter[method]))
     pillow = Image.fromarray(image).resize((48, 48), Image.Resampling[method])
     difference = np.abs(ours.numpy().astype(int) - np.asarray(pillow))
     # Pillow rounds and clips between its two passes too.
     assert (difference > 1).mean() < 0.02
 
 
+@pytest.mark.parametrize("shape", [(20, 31), (90, 47), (30, 80)])
+def test_without_antialiasing_a_crop_has_the_pixels_that_pillow_reads(shape):
+    image = noise(*shape)
+    pillow = Image.fromarray(image)
+    np.testing.assert_array_equal(
+        resize_crop(image, 48, tf.constant(Filter.NEAREST)),
+        pillow.resize((48, 48), Image.Resampling.NEAREST),
+    )
+    # Pillow's `resize` always antialiases; `transform` never does.
+    expected = pillow.transform(
+        *((48, 48), Image.Transform.EXTENT, (0, 0, *pillow.size)),
+        Image.Resampling.BILINEAR,
+    )
+    ours = resize_crop(image, 48, tf.constant(Filter.ALIASED_BILINEAR))
+    difference = np.abs(ours.numpy().astype(int) - np.asarray(expected))
+    assert difference.max() <= 1
+
+
 @pytest.mark.parametrize(
     ("side", "size"), [(32, 32), (28, 64), (64, 16), (8, 8)]
 )
-@pytest.mark.parametrize("bicubic", [False, True])
+@pytest.mark.parametrize("filter_number", Filter)
 def test_crops_of_small_images_are_those_of_each_within_a_level(
-    side, size, bicubic
+    side, size, filter_number
 ):
     random = np.random.default_rng(side)
     images = np.stack([noise(side, side, seed=seed) for seed in range(24)])
@@ -60,13 +83,13 @@ def test_crops_of_small_images_are_those_of_each_within_a_level(
     rectangles = np.concatenate([corners, lengths], 1).astype("int32")
     ours = resize_crops(
         *(tf.constant(images), tf.constant(rectangles)),
-        *(size, tf.fill([24], bicubic)),
+        *(size, tf.fill([24], filter_number)),
     )
     for crop, image, (y, x, height, width) in zip(
         ours.numpy(), images, rectangles, strict=True
     ):
         part = tf.constant(image[y : y + height, x : x + width])
-        theirs = resize_crop(part, size, tf.constant(bicubic)).numpy()
+        theirs = resize_crop(part, size, tf.constant(filter_number)).numpy()
         difference = np.abs(crop.astype(int) - theirs)
         assert difference.max() <= 1
         assert (difference > 0).mean() < 0.02

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.resizing import as_mediapipe
 from export import export_tflite
 from export.metadata import add_metadata
 from export.tflite import convert
@@ -93,6 +94,23 @@ def test_mediapipe_resizes_larger_photographs(
     expected = outputs(file.read_bytes(), images[:50]).argmax(-1)
     found = [index for index, _, _ in mediapipe(file, paths)]
     assert np.mean(found == expected) >= 0.9
+
+
+def test_mediapipe_resizes_as_the_benchmark_of_resizing_says(
+    digits_export, tmp_path
+):
+    photos = np.random.default_rng(0).integers(0, 256, (20, 61, 61, 3), "uint8")
+    paths = [tmp_path / f"{index}.png" for index in range(len(photos))]
+    for photo, path in zip(photos, paths, strict=True):
+        Image.fromarray(photo).save(path)
+    file = digits_export / "digits_float32.tflite"
+    resized = np.stack([as_mediapipe(photo, 8) for photo in photos])
+    expected = outputs(file.read_bytes(), resized)
+    for (index, _, score), row in zip(
+        mediapipe(file, paths), expected, strict=True
+    ):
+        assert score == pytest.approx(row.max(), abs=0.01)
+        assert score == pytest.approx(row[index], abs=0.01)
 
 
 @pytest.mark.parametrize("format", EACH_FILE)

@@ -57,6 +57,12 @@ def test_a_recipe_refuses_what_is_out_of_range(field, value, allowed):
     )
 
 
+def test_a_recipe_refuses_aliased_crops_where_there_are_no_crops():
+    with pytest.raises(UserError, match=r"crop must be below 1\. Received: 1"):
+        DIGITS.replace(aliased_resize=0.5)
+    assert DIGITS.replace(aliased_resize=0.5, crop=0.9).aliased_resize == 0.5
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
