@@ -17,6 +17,7 @@ TABLES = (
     training.ways,
     training.fine_tuning,
     training.resizing,
+    training.resizing_cost,
     files.accuracy,
     files.stock_int8,
     files.compression,

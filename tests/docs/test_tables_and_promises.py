@@ -29,6 +29,7 @@ from tests.processes import ROOT
         ("docs/training_results.md", training.ways),
         ("docs/training_results.md", training.fine_tuning),
         ("docs/phone.md", training.resizing),
+        ("docs/phone.md", training.resizing_cost),
         ("docs/quantisation.md", files.accuracy),
         ("docs/quantisation.md", files.stock_int8),
         ("docs/quantisation.md", files.compression),
