@@ -1,21 +1,26 @@
 """How many images a second the input pipeline of a recipe gives.
 
-python -m benchmarks.pipeline digits cifar10_cpu cifar10 imagenet2012
-python -m benchmarks.pipeline imagenet2012 --cores 1 2 --image-folder photos/
+python -m benchmarks.pipeline digits cifar10_cpu cifar10 --cores 1 2
+python -m benchmarks.pipeline photographs imagenet2012 --cores 1 2 \
+    --image-folder photos/ --timm ENVIRONMENT/bin/python
 python -m benchmarks.pipeline cifar10 --dataset cifar10 --data-dir tfds/
 
 Measured are reading, decoding, augmentation, batching and mixing, in a process
 of its own for each number of cores. Without a folder or a data set the images
-are random PNG files in memory. "none" is the same without augmentation. A rate
-per second of a core's time depends less on other load than one per second. How
-many images a training step takes is in `benchmarks.training`.
+are random PNG files in memory. "none" is the same without augmentation; "timm"
+is timm's loader on the same folder, with the arguments of ConvMixer's authors,
+which `imagenet2012` has too. A rate per second of a core's time depends less on
+other load than one per second. Rows of other recipes and images stay in the
+CSV. How many images a training step takes is in `benchmarks.training`.
 """
 
+import contextlib
 import os
+import subprocess
 import time
 from pathlib import Path
 
-from benchmarks.measure import RESULTS, write_csv
+from benchmarks.measure import RESULTS, read_rows, write_csv
 from keras_convmixer.data.reading import AUTO, Reading, parse_cache
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import RECIPES
@@ -30,6 +35,8 @@ from keras_convmixer.utils.commands import (
 from keras_convmixer.utils.processors import num_cpus
 from keras_convmixer.utils.tables import markdown_table
 
+LOADER = Path(__file__).parent / "timm_loader.py"
+TIMMS = "imagenet2012"  # The recipe that is the same in timm.
 BATCH_SIZE = 128
 CLASSES = 10
 MEASURED_SECONDS = 10
@@ -49,6 +56,7 @@ def main(arguments=None):
         default=[num_cpus()],
         help="numbers of cores (default: all)",
     )
+    parser.add_argument("--timm", help="a Python that has timm")
     parser.add_argument("--cache", default=AUTO, help="auto, off or bytes")
     parser.add_argument("--output", type=Path, default=RESULTS / "pipeline.csv")
     args = parser.parse_args(arguments)
@@ -66,17 +74,35 @@ def main(arguments=None):
         rows = []
         for name in args.recipes:
             for cores in args.cores:
-                with new_process(quiet_tensorflow) as process:
-                    rows += process.submit(
-                        measure, name, source, cores, cache
-                    ).result()
+                with limited_to(cores):
+                    with new_process(quiet_tensorflow) as process:
+                        rows += process.submit(
+                            measure, name, source, cores, cache
+                        ).result()
+                    if args.timm and args.image_folder and name == TIMMS:
+                        rate = timms_rate(args, rows[-1]["image_size"])
+                        rows.append(
+                            rows[-1]
+                            | {
+                                "augmentation": "timm",
+                                "images_a_second": rate,
+                                "images_a_core_second": None,
+                                "limit": None,
+                            }
+                        )
         print(markdown_table(rows))
-        write_csv(args.output, rows)
+        measured = {(row["recipe"], row["pictures"]) for row in rows}
+        others = [
+            row
+            for row in read_rows(args.output)
+            if (row["recipe"], row["pictures"]) not in measured
+        ]
+        write_csv(args.output, others + rows)
 
 
-def measure(name, source, cores, cache):
-    """The rows of one recipe on some of the cores of this process."""
-    # Before TensorFlow counts them.
+@contextlib.contextmanager
+def limited_to(cores):
+    """Lets new processes use the first cores of this process only."""
     usable = sorted(os.sched_getaffinity(0))
     if cores > len(usable):
         raise UserError(
@@ -84,6 +110,24 @@ def measure(name, source, cores, cache):
             f"use. Received: {cores}"
         )
     os.sched_setaffinity(0, usable[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+def timms_rate(args, size):
+    """Images a second of timm's loader."""
+    command = [args.timm, LOADER, args.image_folder, "--size", str(size)]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True
+    )
+    print(done.stdout, end="")
+    return int(done.stdout.split()[-2])
+
+
+def measure(name, source, cores, cache):
+    """The rows of one recipe, on as many cores as this process may use."""
     from keras_convmixer.data.augmentation import Augmentation
 
     recipe = RECIPES[name]

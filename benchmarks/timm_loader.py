@@ -42,7 +42,7 @@ def main():
         interpolation="random",
         re_prob=0.25,
         re_mode="pixel",
-        num_workers=os.cpu_count(),
+        num_workers=len(os.sched_getaffinity(0)),
         persistent_workers=True,
         device=torch.device("cpu"),
     )

@@ -18,15 +18,19 @@ def speed():
 
 
 def pipeline():
-    """Images a second of the input pipeline, of each recipe."""
+    """Images a second of the input pipeline, by the number of cores."""
+    rates = {}
+    for row in read_rows(RESULTS / "pipeline.csv"):
+        key = tuple(
+            row[name]
+            for name in ("recipe", "image_size", "pictures", "augmentation")
+        )
+        cores = f"cores: {row['cores']}"
+        rates.setdefault(key, {})[cores] = int(row["images_a_second"])
+    names = "recipe", "pixels", "images", "augmentation"
     return [
-        {
-            "recipe": row["recipe"],
-            "pixels": row["image_size"],
-            "augmentation": row["augmentation"],
-            "images/s": int(row["images_a_second"]),
-        }
-        for row in read_rows(RESULTS / "pipeline.csv")
+        dict(zip(names, key, strict=True)) | by_cores
+        for key, by_cores in rates.items()
     ]
 
 
