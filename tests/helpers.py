@@ -38,6 +38,11 @@ def slow_except(values, *quick):
     ]
 
 
+def slow_cases(*cases):
+    """Parameters of a test, a tuple for each, that are slow tests."""
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
 EACH_FILE = slow_except(TFLITE_FILES, *QUICK_FILES)
 
 

@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from keras_convmixer.command_line.convmixer import main
-from tests.helpers import timm_checkpoint
+from tests.helpers import slow_cases, timm_checkpoint
 from tests.processes import ROOT, run_command
 
 TRAIN = str(ROOT / "train.py")
@@ -204,19 +204,24 @@ def test_train(arguments, words, refused):
         ("--epochs 0", "--epochs: must be a positive integer, not '0'"),
         ("--batch-size 65 --replicas 2", "must divide by the number of"),
         ("--batch-size 2000", "batch_size must be at most 1437"),
-        ("--accumulation 2 --replicas 2", "with one replica only"),
-        ("--replicas 99 --batch-size 99", "replicas must be at most 64"),
-        ("--image-size 9 --model 8/1/k3/p2", "multiples of patch_size=2"),
-        ("--model 9999/999/k7/p1", "at most 1,073,741,824 parameters"),
-        ("--model 8/1/k3/p1/gelo", "gelo"),
         ("--dataset cifar01", "Did you mean 'cifar10'?"),
-        ("--dataset cifar10/none", "dataset cifar10/none: "),
-        ("--dataset coco", "is not an image classification set"),
-        (f"{SMALL} --run {{file}}/run", "Not a directory"),
         (f"{SMALL} --run /proc/run", "/proc"),
-        ("--weights {model_keras}", "is not a Keras model that can be read"),
         ("--weights {other_safetensors}", "does not fit the network"),
-        ("--weights {finished}/model.keras --freeze 9", "from 0 to 4"),
+        *slow_cases(
+            ("--accumulation 2 --replicas 2", "with one replica only"),
+            ("--replicas 99 --batch-size 99", "replicas must be at most 64"),
+            ("--image-size 9 --model 8/1/k3/p2", "multiples of patch_size=2"),
+            ("--model 9999/999/k7/p1", "at most 1,073,741,824 parameters"),
+            ("--model 8/1/k3/p1/gelo", "gelo"),
+            ("--dataset cifar10/none", "dataset cifar10/none: "),
+            ("--dataset coco", "is not an image classification set"),
+            (f"{SMALL} --run {{file}}/run", "Not a directory"),
+            (
+                "--weights {model_keras}",
+                "is not a Keras model that can be read",
+            ),
+            ("--weights {finished}/model.keras --freeze 9", "from 0 to 4"),
+        ),
     ],
 )
 def test_train_in_a_process(arguments, words, refused_in_a_process):

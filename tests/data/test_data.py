@@ -21,6 +21,7 @@ from keras_convmixer.data.index import IndexedImage, read_index, write_index
 from keras_convmixer.data.source import Source
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.utils.checks import UserError
+from tests.helpers import slow_cases
 
 HEADER = "file,class,part,width,height,orientation,bytes,digest,hash"
 
@@ -168,21 +169,17 @@ def test_more_images_a_batch_than_there_are(digits):
     ("shard", "step", "count", "sizes"),
     [
         (Shard(), 64, 360, [64] * 5 + [40]),
-        pytest.param(
-            *(Shard(replicas=2), 64, 360, [64] * 5 + [40]),
-            marks=pytest.mark.slow,
-        ),
         (Shard(replicas=7), 63, 360, [63] * 5 + [49]),
         # Two machines have half of the images each.
-        pytest.param(
-            *(Shard(count=2, replicas=2), 64, 360, [32] * 5 + [20]),
-            marks=pytest.mark.slow,
-        ),
         (Shard(count=2, replicas=2), 64, 359, [32] * 5 + [20]),
         # With seven replicas each: a batch for each of them.
         (Shard(count=2, replicas=14), 98, 360, [7] * 21 + [5] * 7),
         # Fewer images than machines.
         (Shard(count=3, replicas=3), 3, 2, [1]),
+        *slow_cases(
+            (Shard(replicas=2), 64, 360, [64] * 5 + [40]),
+            (Shard(count=2, replicas=2), 64, 360, [32] * 5 + [20]),
+        ),
     ],
 )
 def test_held_out_batches_divide_and_have_every_image_once(

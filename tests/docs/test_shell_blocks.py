@@ -33,7 +33,7 @@ TRAIN = "keras_convmixer.command_line.train"
 EXPORT = "export.__main__"
 BENCHMARK = "export.benchmark"
 TABLES = "benchmarks.tables"
-# Programs that take a second or two, and options that make others do so.
+# Programs that take a second or two.
 QUICK = (
     TABLES,
     "export.classify",
@@ -41,6 +41,7 @@ QUICK = (
     "keras_convmixer.command_line.convert_weights",
     "keras_convmixer.command_line.list_networks",
 )
+# Options by which nothing is trained.
 PRINTING = ("--dry-run", "--show-recipe")
 TRAINED = ("README.md", "training.md")
 ONE_STEP = [
@@ -64,7 +65,7 @@ def is_run(words):
 def is_quick(words):
     module, arguments = program_of(words)
     if module == TRAIN:
-        return any(option in arguments for option in PRINTING)
+        return "--show-recipe" in arguments
     return module in QUICK and "--plots" not in arguments
 
 

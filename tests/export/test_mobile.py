@@ -17,7 +17,13 @@ from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.data.image_data import as_arrays
 from keras_convmixer.data.source import Source
-from tests.helpers import EACH_FILE, TFLITE_FILES, outputs, slow_except
+from tests.helpers import (
+    EACH_FILE,
+    TFLITE_FILES,
+    outputs,
+    slow_cases,
+    slow_except,
+)
 from tests.processes import ROOT
 
 PYTHON = Path(sys.prefix, "mediapipe", "bin", "python")
@@ -152,9 +158,7 @@ def test_mediapipe_gives_one_sigmoid_as_the_score_of_its_label(tmp_path):
     assert score == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(-1, 1), pytest.param(0, 1, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), *slow_cases((0, 1))])
 def test_mediapipe_scales_pixels_as_the_file_says(images, tmp_path, low, high):
     network = ConvMixer(
         *(8, 1, 3, 4),

@@ -9,7 +9,7 @@ import tensorflow as tf
 from export.flatbuffer import pack, unpack
 from export.tflite import convert
 from keras_convmixer import ConvMixer
-from tests.helpers import EACH_FILE
+from tests.helpers import EACH_FILE, slow_cases
 
 # The rules are C++ functions of TensorFlow's that Python has no door to; on
 # Linux their names are these.
@@ -61,8 +61,8 @@ def test_versions_are_those_of_the_rules(format, digits_export, rules):
     ("dim", "activation", "format", "io"),
     [
         (8, "relu", "int8", "int8"),
-        pytest.param(8, "relu", "int8_fast", "uint8", marks=pytest.mark.slow),
         (512, "gelu", "dynamic", "uint8"),
+        *slow_cases((8, "relu", "int8_fast", "uint8")),
     ],
 )
 def test_those_of_other_operators_too(dim, activation, format, io, rules):

@@ -15,7 +15,7 @@ from keras_convmixer import ConvMixer
 from keras_convmixer.evaluation.classifier import Classifier
 from keras_convmixer.evaluation.runtime import TFLiteFile
 from keras_convmixer.utils.commands import silent_libraries
-from tests.helpers import run_example, slow_except
+from tests.helpers import run_example, slow_cases, slow_except
 from tests.processes import run_python
 
 
@@ -28,9 +28,8 @@ def test_a_file_tells_its_size(digits_export):
     ("options", "image_type", "output_name"),
     [
         ({}, "uint8", "probabilities"),
-        pytest.param(
-            *({"include_preprocessing": False}, "float32", "probabilities"),
-            marks=pytest.mark.slow,
+        *slow_cases(
+            ({"include_preprocessing": False}, "float32", "probabilities")
         ),
         ({"classifier_activation": None}, "uint8", "logits"),
     ],

@@ -17,7 +17,13 @@ from keras_convmixer.evaluation.metadata_schema import (
 from keras_convmixer.evaluation.runtime import TFLiteFile
 from keras_convmixer.evaluation.threshold import least_threshold
 from keras_convmixer.utils.checks import UserError
-from tests.helpers import interpreter, outputs, run_example, slow_except
+from tests.helpers import (
+    interpreter,
+    outputs,
+    run_example,
+    slow_cases,
+    slow_except,
+)
 from tests.processes import run_python
 
 NAMES = ["daisy", "poppy", "rose", "tulip", "violet"]
@@ -278,8 +284,7 @@ def test_what_is_wrong_is_said_before_any_work(
     [
         (-1, 1, None),
         (0, 2, (0, 2)),
-        pytest.param(0, 1, None, marks=pytest.mark.slow),
-        pytest.param(0, 255, None, marks=pytest.mark.slow),
+        *slow_cases((0, 1, None), (0, 255, None)),
     ],
 )
 def test_the_range_of_the_images_is_in_the_file(

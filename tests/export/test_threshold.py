@@ -103,6 +103,7 @@ def exported(tmp_path_factory, digits_run):
     return folder / "digits", (folder / "printed.txt").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["float32", "int8"])
 def test_a_file_holds_the_threshold_of_its_own_probabilities(exported, format):
     run, printed = exported
@@ -132,6 +133,7 @@ def test_a_file_holds_the_threshold_of_its_own_probabilities(exported, format):
     assert f"below {value:.4f} not sure; " in card
 
 
+@pytest.mark.slow
 def test_a_precision_that_none_reaches_is_said_in_a_line(exported):
     run, _ = exported
     images = RunFolder(run).data().held_out
@@ -149,6 +151,7 @@ def test_a_precision_that_none_reaches_is_said_in_a_line(exported):
     assert found.precision < 0.1
 
 
+@pytest.mark.slow
 def test_classify_says_that_it_is_not_sure(exported, tmp_path, capsys):
     run, _ = exported
     file = run / "export" / "digits_float32.tflite"

@@ -14,6 +14,7 @@ from keras_convmixer.training.fast_layers import for_training
 from keras_convmixer.training.recipes import DIGITS
 from keras_convmixer.training.train import dtype_policy, run_training
 from keras_convmixer.utils.checks import UserError
+from tests.helpers import slow_cases
 
 SMALL = DIGITS.replace(depth=1, dim=8)
 
@@ -23,9 +24,8 @@ SMALL = DIGITS.replace(depth=1, dim=8)
     [
         (KeyboardInterrupt("stop"), "stop"),
         (RuntimeError("a NaN of another kind"), "another kind"),
-        pytest.param(
-            *(tf.errors.ResourceExhaustedError(None, None, "full"), "full"),
-            marks=pytest.mark.slow,
+        *slow_cases(
+            (tf.errors.ResourceExhaustedError(None, None, "full"), "full")
         ),
     ],
 )

@@ -39,7 +39,7 @@ EACH_STEP = ("--backup-minutes", 1e-9)
 
 
 def test_ends_as_if_it_had_not_been_killed(tmp_path):
-    options = ("--model", "16/2/k5/p2@8", "--batch-size", 128, "--epochs", 2)
+    options = ("--model", "16/2/k5/p2@8", "--limit-steps", 3, "--epochs", 2)
     run, whole = tmp_path / "run", tmp_path / "whole"
     run_program(main, *options, "--run", whole)
     with Command("train.py", *options, *EACH_STEP, "--run", run) as command:

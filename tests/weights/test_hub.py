@@ -77,6 +77,7 @@ def test_each_released_network_has_its_repository():
     assert set(found) == listed
 
 
+@pytest.mark.slow
 def test_without_a_network_the_error_says_where_to_put_the_file(home, released):
     path, bias = released
     seconds, error = run_python("-c", FIND).stdout.strip().split(" ", 1)
