@@ -12,7 +12,12 @@ from keras import layers
 
 from keras_convmixer.data import file_ops
 from keras_convmixer.data.erasing import random_erasing
-from keras_convmixer.data.randaugment import affine, rand_augment
+from keras_convmixer.data.randaugment import (
+    affine,
+    apply_each,
+    rand_augment,
+    unchanged,
+)
 from keras_convmixer.data.resize import (
     Filter,
     center_square,
@@ -183,8 +188,14 @@ def random_filters(aliased_share, seeds):
 
 def random_flip(images, seeds):
     """Mirrors half of the images left to right."""
-    flipped = random_uniform(seeds, "flip", 1) < 0.5
-    return tf.where(flipped[..., None, None], tf.reverse(images, [2]), images)
+    flipped = random_uniform(seeds, "flip", 1)[:, 0] < 0.5
+    # To choose among all images and all mirrored ones takes several times as
+    # long.
+    return apply_each(
+        (unchanged, lambda images: tf.reverse(images, [2])),
+        tf.cast(flipped, tf.int32),
+        images,
+    )
 
 
 def random_shift(images, seeds, share):
