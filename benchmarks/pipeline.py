@@ -20,6 +20,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from benchmarks.augmentation import LOADER
 from benchmarks.measure import RESULTS, read_rows, write_csv
 from keras_convmixer.data.reading import AUTO, Reading, parse_cache
 from keras_convmixer.data.source import Source
@@ -35,7 +36,6 @@ from keras_convmixer.utils.commands import (
 from keras_convmixer.utils.processors import num_cpus
 from keras_convmixer.utils.tables import markdown_table
 
-LOADER = Path(__file__).parent / "timm_loader.py"
 TIMMS = "imagenet2012"  # The recipe that is the same in timm.
 BATCH_SIZE = 128
 CLASSES = 10

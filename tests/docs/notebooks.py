@@ -44,7 +44,7 @@ def execute(path, folder):
         coalesce_streams=True,  # Of a progress bar, only its end.
         resources={"metadata": {"path": str(work)}},
     )
-    # A notebook that is opened has a backend of its own for its pictures.
+    # An open notebook uses its own Matplotlib backend.
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     notebook = client.execute(env={**environment, "PYTHONPATH": str(site)})
     return notebook, work

@@ -7,7 +7,7 @@
   of `TRAINED` is cut to one step and is a dry run elsewhere; files are verified
   on few images.
 - Not run are installations, the tests and what measures for minutes; ImageNet,
-  which is downloaded; JAX, which needs an interpreter of its own; and the demo
+  which is downloaded; JAX, which needs a separate interpreter; and the demo
   page, a server. Most of these have tests of their own.
 """
 
