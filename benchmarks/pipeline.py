@@ -63,6 +63,11 @@ def main(arguments=None):
     with one_line_errors():
         for name in args.recipes:
             check_choice("recipe", name, RECIPES)
+        if args.timm and not (args.image_folder and TIMMS in args.recipes):
+            raise UserError(
+                f"--timm needs --image-folder and the recipe {TIMMS}. "
+                f"Received: {' '.join(args.recipes)}"
+            )
         source = None
         if args.image_folder or args.dataset:
             source = Source(
@@ -79,7 +84,7 @@ def main(arguments=None):
                         rows += process.submit(
                             measure, name, source, cores, cache
                         ).result()
-                    if args.timm and args.image_folder and name == TIMMS:
+                    if args.timm and name == TIMMS:
                         rate = timms_rate(args, rows[-1]["image_size"])
                         rows.append(
                             rows[-1]

@@ -12,8 +12,8 @@ from keras import layers
 
 from keras_convmixer.data import file_ops
 from keras_convmixer.data.erasing import random_erasing
+from keras_convmixer.data.geometry import affine
 from keras_convmixer.data.randaugment import (
-    affine,
     apply_each,
     rand_augment,
     unchanged,

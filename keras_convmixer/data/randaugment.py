@@ -14,6 +14,7 @@ import math
 import tensorflow as tf
 
 from keras_convmixer.architecture import IMAGENET_MEAN
+from keras_convmixer.data.geometry import affine, shift, transpose
 from keras_convmixer.data.seeds import random_normal, random_uniform
 
 FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
@@ -194,59 +195,27 @@ def rotate(images, strengths, signs):
         images,
         *(cos, sin, x - cos * x - sin * y),
         *(-sin, cos, y + sin * x - cos * y),
+        fill=FILL,
     )
 
 
 def shear_x(images, strengths, signs):
-    return affine(images, 1, 0.3 * strengths * signs, 0, 0, 1, 0)
+    height = tf.cast(tf.shape(images)[1], tf.float32)
+    middle = tf.range(height) + 0.5  # Of each row.
+    return shift(images, (0.3 * strengths * signs)[:, None] * middle, FILL)
 
 
 def shear_y(images, strengths, signs):
-    return affine(images, 1, 0, 0, 0.3 * strengths * signs, 1, 0)
+    return transpose(shear_x(transpose(images), strengths, signs))
 
 
 def translate_x(images, strengths, signs):
-    width = tf.cast(tf.shape(images)[2], tf.float32)
-    return affine(images, 1, 0, 0.45 * strengths * signs * width, 0, 1, 0)
+    return transpose(translate_y(transpose(images), strengths, signs))
 
 
 def translate_y(images, strengths, signs):
     height = tf.cast(tf.shape(images)[1], tf.float32)
-    return affine(images, 1, 0, 0, 0, 1, 0.45 * strengths * signs * height)
-
-
-def affine(images, a, b, c, d, e, f, fill=FILL):
-    """Images whose pixel (x, y) is that of the input at another place.
-
-    Args:
-        images: uint8 `[N, H, W, 3]`.
-        a, b, c, d, e, f: `[N]` or numbers: the place is (a x + b y + c, d x +
-            e y + f), where (0, 0) is the corner of the image, as in Pillow.
-        fill: Levels of red, green and blue beyond the borders.
-    """
-    # For TensorFlow (0, 0) is the centre of the first pixel.
-    c = c + 0.5 * (a + b - 1)
-    f = f + 0.5 * (d + e - 1)
-    count = tf.shape(images)[:1]
-    matrix = tf.stack(
-        [
-            tf.broadcast_to(tf.cast(value, tf.float32), count)
-            for value in (a, b, c, d, e, f, 0, 0)
-        ],
-        1,
-    )
-    channels = [
-        tf.raw_ops.ImageProjectiveTransformV3(
-            images=images[..., channel : channel + 1],
-            transforms=matrix,
-            output_shape=tf.shape(images)[1:3],
-            fill_value=float(level),
-            interpolation="BILINEAR",
-            fill_mode="CONSTANT",
-        )
-        for channel, level in enumerate(fill)
-    ]
-    return tf.concat(channels, -1)
+    return shift(images, 0.45 * strengths * signs * height, FILL)
 
 
 def enhance(degenerate, images, strengths, signs):

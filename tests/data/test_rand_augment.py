@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
+from scipy import ndimage
 from sklearn.datasets import load_sample_images
 
 from keras_convmixer.data import image_seeds, rand_augment
@@ -45,6 +46,24 @@ def moved(matrix):
     )
 
 
+def interpolated(image, matrix):
+    """An affine transform of SciPy, which mixes the border with the fill."""
+    a, b, c, d, e, f = matrix
+    y, x = np.indices(image.shape[:2]) + 0.5
+    place = np.stack([d * x + e * y + f, a * x + b * y + c]) - 0.5
+    channels = [
+        ndimage.map_coordinates(
+            image[..., channel].astype(float),
+            place,
+            order=1,
+            mode="grid-constant",
+            cval=level,
+        )
+        for channel, level in enumerate(FILL)
+    ]
+    return np.stack(channels, -1).astype(int)
+
+
 EXACT = {
     "auto_contrast": lambda image, *_: ImageOps.autocontrast(image),
     "equalize": lambda image, *_: ImageOps.equalize(image),
@@ -59,14 +78,17 @@ EXACT = {
     "brightness": enhanced(ImageEnhance.Brightness),
     "sharpness": enhanced(ImageEnhance.Sharpness),
 }
-GEOMETRY = {
+# Where the pixel (x, y) comes from, for an amount, a width and a height.
+SHIFTS = {
+    "shear_x": lambda s, w, h: (1, 0.3 * s, 0, 0, 1, 0),
+    "shear_y": lambda s, w, h: (1, 0, 0, 0.3 * s, 1, 0),
+    "translate_x": lambda s, w, h: (1, 0, 0.45 * s * w, 0, 1, 0),
+    "translate_y": lambda s, w, h: (1, 0, 0, 0, 1, 0.45 * s * h),
+}
+GEOMETRY = {name: moved(matrix) for name, matrix in SHIFTS.items()} | {
     "rotate": lambda image, strength, sign: image.rotate(
         30 * sign * strength, Image.Resampling.BILINEAR, fillcolor=FILL
     ),
-    "shear_x": moved(lambda s, w, h: (1, 0.3 * s, 0, 0, 1, 0)),
-    "shear_y": moved(lambda s, w, h: (1, 0, 0, 0.3 * s, 1, 0)),
-    "translate_x": moved(lambda s, w, h: (1, 0, 0.45 * s * w, 0, 1, 0)),
-    "translate_y": moved(lambda s, w, h: (1, 0, 0, 0, 1, 0.45 * s * h)),
 }
 
 
@@ -113,6 +135,16 @@ def test_geometry_equals_pillow_but_for_rounded_borders(name, strength, photos):
         assert np.median(difference) <= 1
         if strength:
             assert (ours != photos).any(), "it does something"
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("name", SHIFTS)
+def test_shifts_equal_scipy_up_to_the_border(name, strength, photos):
+    for sign in (1.0, -1.0):
+        ours, _ = both(name, photos, strength, sign)
+        matrix = SHIFTS[name](sign * strength, *photos.shape[2:0:-1])
+        theirs = np.stack([interpolated(photo, matrix) for photo in photos])
+        assert np.abs(ours - theirs).max() <= 1
 
 
 def test_the_operations_are_those_of_timm():
