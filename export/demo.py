@@ -175,14 +175,14 @@ def find_packages():
     """The `node_modules` folder with the page's packages.
 
     It is looked for in the page's folder, where `npm ci` puts it in a
-    checkout, and in the current one: an installed package is no place to
-    install into.
+    checkout; in that of a checkout which is the current folder, since an
+    installed package is no place to install into; and in the current folder.
 
     Raises:
-        UserError: If neither has all of them.
+        UserError: If none has all of them.
     """
     needed = json.loads((PAGE / "package.json").read_text())["dependencies"]
-    for folder in (PAGE, Path.cwd()):
+    for folder in (PAGE, Path.cwd() / "export" / "page", Path.cwd()):
         packages = folder / "node_modules"
         if all((packages / name).is_dir() for name in needed):
             return packages

@@ -21,8 +21,9 @@ from keras_convmixer.variants import DEPTHWISE_INITIALIZERS, short_form
 
 EPILOG = """\
 Where no default is given, the recipe decides: --show-recipe NAME prints its
-values. Digits, CIFAR-10 and ImageNet have a recipe of their own; a folder of
-photos has `photographs`, or `thumbnails` if the images are small.
+values. Digits, CIFAR-10 and ImageNet have a recipe of their own; every folder
+of images has `photographs`, as do other datasets, but for those with images of
+64 pixels or less: they have `thumbnails`.
 """
 # Each is a field of a `Recipe`, a `Source` or a `Plan`, which have its type,
 # its limits and its default.

@@ -138,11 +138,11 @@ def reader(digits_export, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reader")
     write_photographs(folder, {"0": "china", "1": "flower"}, 40)
     shutil.copytree(folder / "photos", folder / "newer")
-    for name in ("digits", "cifar10", "photos"):
+    for name in ("digits", "cifar10", "photos", "flowers"):
         run = shutil.copytree(digits_export.parent, folder / "runs" / name)
-    (run / "export" / "digits_int8.tflite").rename(
-        run / "export" / "photos_int8.tflite"
-    )
+        (run / "export" / "digits_int8.tflite").rename(
+            run / "export" / f"{name}_int8.tflite"
+        )
     return folder
 
 

@@ -289,3 +289,16 @@ def test_the_packages_may_be_in_the_current_folder(tmp_path, monkeypatch):
             find_packages()
         (tmp_path / "node_modules" / name).mkdir(parents=True)
     assert find_packages() == tmp_path / "node_modules"
+
+
+def test_the_packages_may_be_in_a_checkout(tmp_path, monkeypatch):
+    """Where README's command puts them, for the installed `convmixer demo`."""
+    page = tmp_path / "site-packages" / "page"
+    page.mkdir(parents=True)
+    shutil.copy(PAGE / "package.json", page)
+    monkeypatch.setattr("export.demo.PAGE", page)
+    monkeypatch.chdir(tmp_path)
+    packages = tmp_path / "export" / "page" / "node_modules"
+    for name in json.loads((PAGE / "package.json").read_text())["dependencies"]:
+        (packages / name).mkdir(parents=True)
+    assert find_packages() == packages
