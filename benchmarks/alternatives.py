@@ -123,7 +123,7 @@ def main(arguments=None):
         if args.arm64:
             count = partial(count_instructions, folder=args.arm64)
             measure_files(rows, trainings, args, "arm_instructions", count)
-        print(markdown_table(rows))
+        print(markdown_table(read_rows(args.output)))
 
 
 def run_training(training, args):
