@@ -1,12 +1,11 @@
 """`python -m export.demo RUN`: a web app that runs the exported files."""
 
-import functools
+import contextlib
 import hashlib
-import http.server
 import json
 import shutil
-import socket
 from pathlib import Path
+from urllib.parse import quote
 
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.commands import (
@@ -17,6 +16,8 @@ from keras_convmixer.utils.commands import (
 )
 from keras_convmixer.utils.files import replacing, write_json
 
+from .demo_server import LOCAL, say_where, serve
+
 PAGE = Path(__file__).with_name("page")
 MEDIAPIPE = "@mediapipe/tasks-vision"
 LITERT = "@litertjs/core"
@@ -25,11 +26,13 @@ LITERT_UTILS = "@litertjs/wasm-utils"
 LITERT_BUILD = "litert_wasm_compat_internal"
 PAGE_FILES = (
     *("index.html", "style.css", "app.js", "classifiers.js", "camera.js"),
-    *("square.js", "offline.js", "manifest.webmanifest", "icon.svg"),
+    *("square.js", "view.js", "offline.js", "manifest.webmanifest", "icon.svg"),
 )
 # Of MediaPipe's builds, the one that browsers of today load.
-NOT_KEPT = ("nosimd", "module")
-LOCAL = "127.0.0.1"
+NOT_KEPT = ("vision_wasm_nosimd", "vision_wasm_module")
+LIST = "files.json"  # Of the exported files, for the page.
+# What a folder of the demo holds besides the exported files.
+WRITTEN = {*PAGE_FILES, LIST, "kept.js", "vendor"}
 
 
 def parse_arguments(arguments=None):
@@ -78,35 +81,32 @@ def main(arguments=None):
         print(f"{args.output}: upload it to a static host with HTTPS")
         return
     folder = run.path / "demo"
-    write_demo(run, folder)
-    server = serve(folder, args.host, args.port)
-    port = server.server_port
-    print(f"http://{reachable(args.host)}:{port}/", flush=True)
-    if args.host != LOCAL:
-        print(
-            "Browsers open the camera and install the app only over HTTPS or "
-            "from localhost. For an Android phone on a USB cable: `adb reverse "
-            f"tcp:{port} tcp:{port}`, then http://localhost:{port}/ on the "
-            "phone. For others: --output, and a static host with HTTPS",
-            flush=True,
+    check_own(folder)
+    # Before anything is written: the address may be in use.
+    with serve(folder, args.host, args.port) as server:
+        write_demo(run, folder)
+        say_where(args.host, server.server_port)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def check_own(folder):
+    """A `UserError` if a folder has what this program did not write there."""
+    if not folder.exists():
+        return
+    written = folder / LIST
+    listed = written.read_text(encoding="utf-8") if written.is_file() else ""
+    others = [
+        path.name
+        for path in folder.iterdir()
+        if not listed
+        or (path.name not in WRITTEN and json.dumps(path.name) not in listed)
+    ]
+    if others:
+        raise UserError(
+            f"{folder} would be replaced, and it has {min(others)}, which is "
+            "not of the demo: move or rename that folder"
         )
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        server.server_close()
-
-
-def reachable(host):
-    """An address of this machine that others know it by."""
-    if host != "0.0.0.0":
-        return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
-        try:
-            # Sends nothing: it only looks up which address it would send from.
-            route.connect(("192.0.2.1", 1))
-            return route.getsockname()[0]
-        except OSError:
-            return socket.gethostname()
 
 
 def write_demo(run, folder):
@@ -126,6 +126,7 @@ def write_demo(run, folder):
             f"{run.path} is not exported: it has no report of a .tflite file"
         )
     packages = find_packages()
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder) as folder:
         folder.mkdir()
         for name in PAGE_FILES:
@@ -133,7 +134,7 @@ def write_demo(run, folder):
         copy_libraries(packages, folder / "vendor")
         for model in models:
             shutil.copy(run.export_folder / model["file"], folder)
-        write_json(folder / "files.json", models)
+        write_json(folder / LIST, models)
         write_kept(folder)
 
 
@@ -145,9 +146,10 @@ def write_kept(folder):
     """
     digest, kept = hashlib.sha256(), ["./"]
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if not any(word in path.name for word in NOT_KEPT):
+        if not path.name.startswith(NOT_KEPT):
             digest.update(path.read_bytes())
-            kept.append(path.relative_to(folder).as_posix())
+            # As an address: "#", "%" and "?" in a name would end it.
+            kept.append(quote(path.relative_to(folder).as_posix()))
     (folder / "kept.js").write_text(
         f'const VERSION = "{digest.hexdigest()}";\n'
         f"const KEPT = {json.dumps(kept)};\n"
@@ -158,7 +160,8 @@ def copy_libraries(packages, vendor):
     """Copies what the page loads of MediaPipe and LiteRT.js to a folder."""
     mediapipe = packages / MEDIAPIPE
     shutil.copytree(mediapipe / "wasm", vendor / "wasm")
-    shutil.copy(mediapipe / "vision_bundle.mjs", vendor)
+    # Some servers, nginx among them, have no MIME type for .mjs.
+    shutil.copy(mediapipe / "vision_bundle.mjs", vendor / "vision_bundle.js")
     core, litert = packages / LITERT, vendor / "litert"
     litert.mkdir()
     for suffix in (".js", ".wasm"):
@@ -215,7 +218,9 @@ def exported_models(run):
         path = run.export_folder / row["file"]
         # No library here takes int8 pixels. Reports of 0.1.0 have no such
         # files.
-        if path.suffix == TFLITE and row.get("io", IO[0]) == IO[0]:
+        if path.suffix != TFLITE or row.get("io", IO[0]) != IO[0]:
+            continue
+        if path.is_file():
             models.append(
                 {
                     "file": path.name,
@@ -228,15 +233,9 @@ def exported_models(run):
                     else "CPU",
                 }
             )
+        else:
+            print(f"{path} is left out: it is in the report, but not there")
     return models
-
-
-def serve(folder, host, port):
-    """A server for a folder."""
-    handler = functools.partial(
-        http.server.SimpleHTTPRequestHandler, directory=folder
-    )
-    return http.server.ThreadingHTTPServer((host, port), handler)
 
 
 if __name__ == "__main__":

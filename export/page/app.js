@@ -3,37 +3,45 @@
 import { Camera } from "./camera.js";
 import { load, unsupported } from "./classifiers.js";
 import { middleSquare, resized } from "./square.js";
+import { answer, page, say, show } from "./view.js";
 
 const TIMED_RUNS = 5;
+const MAX_PIXELS = 89478485; // As in keras_convmixer/data/decode.py.
 const DELEGATES = {
   CPU: "CPU",
   WebGL: "GPU with WebGL",
   WebGPU: "GPU with WebGPU",
 };
 
-const page = (id) => document.getElementById(id);
-const percent = new Intl.NumberFormat("en", {
-  style: "percent",
-  maximumFractionDigits: 1,
-});
-
 let files = [];
 let classifier; // What answers, its row of files.json and where it runs.
-let photo; // A canvas.
+let photo; // An ImageBitmap.
+let picked; // The file that was picked last; none once the camera is used.
 const frames = []; // When the last second's frames were classified.
-const camera = new Camera(page("camera"), guarded(classifyFrame));
+const camera = new Camera(
+  page("camera"),
+  guarded(classifyFrame),
+  guarded(cameraEnded),
+);
 
 async function start() {
+  const worker = navigator.serviceWorker; // Browsers have it for HTTPS and localhost.
+  // A new version: this page's files and rows are those of the old one.
+  if (worker?.controller?.scriptURL === new URL("offline.js", location).href) {
+    worker.addEventListener("controllerchange", () => location.reload());
+  }
   files = await (await fetch("files.json")).json();
   for (const [delegate, name] of Object.entries(DELEGATES)) {
     page("delegate").add(new Option(name, delegate));
     const reason = await whyNot(delegate);
     if (reason) disable(delegate, reason);
   }
-  page("delegate").value = page("delegate").querySelector(":enabled").value;
+  const first = page("delegate").querySelector(":enabled");
+  if (!first) throw new Error("No file can run in this browser: see below why.");
+  page("delegate").value = first.value;
   await offer();
-  // For use without a network; browsers have it for HTTPS and localhost.
-  await navigator.serviceWorker?.register("offline.js");
+  // For use without a network. All else works where it is refused.
+  await worker?.register("offline.js", { updateViaCache: "none" }).catch(() => {});
 }
 
 /** Whether a file is for the CPU or for a GPU, whatever its delegate uses. */
@@ -75,23 +83,23 @@ async function choose() {
   say("loading", "Loading\u2026");
   const delegate = page("delegate").value;
   const chosen = files.find(({ file }) => file === page("model").value);
+  const isWanted = () =>
+    page("model").value === chosen.file && page("delegate").value === delegate;
   let run;
   try {
     run = await load(chosen, delegate);
   } catch (error) {
+    if (!isWanted()) return; // Another one was chosen meanwhile.
     if (!classifier) throw error;
     page("delegate").value = classifier.on;
     list(classifier.on);
     page("model").value = classifier.file;
     throw new Error(
       `${chosen.file} can't be loaded on the ${DELEGATES[delegate]} ` +
-        `(${error.message}). ${classifier.file} goes on.`,
+        `(${inWords(error)}). ${classifier.file} goes on.`,
     );
   }
-  if (
-    page("model").value !== chosen.file ||
-    page("delegate").value !== delegate
-  ) {
+  if (!isWanted()) {
     run.close(); // Another one was chosen meanwhile.
     return;
   }
@@ -105,31 +113,37 @@ async function choose() {
 async function run(image) {
   const { file, on } = classifier;
   try {
-    return await classifier.run.classify(image);
+    const categories = await classifier.run.classify(image);
+    if (!categories.every(({ score }) => Number.isFinite(score))) {
+      throw new Error("its scores are no numbers");
+    }
+    return categories;
   } catch (error) {
-    if (on === "CPU" || !files.some(isFor("CPU"))) throw error;
+    if (on === "CPU" || !files.some(isFor("CPU"))) {
+      camera.stop(); // Or each frame would fail.
+      page("classes").replaceChildren(); // Of an earlier picture.
+      throw error;
+    }
     disable(on, "failed");
     page("delegate").value = "CPU";
     await offer();
+    // The next frame of a camera would take the place of the error.
+    classifier.note = `; ${file} failed on the ${DELEGATES[on]}`;
     throw new Error(
-      `${file} failed on the ${DELEGATES[on]} (${error.message}). ` +
+      `${file} failed on the ${DELEGATES[on]} (${inWords(error)}). ` +
         `${classifier.file} goes on, on the CPU.`,
     );
   }
 }
 
-/** Keeps an image, or what a video shows now, and shows its middle. */
-function keep(source, width, height, name) {
-  photo = document.createElement("canvas");
-  photo.width = width;
-  photo.height = height;
-  let context = photo.getContext("2d");
-  context.fillStyle = "white"; // Where it is transparent, as in evaluation.
-  context.fillRect(0, 0, width, height);
-  context.drawImage(source, 0, 0);
-
+/** Keeps an image, and shows its middle. */
+function keep(bitmap, name) {
+  photo = bitmap;
+  const { width, height } = photo;
   const view = page("view");
-  context = view.getContext("2d");
+  const context = view.getContext("2d");
+  context.fillStyle = "white"; // Where it is transparent, as in evaluation.
+  context.fillRect(0, 0, view.width, view.height);
   context.imageSmoothingEnabled = Math.min(width, height) > view.width;
   const box = middleSquare(width, height, view.width);
   context.drawImage(photo, ...box, 0, 0, view.width, view.height);
@@ -139,6 +153,7 @@ function keep(source, width, height, name) {
 
 /** Forgets the photo, with its classes. */
 function forget() {
+  photo?.close();
   photo = undefined;
   page("classes").replaceChildren();
   show("hint");
@@ -167,55 +182,46 @@ async function classify() {
 /** Classifies what the camera shows now. */
 async function classifyFrame() {
   if (!classifier) return;
-  const { videoWidth, videoHeight } = camera.video;
+  const { videoWidth, videoHeight, srcObject } = camera.video;
   const image = resized(camera.video, videoWidth, videoHeight, classifier.size);
   const categories = await run(image);
-  if (!camera.isOn) return; // It was stopped meanwhile.
+  if (camera.video.srcObject !== srcObject) return; // It was stopped meanwhile.
   const now = performance.now();
   frames.push(now);
   while (frames[0] < now - 1000) frames.shift();
   const rate = `${frames.length} frames per second`;
-  answer("live", categories, `${rate} on the ${DELEGATES[classifier.on]}`);
-}
-
-/** Shows the classes, and a line of text below. */
-function answer(state, categories, text) {
-  page("classes").replaceChildren(...categories.map(bar));
-  say(state, `${categories.length ? "" : "Not sure. "}${text}`);
-}
-
-/** A line of the answer. */
-function bar({ categoryName, score }) {
-  const item = document.createElement("li");
-  const row = document.createElement("div");
-  row.className = "row";
-  const name = document.createElement("span");
-  name.textContent = categoryName;
-  const share = document.createElement("span");
-  share.textContent = percent.format(score);
-  row.append(name, share);
-  const meter = document.createElement("meter");
-  meter.setAttribute("aria-label", categoryName);
-  meter.value = score;
-  item.append(row, meter);
-  return item;
+  const { on, note = "" } = classifier;
+  answer("live", categories, `${rate} on the ${DELEGATES[on]}${note}`);
 }
 
 async function open(file) {
   if (!file) return;
+  picked = file;
   camera.stop();
+  forget();
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file);
+    // As in evaluation, which looks at no colour profile.
+    bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
   } catch {
-    forget();
+    if (picked !== file) return;
     const kind = file.name.split(".").pop().toUpperCase();
     throw new Error(
-      `${file.name} can't be read: this browser decodes no such ${kind}. ` +
-        "JPEG, PNG and WebP work everywhere.",
+      `${file.name} can't be read: it is damaged, or this browser decodes no ` +
+        `such ${kind}. JPEG, PNG and WebP work everywhere.`,
     );
   }
-  keep(bitmap, bitmap.width, bitmap.height, file.name);
+  if (picked !== file) {
+    bitmap.close(); // Another one was picked meanwhile.
+    return;
+  }
+  if (bitmap.width * bitmap.height > MAX_PIXELS) {
+    bitmap.close();
+    throw new Error(
+      `${file.name} has more than ${MAX_PIXELS.toLocaleString("en")} pixels`,
+    );
+  }
+  keep(bitmap, file.name);
   await classify();
 }
 
@@ -224,9 +230,15 @@ async function useCamera() {
     stopCamera();
     return;
   }
+  picked = undefined;
   forget();
-  await camera.start();
   show("camera");
+  await camera.start();
+}
+
+function cameraEnded() {
+  camera.stop();
+  throw new Error("The camera has ended.");
 }
 
 function stopCamera() {
@@ -236,26 +248,18 @@ function stopCamera() {
 }
 
 async function shoot() {
-  const { video } = camera;
-  keep(video, video.videoWidth, video.videoHeight, "what the camera showed");
+  if (!camera.video.videoWidth) return; // It is starting.
+  const bitmap = await createImageBitmap(camera.video);
+  if (!camera.isOn) return; // It was stopped meanwhile.
   camera.stop();
+  keep(bitmap, "what the camera showed");
+  page("use-camera").focus(); // This button is gone.
   await classify();
 }
 
-/** Shows the hint, the photo or the camera, and the buttons that go with it. */
-function show(name) {
-  for (const id of ["hint", "view", "camera"]) page(id).hidden = id !== name;
-  page("shoot").hidden = page("turn").hidden = name !== "camera";
-  page("use-camera").textContent = name === "camera" ? "Stop camera" : "Camera";
-  // A screen reader would not come to an end.
-  const live = name === "camera" ? "off" : "polite";
-  for (const id of ["classes", "status"]) page(id).setAttribute("aria-live", live);
-}
-
-function say(state, text) {
-  page("status").dataset.state = state;
-  page("status").textContent = text;
-}
+/** What a script that can't be loaded rejects with has no message. */
+const inWords = (error) =>
+  error.message ?? "a part of the page can't be loaded: is its server there?";
 
 /** What goes wrong is said on the page. */
 function guarded(action) {
@@ -264,7 +268,7 @@ function guarded(action) {
       await action(event);
     } catch (error) {
       if (!camera.isOn && page("view").hidden) forget();
-      say("error", error.message);
+      say("error", inWords(error));
     }
   };
 }
@@ -288,5 +292,9 @@ for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
     page("drop").classList.toggle("over", type === "dragover");
     if (type === "drop") await open(event.dataTransfer.files[0]);
   }));
+}
+// Beside it, a browser would leave the page for the photo.
+for (const type of ["dragover", "drop"]) {
+  addEventListener(type, (event) => event.preventDefault());
 }
 guarded(start)();

@@ -5,16 +5,20 @@ const SIDES = ["environment", "user"];
 export class Camera {
   /**
    * `video` shows it; `onFrame` is called for a frame that it shows, and again
-   * for a later one once what it returned is settled.
+   * for a later one once what it returned is settled; `onEnd` if it ends by
+   * itself.
    */
-  constructor(video, onFrame) {
+  constructor(video, onFrame, onEnd) {
     this.video = video;
     this.onFrame = onFrame;
+    this.onEnd = onEnd;
+    this.begun = null; // What is new with each start.
     this.side = SIDES[0];
   }
 
+  /** From when it is asked for. */
   get isOn() {
-    return this.video.srcObject !== null;
+    return this.begun !== null;
   }
 
   async start() {
@@ -24,15 +28,30 @@ export class Camera {
       );
     }
     this.stop();
-    const stream = await navigator.mediaDevices.getUserMedia({
-      video: { facingMode: this.side },
-    });
-    this.video.srcObject = stream;
-    // Asked for in the back, a laptop has one in front: mirrors are for that.
-    const { facingMode } = stream.getVideoTracks()[0].getSettings();
-    this.video.classList.toggle("mirrored", facingMode === "user");
-    await this.video.play();
-    this.next(stream);
+    const begun = (this.begun = Symbol());
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia({
+        video: { facingMode: this.side },
+      });
+      const [track] = stream.getVideoTracks();
+      if (this.begun !== begun) {
+        track.stop(); // It was stopped or started anew meanwhile.
+        return;
+      }
+      this.video.srcObject = stream;
+      track.addEventListener("ended", () => {
+        if (this.begun === begun) this.onEnd();
+      });
+      // Asked for in the back, a laptop has one in front: mirrors are for that.
+      const { facingMode } = track.getSettings();
+      this.video.classList.toggle("mirrored", facingMode === "user");
+      await this.video.play();
+      this.next(stream);
+    } catch (error) {
+      if (this.begun !== begun) return;
+      this.stop();
+      throw error;
+    }
   }
 
   /** Goes on until the stream is another one, or none. */
@@ -50,6 +69,7 @@ export class Camera {
   }
 
   stop() {
+    this.begun = null;
     for (const track of this.video.srcObject?.getTracks() ?? []) track.stop();
     this.video.srcObject = null;
   }

@@ -1,6 +1,6 @@
 /* The runtimes behind one interface: MediaPipe for the CPU and WebGL, LiteRT.js for WebGPU. */
 
-import { FilesetResolver, ImageClassifier } from "./vendor/vision_bundle.mjs";
+import { FilesetResolver, ImageClassifier } from "./vendor/vision_bundle.js";
 
 const TOP = 5;
 const WEBGPU_RUNTIME = "vendor/litert/litert_wasm_compat_internal.js";
@@ -31,13 +31,16 @@ export async function unsupported(delegate) {
  * file's threshold. `close` frees its memory.
  */
 export function load(row, delegate) {
-  return delegate === "WebGPU" ? loadLiteRT(row) : loadMediaPipe(row);
+  const address = encodeURIComponent(row.file);
+  return delegate === "WebGPU"
+    ? loadLiteRT(row, address)
+    : loadMediaPipe(row, address);
 }
 
-async function loadMediaPipe({ file, delegate }) {
+async function loadMediaPipe({ delegate }, address) {
   vision ??= FilesetResolver.forVisionTasks("vendor/wasm");
   const classifier = await ImageClassifier.createFromOptions(await vision, {
-    baseOptions: { modelAssetPath: file, delegate },
+    baseOptions: { modelAssetPath: address, delegate },
     maxResults: TOP,
   });
   return {
@@ -48,10 +51,13 @@ async function loadMediaPipe({ file, delegate }) {
   };
 }
 
-async function loadLiteRT({ file, size, labels, threshold }) {
+async function loadLiteRT({ size, labels, threshold }, address) {
   const { Tensor, loadLiteRt } = await import("./vendor/litert/litert.js");
-  litert ??= loadLiteRt(WEBGPU_RUNTIME);
-  const model = await (await litert).loadAndCompile(file, {
+  litert ??= loadLiteRt(WEBGPU_RUNTIME).catch((error) => {
+    litert = undefined; // Or it could not be tried again.
+    throw error;
+  });
+  const model = await (await litert).loadAndCompile(address, {
     accelerator: "webgpu",
   });
   let last = Promise.resolve();
@@ -60,18 +66,21 @@ async function loadLiteRT({ file, size, labels, threshold }) {
     const { data } = canvas.getContext("2d").getImageData(0, 0, size, size);
     const rgb = data.filter((_, index) => index % 4 < 3);
     const image = new Tensor(Float32Array.from(rgb), [1, size, size, 3]);
-    const [output] = await model.run([image]);
-    image.delete();
-    const values = await output.data();
-    output.delete();
-    return [...values];
+    let output;
+    try {
+      [output] = await model.run([image]);
+      return [...(await output.data())];
+    } finally {
+      image.delete();
+      output?.delete();
+    }
   }
 
   async function classify(canvas) {
     last = scores(canvas);
     return (await last)
       .map((score, index) => ({ categoryName: labels[index], score }))
-      .filter(({ score }) => score >= (threshold ?? 0))
+      .filter(({ score }) => !(score < (threshold ?? -Infinity))) // NaN stays.
       .sort((a, b) => b.score - a.score)
       .slice(0, TOP);
   }
@@ -82,12 +91,16 @@ async function loadLiteRT({ file, size, labels, threshold }) {
   }
 
   // LiteRT.js runs on the CPU what WebGPU can't, and only logs that.
-  if (model.options.accelerator !== "webgpu" || !model.isFullyAccelerated) {
+  try {
+    if (model.options.accelerator !== "webgpu" || !model.isFullyAccelerated) {
+      throw new Error("WebGPU can't run all of its operators");
+    }
+    const blank = document.createElement("canvas");
+    blank.width = blank.height = size;
+    await classify(blank); // Compiles the shaders, which may fail.
+  } catch (error) {
     await close();
-    throw new Error("WebGPU can't run all of its operators");
+    throw error;
   }
-  const blank = document.createElement("canvas");
-  blank.width = blank.height = size;
-  await classify(blank); // Compiles the shaders, which may fail.
   return { classify, close };
 }

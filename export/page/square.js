@@ -29,6 +29,8 @@ export function resized(source, width, height, size) {
     smaller.width = smaller.height = side;
     const context = smaller.getContext("2d");
     context.imageSmoothingQuality = "high";
+    context.fillStyle = "white"; // Where it is transparent, as in evaluation.
+    context.fillRect(0, 0, side, side);
     context.drawImage(source, ...box, 0, 0, side, side);
     source = smaller;
     box = [0, 0, side, side];

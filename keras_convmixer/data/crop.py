@@ -1,7 +1,7 @@
 """The centre crop, by which a photo becomes the square that a model sees.
 
 Training, `evaluate`, `classify`, the heat maps and the examples all use it, and
-`export/page/app.js` repeats its geometry. It needs NumPy and Pillow only.
+`export/page/square.js` repeats its geometry. It needs NumPy and Pillow only.
 """
 
 import numpy as np

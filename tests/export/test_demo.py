@@ -31,7 +31,7 @@ SCORES = """
 const [names, done] = arguments;
 (async () => {
   const { FilesetResolver, ImageClassifier } =
-    await import("./vendor/vision_bundle.mjs");
+    await import("./vendor/vision_bundle.js");
   const vision = await FilesetResolver.forVisionTasks("vendor/wasm");
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 8;

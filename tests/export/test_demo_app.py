@@ -1,7 +1,9 @@
 """The demo as an app on a phone: camera, offline, accessible, any host."""
 
+import contextlib
 import json
 import threading
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -9,15 +11,18 @@ from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 from export.demo import (
     PAGE,
+    PAGE_FILES,
+    check_own,
     exported_models,
     main,
     parse_arguments,
-    serve,
     write_kept,
 )
+from export.demo_server import serve
 from export.metadata import add_metadata
 from export.tflite import convert
 from keras_convmixer import ConvMixer
@@ -27,6 +32,30 @@ from tests.browser import choose, classes, wait
 
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 AXE = PAGE / "node_modules" / "axe-core" / "axe.min.js"
+# A camera that takes a while to open; `tracks` are all that it ever opened.
+SLOW_CAMERA = """
+window.tracks = [];
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const stream = await open(wanted);
+  window.tracks.push(...stream.getTracks());
+  await new Promise((done) => setTimeout(done, 300));
+  return stream;
+};
+"""
+# The first photo takes longer to decode than the second.
+SLOW_FIRST = """
+const decode = createImageBitmap;
+let wait = 500;
+window.createImageBitmap = async (...given) => {
+  const bitmap = await decode(...given);
+  const wanted = wait;
+  wait = 0;
+  await new Promise((done) => setTimeout(done, wanted));
+  window.decoded = (window.decoded ?? 0) + 1;
+  return bitmap;
+};
+"""
 
 
 @pytest.fixture
@@ -97,6 +126,48 @@ def test_the_camera_is_turned_off(opened, photo, by):
     assert len(classes(opened, photo)) == 5
 
 
+@pytest.mark.parametrize("second", ["use-camera", "turn"])
+def test_a_camera_that_is_opening_can_be_stopped(opened, second):
+    opened.execute_script(SLOW_CAMERA)
+    press(opened, "use-camera")
+    press(opened, second)
+    if second == "turn":
+        wait(opened, "live")
+        press(opened, "use-camera")
+    until(opened, f"tracks.length == {1 + (second == 'turn')}")
+    until(opened, "tracks.every((track) => track.readyState == 'ended')")
+    assert not opened.find_element(By.ID, "camera").is_displayed()
+
+
+def test_a_camera_that_ends_by_itself_is_told(opened):
+    press(opened, "use-camera")
+    wait(opened, "live")
+    opened.execute_script(
+        "camera.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+    )
+    wait(opened, "error")
+    assert status(opened) == "The camera has ended."
+    assert not opened.find_elements(By.CSS_SELECTOR, "#classes li")
+
+
+def test_the_photo_that_was_picked_last_stays(opened, photo, tmp_path):
+    other = tmp_path / "other.png"
+    Image.new("RGB", (9, 9), "red").save(other)
+    expected = classes(opened, other)
+    opened.execute_script(SLOW_FIRST)
+    opened.find_element(By.ID, "photo").send_keys(str(photo))
+    assert classes(opened, other) == expected
+    until(opened, "window.decoded == 2")
+    view = opened.find_element(By.ID, "view")
+    assert view.get_attribute("aria-label") == "The middle of other.png"
+
+
+def until(browser, condition):
+    WebDriverWait(browser, 20).until(
+        lambda browser: browser.execute_script(f"return {condition}")
+    )
+
+
 def keep_tracks(browser):
     browser.execute_script(
         "window.tracks = camera.srcObject.getTracks().slice()"
@@ -123,23 +194,58 @@ def test_an_error_leaves_no_earlier_photo(opened, photo, tmp_path):
 def test_without_its_server_the_app_opens_and_classifies(
     browser, demo, address, photo
 ):
-    server = serve(demo, "127.0.0.1", 0)
-    threading.Thread(target=server.serve_forever).start()
-    place = f"http://127.0.0.1:{server.server_port}/"
-    try:
+    with served(demo) as place:
         browser.get(place)
         wait(browser, "ready")
         browser.execute_async_script(
             "navigator.serviceWorker.ready.then(arguments[0])"
         )
-    finally:
-        server.shutdown()
-        server.server_close()
     browser.get(place)
     wait(browser, "ready")
     assert len(classes(browser, photo)) == 5
     choose(browser, "gpu", "WebGPU")
     assert len(classes(browser, photo)) == 5
+
+
+def test_a_new_export_takes_the_place_of_the_last(browser, demo, tmp_path):
+    """And a file may have any name."""
+    site = tmp_path / "site"
+    site.mkdir()
+    for name in (*PAGE_FILES, "vendor"):
+        (site / name).symlink_to(demo / name)
+    (row, *_) = json.loads((demo / "files.json").read_text())
+    with served(site) as place:
+        for kilobytes in (1, 2):
+            row_now = {**row, "file": "50% #1?.tflite", "kilobytes": kilobytes}
+            (site / "files.json").write_text(json.dumps([row_now]))
+            (site / row_now["file"]).write_bytes(
+                (demo / row["file"]).read_bytes()
+            )
+            (site / "kept.js").unlink(missing_ok=True)
+            write_kept(site)
+            browser.get(place)
+            WebDriverWait(browser, 20).until(
+                lambda browser, shown=f"({kilobytes} KB)": (
+                    shown in browser.find_element(By.ID, "model").text
+                )
+            )
+            wait(browser, "ready")
+            browser.execute_async_script(
+                "navigator.serviceWorker.ready.then(arguments[0])"
+            )
+
+
+@contextlib.contextmanager
+def served(folder):
+    """The address of a server for a folder."""
+    with serve(folder, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -222,3 +328,45 @@ def test_an_output_that_exists_is_refused(exported, tmp_path, capsys):
     with pytest.raises((SystemExit, UserError)):
         main([str(exported.path), "--output", str(tmp_path / "site")])
     assert "--output must be a new folder" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_of_the_demo_is_left_alone(exported, capsys):
+    folder = exported.path / "demo"
+    folder.mkdir()
+    own = folder / "index.html"
+    own.write_text("a demo of my own")
+    with pytest.raises((SystemExit, UserError)):
+        main([str(exported.path), "--port", "0"])
+    assert "has index.html, which is not of the demo" in capsys.readouterr().err
+    assert own.read_text() == "a demo of my own"
+    # What the demo itself writes is replaced, and nothing beside it.
+    (folder / "files.json").write_text('[{"file": "run_int8.tflite"}]')
+    (folder / "run_int8.tflite").touch()
+    check_own(folder)
+    for other in ("talk.pptx", "mine.tflite"):
+        (folder / other).touch()
+        with pytest.raises(UserError, match=other):
+            check_own(folder)
+        (folder / other).unlink()
+
+
+def test_files_that_were_removed_are_named(exported, capsys):
+    (exported.export_folder / "run_int8.tflite").unlink()
+    assert exported_models(exported) == []
+    assert "run_int8.tflite is left out" in capsys.readouterr().out
+
+
+def test_an_address_that_can_not_be_had_is_a_line(tmp_path):
+    with served(tmp_path) as place:
+        port = int(place.rsplit(":")[-1].strip("/"))
+        with pytest.raises(UserError, match=f"--port {port} .*--port 0"):
+            serve(tmp_path, "127.0.0.1", port)
+    with pytest.raises(UserError, match="--host must be an address"):
+        serve(tmp_path, "", 0)
+
+
+def test_browsers_ask_for_files_that_may_have_changed(tmp_path):
+    (tmp_path / "app.js").write_text("")
+    with served(tmp_path) as place, urlopen(f"{place}app.js") as response:
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert response.headers["Content-Type"] == "text/javascript"
