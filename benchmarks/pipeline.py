@@ -6,8 +6,8 @@ python -m benchmarks.pipeline photographs imagenet2012 --cores 1 2 \
 python -m benchmarks.pipeline cifar10 --dataset cifar10 --data-dir tfds/
 
 Measured are reading, decoding, augmentation, batching and mixing, in a process
-of its own for each number of cores. Without a folder or a data set the images
-are random PNG files in memory. "none" is the same without augmentation; "timm"
+of its own for each number of cores, set up as for a training on a GPU. Without
+a folder or a data set the images are random PNG files in memory. "none" is the same without augmentation; "timm"
 is timm's loader on the same folder, with the arguments of ConvMixer's authors,
 which `imagenet2012` has too. A rate per second of a core's time depends less on
 other load than one per second. Rows of other recipes and images stay in the
@@ -24,6 +24,10 @@ from benchmarks.augmentation import LOADER
 from benchmarks.measure import RESULTS, read_rows, write_csv
 from keras_convmixer.data.reading import AUTO, Reading, parse_cache
 from keras_convmixer.data.source import Source
+from keras_convmixer.data.throughput import (
+    keep_freed_memory,
+    one_thread_per_operator,
+)
 from keras_convmixer.training.recipes import RECIPES
 from keras_convmixer.utils.checks import UserError, check_choice
 from keras_convmixer.utils.commands import (
@@ -135,6 +139,9 @@ def measure(name, source, cores, cache):
     """The rows of one recipe, on as many cores as this process may use."""
     from keras_convmixer.data.augmentation import Augmentation
 
+    # As in a training on a GPU.
+    keep_freed_memory()
+    one_thread_per_operator()
     recipe = RECIPES[name]
     size = recipe.image_size
     data = source.load(size) if source else random_data(size)

@@ -4,6 +4,7 @@ import contextlib
 import sys
 
 from keras_convmixer.command_line.train_options import make_parser
+from keras_convmixer.data.throughput import keep_freed_memory
 from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.training.options import plan_of, resume
 from keras_convmixer.utils.backend import (
@@ -32,6 +33,7 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     # TensorFlow takes seconds to import: a mistake is answered before.
     check_training_backend(configured_backend())
+    keep_freed_memory()
     if args.resume:
         run = RunFolder(args.resume)
         run.read_plan()

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from keras_convmixer.compat import build_by_shapes, patch_fit_on_workers
 from keras_convmixer.data.batches import Shard
+from keras_convmixer.data.throughput import one_thread_per_operator
 from keras_convmixer.training.fast_layers import for_training
 from keras_convmixer.training.gpus import (
     Gpu,
@@ -186,6 +187,8 @@ def strategy(replicas, batch_size, accumulation, xla, deterministic):
             "each of several machines without a GPU has one replica. "
             f"Received: {count} replicas"
         )
+    if gpus:
+        one_thread_per_operator()
     if deterministic and gpus:
         be_deterministic()
     kind = "GPU" if gpus else "CPU"
@@ -219,6 +222,7 @@ def data_parallel(replicas, batch_size, deterministic):
     import jax
 
     # TensorFlow makes the batches, on the CPU.
+    one_thread_per_operator()
     with contextlib.suppress(RuntimeError):  # It is in use already.
         tf.config.set_visible_devices([], "GPU")
     if deterministic:
