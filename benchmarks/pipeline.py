@@ -7,11 +7,12 @@ python -m benchmarks.pipeline cifar10 --dataset cifar10 --data-dir tfds/
 
 Measured are reading, decoding, augmentation, batching and mixing, in a process
 of its own for each number of cores, set up as for a training on a GPU. Without
-a folder or a data set the images are random PNG files in memory. "none" is the same without augmentation; "timm"
-is timm's loader on the same folder, with the arguments of ConvMixer's authors,
-which `imagenet2012` has too. A rate per second of a core's time depends less on
-other load than one per second. Rows of other recipes and images stay in the
-CSV. How many images a training step takes is in `benchmarks.training`.
+a folder or a data set the images are random PNG files in memory. "none" is the
+same without augmentation; "timm" is timm's loader on the same folder, with the
+arguments of ConvMixer's authors, which `imagenet2012` has too. A rate per
+second of a core's time depends less on other load than one per second. Rows of
+other recipes and images stay in the CSV. How many images a training step takes
+is in `benchmarks.training`.
 """
 
 import contextlib
