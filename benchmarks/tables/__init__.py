@@ -24,6 +24,8 @@ TABLES = (
     files.latency,
     files.full_size,
     files.arm64,
+    files.alternatives,
+    files.alternatives_files,
     files.onnx,
     trust.calibration,
     trust.unknown,

@@ -156,6 +156,49 @@ def onnx():
     ]
 
 
+def alternatives():
+    """ConvMixer and networks of Keras after equal time: a row for each."""
+    return [
+        {
+            "images": row["data"],
+            "minutes": row["minutes"],
+            "network": row["network"],
+            "step, ms": milliseconds(row["step_ms"]),
+            "epochs": row["epochs"],
+            "top-1 %": row["top1"],
+            "int8 top-1 %": row["int8_top1"],
+        }
+        for row in read_rows(RESULTS / "alternatives.csv")
+    ]
+
+
+def alternatives_files():
+    """The files of those networks, as trained on the first data set."""
+    rows = read_rows(RESULTS / "alternatives.csv")
+    rows = rows_with(rows, {"data": rows[0]["data"]})
+    return [
+        {
+            "network": row["network"],
+            "parameters": int(row["parameters"]),
+            "float32, KB": kilobytes(row["float32_bytes"]),
+            "int8, KB": kilobytes(row["int8_bytes"]),
+            "float32, ms": milliseconds(row["float32_ms"]),
+            "int8, ms": milliseconds(row["int8_ms"]),
+            "int8 time, relative": round(
+                float(row["int8_ms"]) / float(rows[0]["int8_ms"]), 2
+            ),
+            "float32, million instructions": millions(
+                row["float32_arm_instructions"]
+            ),
+            "int8, million instructions": millions(
+                row["int8_arm_instructions"]
+            ),
+            "on GPUs": row["gpu"],
+        }
+        for row in rows
+    ]
+
+
 def beside_stock(rows, column):
     """Our rows, each with that column of the stock file it is compared with."""
     stock = {
@@ -177,7 +220,7 @@ def milliseconds(text):
 
 
 def millions(text):
-    return f"{int(text) / 1e6:.1f}"
+    return f"{int(text) / 1e6:.1f}" if text else None
 
 
 def kilobytes(text):

@@ -39,6 +39,8 @@ from tests.processes import ROOT
         ("docs/benchmarks.md", files.latency),
         ("docs/benchmarks.md", files.full_size),
         ("docs/benchmarks.md", files.arm64),
+        ("docs/benchmarks.md", files.alternatives),
+        ("docs/benchmarks.md", files.alternatives_files),
         ("docs/evaluate.md", files.onnx),
         ("docs/study.md", study.beside_timm),
     ],
