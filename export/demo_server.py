@@ -4,25 +4,21 @@ import contextlib
 import functools
 import http.server
 import socket
-import types
+from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError
 
 LOCAL, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+# A system's own table, as Windows' registry, may have others: browsers run no
+# module that is text/plain.
+TYPES = {".js": "text/javascript", ".wasm": "application/wasm"}
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves files as they are now, and modules as what they are."""
 
-    # A system's own table, as Windows' registry, may have others: browsers run
-    # no module that is text/plain.
-    extensions_map = types.MappingProxyType(
-        {
-            **http.server.SimpleHTTPRequestHandler.extensions_map,
-            ".js": "text/javascript",
-            ".wasm": "application/wasm",
-        }
-    )
+    def guess_type(self, path):
+        return TYPES.get(Path(path).suffix) or super().guess_type(path)
 
     def end_headers(self):
         # Without it browsers keep old files for a tenth of their age.
