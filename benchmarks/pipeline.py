@@ -5,8 +5,8 @@ python -m benchmarks.pipeline photographs imagenet2012 --cores 1 2 \
     --image-folder photos/ --timm ENVIRONMENT/bin/python
 python -m benchmarks.pipeline cifar10 --dataset cifar10 --data-dir tfds/
 
-Measured are reading, decoding, augmentation, batching and mixing, in a process
-of its own for each number of cores, set up as for a training on a GPU. Without
+Measures reading, decoding, augmentation, batching and mixing. Each number of
+cores has a separate process, with the settings of a training on a GPU. Without
 a folder or a data set the images are random PNG files in memory. "none" is the
 same without augmentation; "timm" is timm's loader on the same folder, with the
 arguments of ConvMixer's authors, which `imagenet2012` has too. A rate per

@@ -220,21 +220,21 @@ def exported_models(run):
         # files.
         if path.suffix != TFLITE or row.get("io", IO[0]) != IO[0]:
             continue
-        if path.is_file():
-            models.append(
-                {
-                    "file": path.name,
-                    "kilobytes": round(path.stat().st_size / 1000),
-                    "size": TFLiteFile(path).image_size[0],
-                    "labels": read_labels(path),
-                    "threshold": read_threshold(path),
-                    "delegate": "GPU"
-                    if TABLE[row["format"]].takes_float
-                    else "CPU",
-                }
-            )
-        else:
+        if not path.is_file():
             print(f"{path} is left out: it is in the report, but not there")
+            continue
+        models.append(
+            {
+                "file": path.name,
+                "kilobytes": round(path.stat().st_size / 1000),
+                "size": TFLiteFile(path).image_size[0],
+                "labels": read_labels(path),
+                "threshold": read_threshold(path),
+                "delegate": "GPU"
+                if TABLE[row["format"]].takes_float
+                else "CPU",
+            }
+        )
     return models
 
 

@@ -274,13 +274,19 @@ def test_page_loads_nothing_from_elsewhere(browser, address):
     assert all(name.startswith((address, "blob:")) for name in loaded), loaded
 
 
-def test_the_packages_may_be_in_the_current_folder(tmp_path, monkeypatch):
-    """Where the error's own command puts them, for want of a checkout."""
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The page is that of an installed package, elsewhere."""
     page = tmp_path / "site-packages" / "page"
     page.mkdir(parents=True)
     shutil.copy(PAGE / "package.json", page)
     monkeypatch.setattr("export.demo.PAGE", page)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_packages_may_be_in_the_current_folder(tmp_path):
+    """Where the error's own command puts them, for want of a checkout."""
     needed = json.loads((PAGE / "package.json").read_text())["dependencies"]
     names = " ".join(f"{name}@{version}" for name, version in needed.items())
     command = f"npm install --no-save --prefix . {names}"
@@ -291,13 +297,9 @@ def test_the_packages_may_be_in_the_current_folder(tmp_path, monkeypatch):
     assert find_packages() == tmp_path / "node_modules"
 
 
-def test_the_packages_may_be_in_a_checkout(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("installed")
+def test_the_packages_may_be_in_a_checkout(tmp_path):
     """Where README's command puts them, for the installed `convmixer demo`."""
-    page = tmp_path / "site-packages" / "page"
-    page.mkdir(parents=True)
-    shutil.copy(PAGE / "package.json", page)
-    monkeypatch.setattr("export.demo.PAGE", page)
-    monkeypatch.chdir(tmp_path)
     packages = tmp_path / "export" / "page" / "node_modules"
     for name in json.loads((PAGE / "package.json").read_text())["dependencies"]:
         (packages / name).mkdir(parents=True)
