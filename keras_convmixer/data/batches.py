@@ -159,7 +159,7 @@ def training_batches(
     numbered = numbered.skip(step * batch_size)
     own = numbered.shard(shard.count, shard.index)
     size = batch_size // shard.count // shard.batches_a_step
-    chunk = min(size, max(1, CHUNK_PIXELS // side**2))
+    chunk = min(steps * size, max(1, CHUNK_PIXELS // side**2))
     chunks = own.batch(chunk, drop_remainder=True).map(augment, workers)
     batches = chunks.rebatch(size, drop_remainder=True)
     first = (epoch * steps + step) * shard.batches_a_step

@@ -4,6 +4,7 @@
 pixels that `evaluate` and `classify` see, without a wait for Python's lock.
 """
 
+import functools
 from enum import IntEnum
 
 import tensorflow as tf
@@ -157,43 +158,59 @@ def resize_crops(images, rectangles, size, filters):
         uint8 `[N, size, size, 3]`, within a level of `resize_crop`.
     """
     top, left, height, width = tf.unstack(rectangles, axis=1)
-    rows = crop_weights(images.shape[1], top, height, size, filters)
-    columns = crop_weights(images.shape[2], left, width, size, filters)
-    levels = tf.cast(images, tf.float32)
-    for weights in (rows, columns):  # Each leaves the axes turned.
-        before, other = levels.shape[1:3]
-        levels = tf.reshape(levels, [-1, before, 3 * other])
-        levels = tf.reshape(weights @ levels, [-1, size, other, 3])
-        levels = tf.transpose(levels, [0, 2, 1, 3])
-    return whole_levels(levels)
+    rows = resize_rows(images, top, height, size, filters)
+    columns = tf.transpose(rows, [0, 2, 1, 3])
+    columns = resize_rows(columns, left, width, size, filters)
+    return tf.transpose(whole_levels(columns), [0, 2, 1, 3])
 
 
-def crop_weights(before, first, length, after, filters):
-    """Weights of an image's rows in its resized crop: `[N, after, before]`.
+def resize_rows(images, first, length, count, filters):
+    """Some rows of images of one size, resized to `count`.
 
     Args:
-        before, after: Rows of the image, and of the resized crop.
-        first, length: int32 `[N]`, the crop's first row and their number.
+        images: `[N, H, W, 3]`.
+        first, length: int32 `[N]`: the first of the rows, and their number.
+        count: Rows of the results.
         filters: A `Filter` for each, int32 `[N]`.
+
+    Returns:
+        float32 `[N, count, W, 3]`.
     """
-    filters = filters[:, None, None]
-    first, length = (
-        tf.cast(value, tf.float32)[:, None, None] for value in (first, length)
+    before, width = images.shape[1:3]
+    weights = tf.gather_nd(
+        crop_weights(before, count), tf.stack([filters, length], 1)
     )
-    scale = length / after
-    offsets = (tf.range(after, dtype=tf.float32)[:, None] + 0.5) * scale
-    places = tf.range(before, dtype=tf.float32) + 0.5
-    antialiased = filters < Filter.ALIASED_BILINEAR
-    stretch = tf.where(antialiased, tf.maximum(scale, 1), 1)
-    distance = tf.abs(places - (first + offsets)) / stretch
-    weights = tf.where(
-        filters == Filter.BICUBIC, cubic(distance), tf.nn.relu(1 - distance)
-    )
-    nearest = tf.cast(places == first + tf.floor(offsets) + 0.5, tf.float32)
-    weights = tf.where(filters == Filter.NEAREST, nearest, weights)
-    inside = (places > first) & (places < first + length)
-    weights = tf.where(inside, weights, 0)
-    return weights / tf.reduce_sum(weights, -1, keepdims=True)
+    places = tf.minimum(first[:, None] + tf.range(before), before - 1)
+    rows = tf.gather(images, places, batch_dims=1)
+    levels = tf.reshape(tf.cast(rows, tf.float32), [-1, before, 3 * width])
+    return tf.reshape(weights @ levels, [-1, count, width, 3])
+
+
+@functools.cache
+def crop_weights(before, after):
+    """Weights of a crop's rows in its resized rows, for all possible crops.
+
+    Returns:
+        float32 `[len(Filter), before + 1, after, before]`, a NumPy array: for
+        each filter and number of rows of the crop, which may be `before`.
+    """
+    with tf.init_scope(), tf.device("CPU"):
+        filters = tf.range(len(Filter))[:, None, None, None]
+        length = tf.range(before + 1.0)[:, None, None]
+        scale = length / after
+        offsets = (tf.range(after, dtype=tf.float32)[:, None] + 0.5) * scale
+        places = tf.range(before, dtype=tf.float32) + 0.5
+        antialiased = filters < Filter.ALIASED_BILINEAR
+        stretch = tf.where(antialiased, tf.maximum(scale, 1), 1)
+        distance = tf.abs(places - offsets) / stretch
+        weights = tf.where(
+            filters == Filter.BICUBIC, cubic(distance), tf.nn.relu(1 - distance)
+        )
+        nearest = tf.cast(places == tf.floor(offsets) + 0.5, tf.float32)
+        weights = tf.where(filters == Filter.NEAREST, nearest, weights)
+        weights = tf.where(places < length, weights, 0)
+        total = tf.reduce_sum(weights, -1, keepdims=True)
+        return tf.math.divide_no_nan(weights, total).numpy()
 
 
 def whole_levels(levels):
