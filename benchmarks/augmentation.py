@@ -3,7 +3,7 @@
 python -m benchmarks.augmentation photos/ --timm ENVIRONMENT/bin/python
 python -m benchmarks.augmentation --timm ENVIRONMENT/bin/python
 
-The first compares brightness, contrast and edges of 2,000 images of a folder,
+The first compares brightness, contrast and edges of 7,000 images of a folder,
 augmented as `imagenet2012` is, but not mixed; the second draws 60 of
 scikit-learn's two photographs. timm is run by a Python that has it.
 """
@@ -40,7 +40,7 @@ def main(arguments=None):
         default=[224, 32],
         help="pixels",
     )
-    add("--count", type=positive_int, default=2000, help="images of each")
+    add("--count", type=positive_int, default=7000, help="images of each")
     add("--output", type=Path, default=RESULTS / "augmentation.csv")
     args = parser.parse_args(arguments)
     with one_line_errors(), tempfile.TemporaryDirectory() as folder:
