@@ -1,5 +1,6 @@
 """Fixtures: real runs, made once by the real commands."""
 
+import gc
 import os
 import shutil
 
@@ -35,6 +36,17 @@ def pytest_collection_modifyitems(config, items):
     items.sort(
         key=lambda item: [name not in item.fixturenames for name in slowest]
     )
+
+
+def pytest_collection_finish():
+    """What is imported by now is no garbage.
+
+    Every conversion to TFLite collects garbage. To look through all that
+    TensorFlow and Keras consist of takes as long as converting a small network.
+    """
+    import hypothesis  # noqa: F401 - it warns if it is imported after this.
+
+    gc.freeze()
 
 
 def runs_slow_tests(config):
