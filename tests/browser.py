@@ -4,11 +4,14 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
+# After which a page has failed, however busy the machine is.
+SECONDS = 180
+
 
 def wait(browser, *states):
     """Until the page says that it is so far."""
     selector = ", ".join(f"#status[data-state={state}]" for state in states)
-    WebDriverWait(browser, 60).until(
+    WebDriverWait(browser, SECONDS).until(
         lambda page: page.find_elements(By.CSS_SELECTOR, selector)
     )
 

@@ -9,7 +9,7 @@ from selenium import webdriver
 
 from export.demo import PAGE, find_packages
 from keras_convmixer.utils.checks import UserError
-from tests.browser import wait
+from tests.browser import SECONDS, wait
 from tests.processes import ROOT
 
 CHROMIUM = shutil.which("chromium")
@@ -82,6 +82,7 @@ def browser(address, tmp_path_factory):
         options.add_argument(flag)
     service = webdriver.ChromeService(CHROMEDRIVER)
     with webdriver.Chrome(options, service) as browser:
+        browser.set_script_timeout(SECONDS)
         browser.get(address)
         wait(browser, "ready")
         yield browser

@@ -28,7 +28,7 @@ from export.tflite import convert
 from keras_convmixer import ConvMixer
 from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.utils.checks import UserError
-from tests.browser import choose, classes, wait
+from tests.browser import SECONDS, choose, classes, wait
 
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 AXE = PAGE / "node_modules" / "axe-core" / "axe.min.js"
@@ -163,7 +163,7 @@ def test_the_photo_that_was_picked_last_stays(opened, photo, tmp_path):
 
 
 def until(browser, condition):
-    WebDriverWait(browser, 20).until(
+    WebDriverWait(browser, SECONDS).until(
         lambda browser: browser.execute_script(f"return {condition}")
     )
 
@@ -224,7 +224,7 @@ def test_a_new_export_takes_the_place_of_the_last(browser, demo, tmp_path):
             (site / "kept.js").unlink(missing_ok=True)
             write_kept(site)
             browser.get(place)
-            WebDriverWait(browser, 20).until(
+            WebDriverWait(browser, SECONDS).until(
                 lambda browser, shown=f"({kilobytes} KB)": (
                     shown in browser.find_element(By.ID, "model").text
                 )
