@@ -224,11 +224,8 @@ def test_a_new_export_takes_the_place_of_the_last(browser, demo, tmp_path):
             (site / "kept.js").unlink(missing_ok=True)
             write_kept(site)
             browser.get(place)
-            WebDriverWait(browser, SECONDS).until(
-                lambda browser, shown=f"({kilobytes} KB)": (
-                    shown in browser.find_element(By.ID, "model").text
-                )
-            )
+            shown = json.dumps(f"({kilobytes} KB)")
+            until(browser, f"model.textContent.includes({shown})")
             wait(browser, "ready")
             browser.execute_async_script(
                 "navigator.serviceWorker.ready.then(arguments[0])"

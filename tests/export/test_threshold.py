@@ -112,21 +112,22 @@ def test_a_file_holds_the_threshold_of_its_own_probabilities(exported, format):
     (row,) = (r for r in report["files"] if r["file"] == file.name)
     found = row["threshold"]
     images, labels = as_arrays(RunFolder(run).data().held_out)
-    probabilities = outputs(file.read_bytes(), images)
-    value, most = least_threshold(
-        probabilities.max(-1), probabilities.argmax(-1) == labels, 0.999
-    )
+    answers = Answers.of(outputs(file.read_bytes(), images), labels)
+    confidence, is_right = answers.confidence, answers.is_right
+    value, most = least_threshold(confidence, is_right, 0.999)
     assert (found["value"], found["most"]) == (value, most)
     assert read_threshold(file) == pytest.approx(value)
     assert 0.5 < value < 1
     assert row["bytes"] == file.stat().st_size
     assert read_labels(file) == [str(index) for index in range(10)]
     # It measures itself on images that did not choose it.
-    answered = cross_answered(
-        probabilities.max(-1), probabilities.argmax(-1) == labels, 0.999
-    )
+    answered = cross_answered(confidence, is_right, 0.999)
     assert found["coverage"] == answered.mean() < 1
-    assert found["low"] < found["precision"] <= found["high"]
+    right, count = int(is_right[answered].sum()), int(answered.sum())
+    assert found["precision"] == right / count
+    # With all of them right, which the training decides, its end is 1 too.
+    assert (found["low"], found["high"]) == wilson_interval(right, count)
+    assert found["low"] < found["precision"]
     line = f"{file.name}: below {value:.4f} not sure; "
     assert line in printed
     card = (run / "export" / "MODEL_CARD.md").read_text()
