@@ -129,17 +129,3 @@ def operators_of(interpreter):
         partition of the graph that a delegate runs, as "DELEGATE".
     """
     return interpreter._get_ops_details()
-
-
-def labelled_kernels(labels):
-    """Has TensorFlow compute with kernels that it does not use by itself.
-
-    Args:
-        labels: Labels of kernels, by the names of operations.
-
-    Returns:
-        A context for the operations that are added to the graph in it.
-    """
-    import tensorflow as tf
-
-    return tf.compat.v1.get_default_graph()._kernel_label_map(labels)

@@ -14,7 +14,7 @@ NETWORKS = [
 ]
 # Where its kernels differ most, by the size of the depthwise ones: 5, 7, 9.
 KERNELS = NETWORKS[:3]
-WAYS = ("stock", "float32", "cudnn")  # Of `training.depthwise`.
+WAYS = ("stock", "float32", "cudnn")  # Of depthwise convolutions.
 
 
 def keras_rows(networks, precisions, xla):

@@ -7,6 +7,11 @@ import time
 MEASURED_SECONDS = 3
 WARM_UP = 6
 FEWEST, MOST = 10, 300  # Steps that are timed.
+DEPTHWISE = [  # TensorFlow's operations.
+    f"DepthwiseConv2dNative{part}"
+    for part in ("", "BackpropInput", "BackpropFilter")
+]
+CUDNN = "cudnn_grouped_convolution"  # A label of its kernels.
 
 
 def rates(seconds, first, steps, batch_size, peak, device):
@@ -42,8 +47,10 @@ def keras_step(network, batch_size, policy, xla, depthwise=None):
         batch_size: Images a step.
         policy: Keras' dtype policy.
         xla: As for `distribute`.
-        depthwise: One of `training.depthwise.WAYS`; None for what a training
-            uses.
+        depthwise: How depthwise convolutions are computed: "stock" for what
+            TensorFlow does by itself, "float32" for the same in float32,
+            whatever the numbers before and after it, "cudnn" for cuDNN with
+            every size and type; None for what a training uses.
     """
     from keras_convmixer.utils.commands import quiet_tensorflow
 
@@ -58,7 +65,7 @@ def keras_step(network, batch_size, policy, xla, depthwise=None):
         compile_for_training,
         dtype_policy,
     )
-    from keras_convmixer.training.depthwise import choose_way
+    from keras_convmixer.training.depthwise import SwitchableDepthwiseConv2D
     from keras_convmixer.training.devices import distribute
     from keras_convmixer.training.recipes import CIFAR10
 
@@ -78,7 +85,11 @@ def keras_step(network, batch_size, policy, xla, depthwise=None):
         model = devices.prepare(model)
         compile_for_training(model, CIFAR10, 10**6, devices.jit_compile)
     if depthwise:
-        choose_way(model, depthwise)
+        for layer in model.layers:
+            if isinstance(layer, SwitchableDepthwiseConv2D):
+                layer.in_float32 = depthwise == "float32"
+    if depthwise == "cudnn":
+        use_cudnn(model)
     classes = np.arange(batch_size) % variant.classes
     labels = keras.utils.to_categorical(classes, variant.classes)
     batch = random_images(variant, batch_size), labels
@@ -101,6 +112,22 @@ def keras_step(network, batch_size, policy, xla, depthwise=None):
     return rates(
         seconds, times[0], count, batch_size, memory.peak(), name_of(devices)
     )
+
+
+def use_cudnn(model):
+    """Has cuDNN compute a model's depthwise convolutions, on GPUs only."""
+    import tensorflow as tf
+
+    labels = dict.fromkeys(DEPTHWISE, CUDNN)
+    stock_step = model.train_step
+
+    def train_step(data):
+        # Private, and the only way to another kernel for an operation.
+        graph = tf.compat.v1.get_default_graph()
+        with graph._kernel_label_map(labels):
+            return stock_step(data)
+
+    model.train_step = train_step
 
 
 def fit_seconds(fit, steps):

@@ -17,8 +17,9 @@ from keras import layers
 
 from keras_convmixer.compat import operation_of
 from keras_convmixer.training.depthwise import (
+    PLACE,
     SwitchableDepthwiseConv2D,
-    choose_way,
+    choose_exact_kernels,
 )
 from keras_convmixer.training.gelu_norm import (
     gelu,
@@ -63,7 +64,8 @@ def for_training(model, replicas, one_cpu, xla=False):
 
     copy = keras.models.clone_model(model, clone_function=replace)
     copy.set_weights(model.get_weights())
-    choose_way(copy, "stock" if xla else None)
+    if not xla:
+        choose_exact_kernels(copy)
     return copy
 
 
@@ -157,27 +159,22 @@ class FastDepthwiseConv2D(layers.DepthwiseConv2D):
 
 @tf.custom_gradient
 def depthwise(images, kernel, bias):
-    strides = [1, 1, 1, 1]
-
     def gradients(upstream):
         size = kernel.shape[0]
         if size % 2:  # The border is the same on all sides.
             turned = tf.reverse(kernel, axis=[0, 1])
-            of_images = tf.nn.depthwise_conv2d(
-                upstream, turned, strides, "SAME"
-            )
+            of_images = tf.nn.depthwise_conv2d(upstream, turned, **PLACE)
         else:
             of_images = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
                 input_sizes=tf.shape(images),
                 filter=kernel,
                 out_backprop=upstream,
-                strides=strides,
-                padding="SAME",
+                **PLACE,
             )
         of_kernel = kernel_gradient(images, upstream, size)
         return of_images, of_kernel, over_positions(upstream)
 
-    result = tf.nn.depthwise_conv2d(images, kernel, strides, "SAME")
+    result = tf.nn.depthwise_conv2d(images, kernel, **PLACE)
     return tf.nn.bias_add(result, bias), gradients
 
 
@@ -197,8 +194,7 @@ def kernel_gradient(images, upstream, size):
             input=images,
             filter_sizes=[size, size, images.shape[-1], 1],
             out_backprop=upstream,
-            strides=[1, 1, 1, 1],
-            padding="SAME",
+            **PLACE,
         )
     count = images.shape[0] or 1
     parts = count // math.gcd(count, IMAGES_AT_ONCE)

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from keras_convmixer.training.backup import state_of
-from keras_convmixer.training.depthwise import choose_way
+from keras_convmixer.training.depthwise import choose_exact_kernels
 
 
 class CompiledGradients(keras.Model):
@@ -80,7 +80,7 @@ def compile_ahead(model, batches, scope=contextlib.nullcontext):
     except tf.errors.OpError as error:
         failure = error
         model.jit_compile = model.xla = False
-        choose_way(model)
+        choose_exact_kernels(model)
         model.make_train_function(force=True)
         model.make_test_function(force=True)
     with scope():

@@ -118,17 +118,6 @@ def test_importing_it_imports_neither_keras_nor_tensorflow():
     )
 
 
-def test_operations_have_the_kernels_of_their_label():
-    import tensorflow as tf
-
-    with (
-        tf.Graph().as_default(),
-        compat.labelled_kernels({"Relu": "quick"}),
-    ):
-        operation = tf.nn.relu(tf.zeros(2)).op
-    assert operation.node_def.attr["_kernel"].s == b"quick"
-
-
 def test_no_batch_is_made_only_to_be_looked_at():
     begun = []
 

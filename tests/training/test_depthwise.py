@@ -7,43 +7,37 @@ import tensorflow as tf
 
 from keras_convmixer import ConvMixer
 from keras_convmixer.training.compile import dtype_policy
-from keras_convmixer.training.depthwise import (
-    CUDNN,
-    OPERATIONS,
-    choose_way,
-    convolution,
-)
+from keras_convmixer.training.depthwise import convolve_in_float32
 from keras_convmixer.training.fast_layers import for_training
-from keras_convmixer.utils.checks import UserError
 
 
-def ways(policy, kernel_size, **options):
-    """Those of the depthwise convolutions of a trained model."""
+def in_float32(policy, kernel_size, **options):
+    """Which depthwise convolutions of a trained model are."""
     with dtype_policy(policy):
         stock = ConvMixer(4, 1, kernel_size, 2, input_shape=(8, 8, 3))
         model = for_training(stock, one_cpu=False, **options)
     return {
-        getattr(layer, "way", None)
+        layer.in_float32
         for layer in model.layers
         if isinstance(layer, keras.layers.DepthwiseConv2D)
     }
 
 
 @pytest.mark.parametrize(
-    ("policy", "kernel_size", "way"),
+    ("policy", "kernel_size", "expected"),
     [
-        ("mixed_bfloat16", 7, "stock"),
-        ("mixed_float16", 8, "float32"),
-        ("mixed_bfloat16", 9, "float32"),
-        ("float32", 9, "stock"),
+        ("mixed_bfloat16", 7, False),
+        ("mixed_float16", 8, True),
+        ("mixed_bfloat16", 9, True),
+        ("float32", 9, False),
     ],
 )
 def test_what_cudnn_does_not_compute_is_added_in_32_bits(
-    policy, kernel_size, way
+    policy, kernel_size, expected
 ):
-    assert ways(policy, kernel_size, replicas=1) == {way}
+    assert in_float32(policy, kernel_size, replicas=1) == {expected}
     # XLA has its own way.
-    assert ways(policy, kernel_size, replicas=2, xla=True) == {"stock"}
+    assert in_float32(policy, kernel_size, replicas=2, xla=True) == {False}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -59,7 +53,7 @@ def test_in_32_bits_results_and_gradients_are_rounded_once(dtype, size):
     kernel = numbers(size, size, 4, 1)
     results = []
     for function, kind in (
-        (convolution("float32"), dtype),
+        (convolve_in_float32, dtype),
         (lambda x, k: tf.nn.depthwise_conv2d(x, k, [1] * 4, "SAME"), "float64"),
     ):
         sources = [tf.cast(images, kind), tf.cast(kernel, kind)]
@@ -73,28 +67,3 @@ def test_in_32_bits_results_and_gradients_are_rounded_once(dtype, size):
         np.testing.assert_allclose(
             tf.cast(ours, tf.float64), exact, rtol=np.finfo("float16").eps * 8
         )
-
-
-def test_the_labelled_kernels_are_those_of_cudnn():
-    """They are for GPUs only: here the operations are looked at."""
-
-    @tf.function
-    def gradients(images, kernel):
-        result = convolution("cudnn")(images, kernel)
-        return tf.gradients(result, [images, kernel])
-
-    graph = gradients.get_concrete_function(
-        tf.TensorSpec((2, 8, 8, 4), tf.float16),
-        tf.TensorSpec((9, 9, 4, 1), tf.float16),
-    ).graph
-    labels = {
-        operation.type: operation.node_def.attr["_kernel"].s.decode()
-        for operation in graph.get_operations()
-        if operation.type in OPERATIONS
-    }
-    assert labels == dict.fromkeys(OPERATIONS, CUDNN)
-
-
-def test_another_way_is_refused():
-    with pytest.raises(UserError, match="way must be one of 'stock', 'float32"):
-        choose_way(keras.Sequential(), "float64")

@@ -269,7 +269,7 @@ def test_what_xla_can_not_compile_is_trained_without():
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     # Its kernels are then TensorFlow's, of which one adds in 16 bits.
-    assert convolution.way == "float32"
+    assert convolution.in_float32
     model.fit(batches, shuffle=False, verbose=0)
     assert model.optimizer.iterations.numpy() == 1
 
