@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 from urllib.parse import quote
 
-from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.checks import UserError, integers
 from keras_convmixer.utils.commands import (
     Parser,
-    integer_from,
+    number,
     one_line_errors,
     quiet_tensorflow,
 )
@@ -45,7 +45,7 @@ def parse_arguments(arguments=None):
     add("run", type=Path, metavar="RUN", help="folder of an exported run")
     add(
         "--port",
-        type=integer_from(0, 65535),
+        type=number(integers(0, 65535)),
         default=8000,
         help="0 for any that is free (default: %(default)s)",
     )

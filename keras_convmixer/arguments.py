@@ -97,18 +97,15 @@ def check_names(input_tensor, include_preprocessing):
             "same names. Build each without input_tensor and call them, as in "
             "keras.layers.Average()([first(image), second(image)])"
         )
-    before = names_before(input_tensor) if include_preprocessing else ()
-    if "normalization" in before:
+    if not include_preprocessing:
+        return
+    sources = keras.utils.get_source_inputs(input_tensor)
+    before = keras.Model(sources, input_tensor).operations
+    if "normalization" in {operation.name for operation in before}:
         raise UserError(
             "input_tensor comes from a layer with the name 'normalization', "
             "as one of ConvMixer's has: give it another name"
         )
-
-
-def names_before(tensor):
-    """The names of the operations that a symbolic tensor depends on."""
-    sources = keras.utils.get_source_inputs(tensor)
-    return {op.name for op in keras.Model(sources, tensor).operations}
 
 
 def names_around(tensor):

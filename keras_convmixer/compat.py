@@ -32,14 +32,9 @@ def is_graph(model):
 
 
 def calls_in_order(model):
-    """The calls in a model's graph, each after those that it depends on.
+    """The `Call`s in a model's graph, each after those that it depends on.
 
-    Args:
-        model: A model for which `is_graph` holds. Calls in models nested in
-            it are not included.
-
-    Returns:
-        A list of `Call`, without the model's inputs.
+    The model's inputs and the calls in models nested in it are not included.
     """
     by_depth = _functional(model)._nodes_by_depth
     return [
@@ -69,12 +64,8 @@ def operation_of(tensor):
 def users_of(operation):
     """The layers and operations called with a result of an operation.
 
-    Args:
-        operation: A layer or operation. Calls in every model count.
-
-    Returns:
-        A list in the order of the calls: an operation called twice is in it
-        twice.
+    They are in the order of the calls in all models: an operation called twice
+    is in the list twice.
     """
     return [node.operation for node in operation._outbound_nodes]
 
@@ -117,11 +108,7 @@ def patch_fit_on_workers():
 
 
 def operators_of(interpreter):
-    """The operators that a LiteRT interpreter lists.
-
-    Args:
-        interpreter: An `ai_edge_litert.interpreter.Interpreter` with allocated
-            tensors.
+    """The operators of a LiteRT interpreter with allocated tensors.
 
     Returns:
         A list of dicts: "op_name", and the tensor numbers "inputs" and

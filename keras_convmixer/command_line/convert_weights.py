@@ -24,10 +24,6 @@ def main(arguments=None):
     add("--activation", default="gelu", help="not in the file (default: gelu)")
     add("--image-size", type=positive_int, help="pixels (default: any)")
     args = parser.parse_args(arguments)
-    convert(args)
-
-
-def convert(args):
     for path, suffix in (
         (args.checkpoint, ".safetensors"),
         (args.output, ".keras"),

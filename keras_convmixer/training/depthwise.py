@@ -29,11 +29,7 @@ class SwitchableDepthwiseConv2D(layers.DepthwiseConv2D):
 
 
 def choose_exact_kernels(model):
-    """Has a model's depthwise convolutions add in 32 bits without XLA.
-
-    Args:
-        model: A model that `for_training` returned.
-    """
+    """Has the layers of `for_training` add in 32 bits without XLA."""
     for layer in model.layers:
         if isinstance(layer, SwitchableDepthwiseConv2D):
             layer.in_float32 = (

@@ -98,11 +98,7 @@ class Devices:
             patch_fit_on_workers()
 
     def data(self, make):
-        """The batches for `fit`.
-
-        Args:
-            make: A function of a `Shard` that returns a data set.
-        """
+        """The batches for `fit`; `make` makes a data set for a `Shard`."""
         if self.workers is None:
             process, processes = self.process, self.processes
             return make(Shard(process, processes, self.replicas, joined=True))

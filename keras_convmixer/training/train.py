@@ -85,9 +85,6 @@ class Training:
     """What a plan becomes on this machine.
 
     Attributes:
-        plan: The `Plan`.
-        devices: The `Devices`.
-        data: The `ImageData`.
         steps: Batches an epoch.
         model: The compiled model.
         plain: What is saved of it, from `float32_copy`.
@@ -122,11 +119,9 @@ class Training:
 
 
 def prepare(plan, load):
-    """Devices, data and network: all that can be wrong with a plan.
+    """A `Training`: all that can be wrong with a plan has been tried.
 
-    Args:
-        plan: A `Plan`.
-        load: A function that returns its `ImageData`.
+    `load` returns the plan's `ImageData`, once the devices are settled.
     """
     for name, needed in (
         ("image_data_format", "channels_last"),

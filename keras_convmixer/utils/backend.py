@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
 
 from keras_convmixer.utils.checks import UserError, check_choice
@@ -26,17 +25,6 @@ def check_training_backend(name):
             f"{', '.join(TRAINING)} to train. Received: {name}"
         )
     return name
-
-
-def use_tensorflow():
-    """Has Keras run on TensorFlow, whatever its configuration says.
-
-    Raises:
-        UserError: If Keras already runs on another backend.
-    """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    if "keras" in sys.modules:
-        check_tensorflow("an export")
 
 
 def check_tensorflow(what):

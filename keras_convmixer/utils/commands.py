@@ -18,8 +18,8 @@ from contextvars import ContextVar
 
 from keras_convmixer.utils.backend import (
     check_configuration,
+    check_tensorflow,
     configured_backend,
-    use_tensorflow,
 )
 from keras_convmixer.utils.checks import (
     POSITIVE_INTEGER,
@@ -27,7 +27,6 @@ from keras_convmixer.utils.checks import (
     SHARE,
     UserError,
     did_you_mean,
-    integers,
 )
 from keras_convmixer.utils.process_state import printable_output, stop_signals
 from keras_convmixer.utils.processors import (
@@ -87,10 +86,13 @@ def quiet_tensorflow(backend=None):
     says.
 
     Raises:
-        UserError: If Keras can't be imported as it is configured.
+        UserError: If Keras can't be imported as it is configured, or already
+            runs on another backend.
     """
     if backend == "tensorflow":
-        use_tensorflow()
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        if "keras" in sys.modules:
+            check_tensorflow("an export")
     check_configuration()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("MPLBACKEND", "agg")
@@ -278,10 +280,6 @@ def number(allowed):
         return value
 
     return parse
-
-
-def integer_from(lowest, highest):
-    return number(integers(lowest, highest))
 
 
 positive_int = number(POSITIVE_INTEGER)

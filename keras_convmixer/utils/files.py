@@ -94,20 +94,15 @@ def exclusive(folder, *parts):
     try:
         yield
     finally:
-        remove_lock(lock, path)
-
-
-def remove_lock(lock, path):
-    """Releases a lock, and removes its file where no other process has it."""
-    if os.name == "nt":  # An open file can't be removed.
-        lock.release()
-        with contextlib.suppress(PermissionError):
+        if os.name == "nt":  # An open file can't be removed.
+            lock.release()
+            with contextlib.suppress(PermissionError):  # Another has it.
+                path.unlink(missing_ok=True)
+        else:
+            # First the file: whoever opened it meanwhile finds it unlinked,
+            # and tries again with a new one.
             path.unlink(missing_ok=True)
-        return
-    # First the file: whoever opened it meanwhile finds it unlinked, and tries
-    # again with a new one.
-    path.unlink(missing_ok=True)
-    lock.release()
+            lock.release()
 
 
 def remove_temporaries(folder):
