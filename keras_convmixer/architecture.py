@@ -51,16 +51,13 @@ OPTIONS = {
 
 
 def architecture(model):
-    """The arguments of `ConvMixer` that a model of its was built with.
-
-    Args:
-        model: A model that `ConvMixer` built, or one that has it inside.
+    """The arguments of `ConvMixer` that the one in a model was built with.
 
     Returns:
         A dict of `dim`, `depth`, `kernel_size`, `patch_size`, `activation`.
 
     Raises:
-        ValueError: If there is no ConvMixer in the model, or more than one.
+        UserError: As `trunk_layers`.
     """
     trunk = trunk_layers(model)
     return {
@@ -136,18 +133,11 @@ class Network:
 
 
 def read_network(model):
-    """Takes a model apart.
-
-    Args:
-        model: A model that `ConvMixer` built, or one that has it inside: with
-            layers before and after it, nested in other models.
-
-    Returns:
-        A `Network`.
+    """The `Network` of a model that has a ConvMixer inside, however nested.
 
     Raises:
-        ValueError: If there is no ConvMixer in the model, or more than one,
-            or it is not as `ConvMixer` built it. It names the layer.
+        UserError: As `trunk_layers`, and if the ConvMixer is not as
+            `ConvMixer` built it. It names the layer.
     """
     steps, output = flatten(model)
     network = architecture(model)

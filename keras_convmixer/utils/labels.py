@@ -33,22 +33,21 @@ def class_indices(labels, count, classes, argument="labels"):
     )
     if array.shape == (count, 1):  # As Keras' own data sets have them.
         array = array[:, 0]
-    is_one_hot = array.shape == (count, classes)
-    if not count or not (is_one_hot or array.shape == (count,)):
-        raise UserError(f"{expected}. Received: {in_words(array)}")
-    if is_one_hot:
-        if not (is_binary(array) and (array.sum(-1) == 1).all()):
-            raise UserError(
-                f"{expected}, with a single 1 in each row. Received: "
-                f"{in_words(array)}"
-            )
-        return array.argmax(-1)
-    if array.dtype == bool and classes > 2:
-        raise UserError(f"{expected}. Received: {in_words(array)}")
-    is_whole = is_number(array) and (array == np.rint(array)).all()
-    if not is_whole or array.min() < 0 or array.max() >= classes:
-        raise UserError(f"{expected}. Received: {in_words(array)}")
-    return array.astype(np.int64)
+    if count and array.shape == (count, classes):
+        if is_binary(array) and (array.sum(-1) == 1).all():
+            return array.argmax(-1)
+        expected += ", with a single 1 in each row"
+    elif count and array.shape == (count,) and are_classes(array, classes):
+        return array.astype(np.int64)
+    raise UserError(f"{expected}. Received: {in_words(array)}")
+
+
+def are_classes(array, classes):
+    """Whether each is an integer from 0 to classes - 1, of any type."""
+    if not is_number(array) or (array.dtype == bool and classes > 2):
+        return False
+    is_whole = (array == np.rint(array)).all()
+    return is_whole and array.min() >= 0 and array.max() < classes
 
 
 def zeros_and_ones(labels, count, outputs, argument="labels"):
