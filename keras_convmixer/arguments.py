@@ -10,36 +10,28 @@ MAX_PARAMETERS = 2**30  # 20 times those of the paper's largest network.
 MAX_DEPTH = 1000
 
 
-def check_arguments(
-    dim,
-    depth,
-    kernel_size,
-    patch_size,
-    activation,
-    pooling,
-    classes,
-    classifier_activation,
-    dropout,
-    depthwise_initializer,
+def check_trunk(
+    dim, depth, kernel_size, patch_size, activation, depthwise_initializer
 ):
     """A UserError that names the argument of `ConvMixer` that is wrong."""
     check_positive(
-        dim=dim,
-        depth=depth,
-        kernel_size=kernel_size,
-        patch_size=patch_size,
-        classes=classes,
+        dim=dim, depth=depth, kernel_size=kernel_size, patch_size=patch_size
     )
+    check_activation("activation", activation)
+    check_choice(
+        "depthwise_initializer", depthwise_initializer, DEPTHWISE_INITIALIZERS
+    )
+
+
+def check_head(pooling, classes, classifier_activation, dropout):
+    """As `check_trunk`, for what follows the last block."""
+    check_positive(classes=classes)
     if not 0 <= dropout < 1:
         raise UserError(
             f"dropout must be at least 0 and less than 1. Received: {dropout!r}"
         )
     check_choice("pooling", pooling, (None, "avg", "max"))
-    check_activation("activation", activation)
     check_activation("classifier_activation", classifier_activation)
-    check_choice(
-        "depthwise_initializer", depthwise_initializer, DEPTHWISE_INITIALIZERS
-    )
 
 
 def check_activation(argument, value):

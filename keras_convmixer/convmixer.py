@@ -19,8 +19,9 @@ from keras import layers
 
 from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
 from keras_convmixer.arguments import (
-    check_arguments,
+    check_head,
     check_parameters,
+    check_trunk,
     image_input,
 )
 from keras_convmixer.initializers import CovarianceInitializer
@@ -109,18 +110,10 @@ def ConvMixer(
     >>> model.output_shape
     (None, 1000)
     """
-    check_arguments(
-        dim=dim,
-        depth=depth,
-        kernel_size=kernel_size,
-        patch_size=patch_size,
-        activation=activation,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        dropout=dropout,
-        depthwise_initializer=depthwise_initializer,
+    check_trunk(
+        dim, depth, kernel_size, patch_size, activation, depthwise_initializer
     )
+    check_head(pooling, classes, classifier_activation, dropout)
     image = image_input(
         input_tensor,
         input_shape,

@@ -67,9 +67,9 @@ def train(
         **options,
     )
     check_training_backend(configured_backend())
-    from keras_convmixer.training.train import run_training
+    from keras_convmixer.training.train import begin, finish
 
-    return run_training(plan, run)
+    return finish(*begin(plan, run))
 
 
 def resume(

@@ -24,7 +24,7 @@ def print_summary(training, run):
         "XLA": xla_words(plan, devices),
         "precision": precision_words(plan, devices),
         "data": f"{data.name}, {len(data.classes)} classes, {images}",
-        **({"of a class": class_counts(data)} if counted else {}),
+        "of a class": class_counts(data) if counted else None,
         "network": f"{recipe.dim}/{recipe.depth}, kernel {recipe.kernel_size}"
         f", patch {recipe.patch_size}, {size} x {size} pixels, "
         f"{training.model.count_params():,} parameters",

@@ -41,18 +41,11 @@ BROKEN_IMAGE = re.compile(
 )
 
 
-def run_training(plan, path=None):
-    """Trains, evaluates and writes a new `RunFolder`, which it returns.
+def begin(plan, path=None):
+    """What comes before the first step: a `Training` and its `RunFolder`.
 
     If the plan can't be carried out, no folder is left.
     """
-    training, run = begin(plan, path)
-    finish(training, run)
-    return run
-
-
-def begin(plan, path=None):
-    """What comes before the first step: a `Training` and its `RunFolder`."""
     training = prepare(plan, lambda: plan.source.load(plan.recipe.image_size))
     if is_chief():
         replicas = len(training.devices.names)
@@ -63,9 +56,10 @@ def begin(plan, path=None):
 
 
 def finish(training, run):
-    """The training itself, after `begin`."""
+    """Trains and evaluates after `begin`; returns the `RunFolder`."""
     with run.in_use():
         fit_and_evaluate(training, run)
+    return run
 
 
 def resume(run, replicas=None, workers=None, cache=None, **places):

@@ -12,7 +12,7 @@ from keras_convmixer.training.callbacks import NaNLossError, StopOnNaN
 from keras_convmixer.training.compile import compile_for_training
 from keras_convmixer.training.fast_layers import for_training
 from keras_convmixer.training.recipes import DIGITS
-from keras_convmixer.training.train import dtype_policy, run_training
+from keras_convmixer.training.train import begin, dtype_policy, finish
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import slow_cases
 
@@ -40,7 +40,7 @@ def test_errors_reach_a_caller_as_they_are(
     run = str(tmp_path / "run")
     plan = Plan(SMALL, Source("digits"), mixed_precision="float16")
     with pytest.raises(type(error), match=words):
-        run_training(plan, run)
+        finish(*begin(plan, run))
     assert keras.config.dtype_policy().name == "float32"
     assert RunFolder(run).read_config().plan.replicas is None
     assert "go on" not in capsys.readouterr().out
@@ -50,7 +50,7 @@ def test_another_floatx_is_refused(tmp_path):
     keras.config.set_floatx("float64")
     try:
         with pytest.raises(UserError, match="floatx must be 'float32'"):
-            run_training(Plan(SMALL, Source("digits")), tmp_path / "run")
+            finish(*begin(Plan(SMALL, Source("digits")), tmp_path / "run"))
     finally:
         keras.config.set_floatx("float32")
     assert not (tmp_path / "run").exists()

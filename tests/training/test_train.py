@@ -19,7 +19,7 @@ from keras_convmixer.runs import Plan, RunFolder
 from keras_convmixer.training.callbacks import SaveModel
 from keras_convmixer.training.compile import compile_for_training
 from keras_convmixer.training.recipes import DIGITS
-from keras_convmixer.training.train import run_training
+from keras_convmixer.training.train import begin, finish
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_program
 from tests.processes import ROOT, run_command
@@ -292,7 +292,7 @@ def test_channels_first_is_refused(tmp_path):
     keras.config.set_image_data_format("channels_first")
     try:
         with pytest.raises(UserError, match="must be 'channels_last' to train"):
-            run_training(Plan(DIGITS, Source("digits")), tmp_path / "run")
+            finish(*begin(Plan(DIGITS, Source("digits")), tmp_path / "run"))
     finally:
         keras.config.set_image_data_format("channels_last")
     assert not (tmp_path / "run").exists()
