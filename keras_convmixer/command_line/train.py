@@ -7,10 +7,7 @@ from keras_convmixer.command_line.train_options import make_parser
 from keras_convmixer.data.throughput import keep_freed_memory
 from keras_convmixer.runs.run_folder import RunFolder
 from keras_convmixer.training.options import plan_of, resume
-from keras_convmixer.utils.backend import (
-    check_training_backend,
-    configured_backend,
-)
+from keras_convmixer.utils.backend import check_training_backend
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.cluster import is_chief, worker_addresses
 from keras_convmixer.utils.commands import (
@@ -32,7 +29,7 @@ LOST = 1  # Exit status of a machine that others have left.
 def main(arguments=None):
     args = parse_arguments(arguments)
     # TensorFlow takes seconds to import: a mistake is answered before.
-    check_training_backend(configured_backend())
+    check_training_backend()
     keep_freed_memory()
     if args.resume:
         run = RunFolder(args.resume)

@@ -1,7 +1,6 @@
 """Recipes, and the training itself.
 
-Light to import: `train` and `resume` are in `keras_convmixer.training.train`,
-which takes TensorFlow's seconds.
+Light to import: `keras_convmixer.training.train` takes TensorFlow's seconds.
 """
 
 from keras_convmixer.training.recipes import RECIPES, recipe_for

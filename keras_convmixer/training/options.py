@@ -9,10 +9,7 @@ from keras_convmixer.runs.plan import Plan
 from keras_convmixer.runs.recipe import Recipe
 from keras_convmixer.runs.run_folder import RunFolder, check_empty
 from keras_convmixer.training.recipes import recipe_for
-from keras_convmixer.utils.backend import (
-    check_training_backend,
-    configured_backend,
-)
+from keras_convmixer.utils.backend import check_training_backend
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.utils.cluster import worker_addresses
 from keras_convmixer.utils.types import StrPath
@@ -66,7 +63,7 @@ def train(
         weights=weights,
         **options,
     )
-    check_training_backend(configured_backend())
+    check_training_backend()
     from keras_convmixer.training.train import begin, finish
 
     return finish(*begin(plan, run))
@@ -98,10 +95,19 @@ def resume(
     Example:
         resume("runs/photos", image_folder="moved/photos")
     """
-    check_training_backend(configured_backend())
-    from keras_convmixer.training import train
+    check_training_backend()
+    from keras_convmixer.training.train import fit_and_evaluate, prepare
 
-    return train.resume(run, replicas, workers, cache, **places)
+    run = RunFolder(run)
+    machine = {"replicas": replicas, "workers": workers, "cache": cache}
+    changes: dict[str, Any] = {
+        name: value for name, value in machine.items() if value is not None
+    }
+    with run.in_use():
+        plan = dataclasses.replace(run.read_plan(), **changes)
+        training = prepare(plan, lambda: run.data(**places))
+        fit_and_evaluate(training, run)
+    return run
 
 
 def plan_of(

@@ -1,7 +1,6 @@
 """A training: data -> network -> `model.fit` -> run folder."""
 
 import contextlib
-import dataclasses
 import re
 import time
 from dataclasses import dataclass
@@ -58,18 +57,6 @@ def begin(plan, path=None):
 def finish(training, run):
     """Trains and evaluates after `begin`; returns the `RunFolder`."""
     with run.in_use():
-        fit_and_evaluate(training, run)
-    return run
-
-
-def resume(run, replicas=None, workers=None, cache=None, **places):
-    """`keras_convmixer.resume`, once TensorFlow is there."""
-    run = RunFolder(run)
-    with run.in_use():
-        machine = {"replicas": replicas, "workers": workers, "cache": cache}
-        changes = {k: v for k, v in machine.items() if v is not None}
-        plan = dataclasses.replace(run.read_plan(), **changes)
-        training = prepare(plan, lambda: run.data(**places))
         fit_and_evaluate(training, run)
     return run
 

@@ -13,12 +13,13 @@ BACKENDS = ("tensorflow", "jax", "torch")
 TRAINING = ("tensorflow", "jax")
 
 
-def check_training_backend(name):
-    """Returns the name of a backend that trains.
+def check_training_backend(name=None):
+    """Returns a backend's name, by default that of the configured one.
 
     Raises:
-        UserError: If it does not.
+        UserError: If it does not train.
     """
+    name = name or configured_backend()
     if name not in TRAINING:
         raise UserError(
             "Keras' backend (KERAS_BACKEND) must be one of "

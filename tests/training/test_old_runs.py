@@ -14,7 +14,7 @@ from keras_convmixer.data.index import read_index
 from keras_convmixer.data.source import Source
 from keras_convmixer.runs import Plan, Recipe, RunFolder
 from keras_convmixer.runs.config import FORMAT, Config
-from keras_convmixer.training.train import resume
+from keras_convmixer.training.options import resume
 from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_program
 from tests.processes import ROOT
