@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_convmixer.training.callbacks import NaNLossError
+from keras_convmixer.utils.cluster import is_chief
 from keras_convmixer.utils.files import replacing
 from keras_convmixer.utils.process_state import HeldStops
 
@@ -38,15 +39,13 @@ class Backup(keras.callbacks.Callback):
         minutes: Between two backups within an epoch, at most.
         stops: The `HeldStops` of the process, which are let go after a backup;
             None for a training that nothing holds back.
-        writes_files: Whether this machine does.
     """
 
-    def __init__(self, path, minutes=math.inf, stops=None, writes_files=True):
+    def __init__(self, path, minutes=math.inf, stops=None):
         super().__init__()
         self.path = Path(path)
         self.seconds = 60 * minutes
         self.stops = stops or HeldStops()
-        self.writes_files = writes_files
         self.epoch = self.first_step = 0
         self.metrics = None
         self.saved = time.monotonic()
@@ -115,7 +114,7 @@ class Backup(keras.callbacks.Callback):
 
     def save(self, epochs, steps):
         """Writes the file after some epochs and steps of the next one."""
-        if not self.writes_files:
+        if not is_chief():
             self.saved = time.monotonic()
             return
         self.write_before()

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.cluster import is_chief
 from keras_convmixer.utils.files import replacing
 
 
@@ -15,7 +16,7 @@ def callbacks_of(training, run, epoch, backup):
     The run's history is cut down to the completed epochs.
     """
     plan, callbacks = training.plan, [StopOnNaN()]
-    if backup.writes_files:
+    if is_chief():
         best = run.keep_history(epoch)
         save_model = SaveModel(run.model_path, training.plain, plan.keep, best)
         backup.write_before = save_model.write
@@ -25,7 +26,7 @@ def callbacks_of(training, run, epoch, backup):
         ]
     if plan.recipe.ema:
         callbacks.append(AveragedWeights())
-    if plan.tensorboard and backup.writes_files:
+    if plan.tensorboard and is_chief():
         callbacks.append(keras.callbacks.TensorBoard(run.tensorboard_folder))
     return [*callbacks, backup]
 

@@ -174,7 +174,7 @@ def fit(training, run):
     """Trains from the run's last backup on, or from the beginning."""
     plan, model, devices = training.plan, training.model, training.devices
     stops = HeldStops()
-    backup = Backup(run.backup_path, plan.backup_minutes, stops, is_chief())
+    backup = Backup(run.backup_path, plan.backup_minutes, stops)
     with devices.scope():
         epoch, step = backup.restore(model)
     callbacks = callbacks_of(training, run, epoch, backup)

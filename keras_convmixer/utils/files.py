@@ -41,11 +41,10 @@ def temporary_folder(parent):
     Its name is random: processes that have the same number, in containers
     that share a disk, have different folders.
     """
-    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        prefix=TEMPORARY, dir=parent, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
 
 
 def move(new, path):
