@@ -40,8 +40,8 @@ def for_training(model, replicas, one_cpu, xla=False):
         one_cpu: Whether there is but one, on a CPU, without XLA.
         xla: Whether XLA compiles the training step.
     """
+    gelu_in_norm = one_cpu and each_norm_follows_gelu(model)
     if one_cpu:
-        gelu_in_norm = each_norm_follows_gelu(model)
         replacements = {
             layers.BatchNormalization: (
                 GeluNormalization if gelu_in_norm else FusedBatchNormalization
@@ -56,7 +56,7 @@ def for_training(model, replicas, one_cpu, xla=False):
     def replace(layer):
         new = replacements.get(type(layer), type(layer))
         config = layer.get_config()
-        if one_cpu and gelu_in_norm and is_gelu(layer):
+        if gelu_in_norm and is_gelu(layer):
             config["activation"] = "linear"  # The norm that follows does it.
         if one_cpu and is_mixed(layer) and not is_pointwise(layer):
             config["dtype"] = "float32"
