@@ -1,4 +1,4 @@
-"""Private internals of Keras, TensorFlow and LiteRT, each behind a function.
+"""Private internals of Keras and LiteRT, each behind a function.
 
 They have no public equivalent, and any release may change them. Nothing else
 in the package uses them; tests/network/test_compat.py tests each alone, so
