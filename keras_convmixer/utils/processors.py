@@ -1,5 +1,6 @@
 """The processors that this process may use: CPUs, and GPUs of the driver."""
 
+import contextlib
 import ctypes
 import math
 import os
@@ -33,31 +34,25 @@ def cpu_quota(root=CGROUPS, membership=Path("/proc/self/cgroup")):
         lines = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers == "":  # Version 2.
-            mount, read = root, quota_of_version_2
-        elif "cpu" in controllers.split(","):
-            mount, read = root / controllers, quota_of_version_1
-            if not mount.is_dir():
-                mount = root / "cpu"
-        else:
+        if controllers and "cpu" not in controllers.split(","):
             continue
+        mount = root / controllers  # Those of version 2 have no name.
+        if not mount.is_dir():
+            mount = root / "cpu"
         # The quota of a group holds for those in it. A container sees its own
         # group as the root.
         group = Path(path.lstrip("/"))
         for place in (group, *group.parents):
-            try:
-                quotas.append(read(mount / place))
-            except (OSError, ValueError):
-                continue
+            with contextlib.suppress(OSError, ValueError):
+                quotas.append(quota_of(mount / place))
     return min(quotas)
 
 
-def quota_of_version_2(group):
-    quota, period = (group / "cpu.max").read_text().split()
-    return math.inf if quota == "max" else int(quota) / int(period)
-
-
-def quota_of_version_1(group):
+def quota_of(group):
+    """CPUs that a control group of version 2 or 1 may use, on average."""
+    if (group / "cpu.max").exists():
+        quota, period = (group / "cpu.max").read_text().split()
+        return math.inf if quota == "max" else int(quota) / int(period)
     quota = int((group / "cpu.cfs_quota_us").read_text())
     period = int((group / "cpu.cfs_period_us").read_text())
     return quota / period if quota > 0 else math.inf
