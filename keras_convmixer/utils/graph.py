@@ -66,15 +66,10 @@ def flatten(model):
 
 def leaf_layers(model):
     """The layers of a model, and of the models nested in it, each once."""
-    found = {}
-    waiting = [model]
-    while waiting:
-        layer = waiting.pop()
-        if isinstance(layer, keras.Model):
-            waiting.extend(reversed(layer.layers))
-        else:
-            found[id(layer)] = layer
-    return list(found.values())
+    if not isinstance(model, keras.Model):
+        return [model]
+    leaves = [leaf for layer in model.layers for leaf in leaf_layers(layer)]
+    return list({id(leaf): leaf for leaf in leaves}.values())
 
 
 def steps_in(structure):

@@ -140,11 +140,8 @@ def names_by_index(labels):
         (key, value) if is_index(key) else (value, key)
         for key, value in labels.items()
     ]
-    indices = [index for index, _ in pairs]
-    is_complete = all(map(is_index, indices)) and sorted(indices) == list(
-        range(len(pairs))
-    )
-    if not is_complete:
+    indices = {index for index, _ in pairs if is_index(index)}
+    if indices != set(range(len(pairs))):
         raise UserError(
             f"labels must give each index from 0 to {len(pairs) - 1} once, as "
             "{name: index} or {index: name}. Received: "
