@@ -1,6 +1,7 @@
 """What a network that `ConvMixer` built is; ImageNet's constants."""
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 
 import keras
@@ -141,12 +142,12 @@ def read_network(model):
     """
     steps, output = flatten(model)
     network = architecture(model)
-    calls = {}
+    calls = defaultdict(list)
     for step in steps:
-        calls.setdefault(id(step.operation), []).append(step)
+        calls[id(step.operation)].append(step)
     trunk = {}
     for role, layer in trunk_layers(model).items():
-        count = len(calls.get(id(layer), []))
+        count = len(calls[id(layer)])
         if count != 1:
             raise UserError(
                 "model must run its ConvMixer once, to the last block. "
@@ -175,11 +176,7 @@ def read_network(model):
                 "inside it: it may take what follows the last block only"
             )
     return Network(
-        **network,
-        front=front,
-        trunk=trunk,
-        tail=tail,
-        output=output,
+        **network, front=front, trunk=trunk, tail=tail, output=output
     )
 
 
