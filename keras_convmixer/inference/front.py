@@ -37,13 +37,7 @@ class Front(NamedTuple):
 
 
 def fold_front(network):
-    """What happens to an image before the stem.
-
-    Args:
-        network: A `keras_convmixer.architecture.Network`.
-
-    Returns:
-        A `Front`.
+    """The `Front` of a `Network`: what happens to an image before the stem.
 
     Raises:
         UserError: If it is more than a scale and a shift a channel. It names

@@ -16,9 +16,13 @@ class Tail:
     Args:
         network: A `keras_convmixer.architecture.Network`.
         gelu: As for `with_gelu`.
+
+    Attributes:
+        classifier: The step of the dense layer into which the norm before it
+            is folded; None if there is none.
     """
 
-    def __init__(self, network, gelu=None):
+    def __init__(self, network, gelu):
         self.gelu = gelu
         self.start = list(network.trunk.values())[-1]
         self.steps = []
@@ -30,17 +34,16 @@ class Tail:
             else:
                 self.steps.append(step)
         self.output = self.resolve(network.output)
+        self.classifier = self.find_classifier()
 
     def resolve(self, step):
         """The step itself, or the one before those that are left out."""
         return self.replacement_of.get(step, step)
 
-    def classifier(self):
-        """The dense layer into which the norm before it can be folded.
+    def find_classifier(self):
+        """The dense layer that takes the pooled output of the trunk.
 
-        Returns:
-            Its step, if the trunk's output goes to global average pooling,
-            that to a dense layer, and both to nothing else; None otherwise.
+        None if the output or its global average goes anywhere else.
         """
         pool = self.only_user(self.start)
         if pool is None or not is_stock(pool, "GlobalAveragePooling2D"):
@@ -60,19 +63,16 @@ class Tail:
         ]
         return users[0] if len(users) == 1 and step is not self.output else None
 
-    def build(self, x, taken, norm):
-        """Builds the steps on another tensor.
+    def build(self, x, norm, taken):
+        """Builds the steps on another tensor; returns that of the output.
 
         Args:
-            x: What the trunk gives; where `norm` is given, before that norm.
+            x: What the trunk gives; before the last norm if there is a
+                classifier.
+            norm: The `(scale, shift)` of that norm.
             taken: Names that layers have already, to which those here are
                 added.
-            norm: `(scale, shift)` to be folded into the classifier, or None.
-
-        Returns:
-            The tensor that `network.output` gives.
         """
-        folded = self.classifier() if norm else None
         results = {self.start: x}
         copies = {}
         for step in self.steps:
@@ -88,8 +88,9 @@ class Tail:
                 kwargs["training"] = False
             operation = step.operation
             is_new = id(operation) not in copies
+            is_folded = step is self.classifier
             if is_new:
-                options = {"use_bias": True} if step is folded else {}
+                options = {"use_bias": True} if is_folded else {}
                 copy = copy_of(
                     operation,
                     name=unique(operation.name, taken),
@@ -100,7 +101,7 @@ class Tail:
             results[step] = copy(*args, **kwargs)
             if is_new and getattr(operation, "weights", []):
                 weights = operation.get_weights()
-                if step is folded:
+                if is_folded:
                     weights = fold_norm(*norm, *weights)
                 set_weights(copy, weights)
         return results[self.output]
