@@ -44,10 +44,8 @@ def convert(args):
         read_safetensors,
     )
 
-    found = read_architecture(
-        read_safetensors(find_file(args.checkpoint, None)), args.checkpoint
-    )
-
+    tensors, _ = read_safetensors(find_file(args.checkpoint, None))
+    found = read_architecture(tensors, args.checkpoint)
     channels, classes = found.pop("channels"), found.pop("classes")
     top = {"include_top": False} if classes is None else {"classes": classes}
     model = ConvMixer(
