@@ -75,8 +75,7 @@ class RunFolder:
 
         Args:
             path: Where to; None for `runs/NAME`, `runs/NAME_2`, ...
-            plan: A `Plan`.
-            data: Its `ImageData`.
+            plan, data: What is trained, and the images of it.
             replicas: Their number on this machine, for the record.
 
         Raises:
