@@ -11,7 +11,7 @@ from pathlib import Path
 
 import flatbuffers
 import numpy as np
-from flatbuffers.number_types import UOffsetTFlags
+from flatbuffers.number_types import Float32Flags, Uint8Flags, UOffsetTFlags
 
 from keras_convmixer.utils.checks import UserError
 
@@ -59,9 +59,8 @@ class Table(flatbuffers.table.Table):
             data, flatbuffers.encode.Get(UOffsetTFlags.packer_type, data, 0)
         )
 
-    def number(self, field, kind):
+    def number(self, field, flags):
         """A number that lies in the table itself; 0 where there is none."""
-        flags = getattr(flatbuffers.number_types, f"{kind}Flags")
         offset = self.Offset(4 + 2 * field)
         return self.Get(flags, self.Pos + offset) if offset else 0
 
@@ -147,7 +146,7 @@ def read_threshold(path):
     for kind, options in process_units(path, Subgraph.OUTPUTS):
         if kind == ProcessUnitType.SCORE_THRESHOLDING:
             field = Thresholding.GLOBAL_SCORE_THRESHOLD
-            return options.number(field, "Float32")
+            return options.number(field, Float32Flags)
     return None
 
 
@@ -197,7 +196,7 @@ def process_units(path, side):
             if entry.Name() == METADATA.encode()
         ]
         return [
-            (unit.number(Union.TYPE, "Uint8"), unit.table(Union.VALUE))
+            (unit.number(Union.TYPE, Uint8Flags), unit.table(Union.VALUE))
             for root in described
             for graph in root.tables(Model.SUBGRAPHS)
             for tensor in graph.tables(side)

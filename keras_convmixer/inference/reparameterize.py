@@ -188,7 +188,7 @@ def reparameterize(
             )
         x = build.concatenate(groups)
         outputs = [
-            build.pointwise(
+            build.conv(
                 x,
                 kernel[..., channels],
                 bias[channels],
