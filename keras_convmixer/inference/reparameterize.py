@@ -34,7 +34,7 @@ from keras_convmixer.architecture import read_network
 from keras_convmixer.inference.front import fold_front
 from keras_convmixer.inference.gelu import erf_gelu, finite_gelu
 from keras_convmixer.inference.layers import InferenceLayers
-from keras_convmixer.inference.tail import Tail
+from keras_convmixer.inference.tail import build_tail
 from keras_convmixer.utils.checks import check_choice
 
 # How many groups are fastest, from so many channels on.
@@ -145,11 +145,11 @@ def reparameterize(
     check_choice("arrangement", arrangement, ARRANGEMENTS)
     arranged = ARRANGEMENTS[arrangement]
     network = read_network(model)
-    front = fold_front(network)
-    if front.left_out:
+    image_scale, image_shift, left_out = fold_front(network)
+    if left_out:
         warnings.warn(
             "Left out of the inference model, since they act in training "
-            f"only: {', '.join(front.left_out)}",
+            f"only: {', '.join(left_out)}",
             stacklevel=2,
         )
     if not arranged.split_channels:
@@ -168,7 +168,9 @@ def reparameterize(
     build = InferenceLayers(network.activation, arranged)
 
     image = keras.Input(model.input_shape[1:], name="image")
-    outputs = [build.stem(image, *folded_stem(trunk["stem_conv"], front))]
+    kernel, bias = float64_weights(trunk["stem_conv"])
+    bias = bias + (kernel * image_shift[:, None]).sum((0, 1, 2))
+    outputs = [build.stem(image, kernel * image_scale[:, None], bias)]
     norm = scale_and_shift(trunk["stem_norm"])
     for index in range(network.depth):
         name = f"block_{index}"
@@ -201,11 +203,7 @@ def reparameterize(
         norm = scale_and_shift(trunk[f"{name}_pointwise_norm"])
 
     x = build.activate(build.concatenate(outputs), "features_activation")
-    tail = Tail(network, arranged.gelu)
-    if tail.classifier is None:
-        scale, shift = norm
-        x = build.scale(x, scale, shift, name="features_norm")
-    output = tail.build(x, norm, taken=build.names)
+    output = build_tail(network, x, norm, build)
     return keras.Model(image, output, name=model.name)
 
 
@@ -218,10 +216,3 @@ def scale_and_shift(norm):
     gamma, beta, mean, variance = float64_weights(norm)
     scale = gamma / np.sqrt(variance + norm.epsilon)
     return scale, beta - scale * mean
-
-
-def folded_stem(layer, front):
-    """Kernel and bias of the stem for the images that the model takes."""
-    kernel, bias = float64_weights(layer)
-    bias = bias + (kernel * front.shift[:, None]).sum((0, 1, 2))
-    return kernel * front.scale[:, None], bias
