@@ -80,7 +80,12 @@ def find_classifier(network, start):
 def only_user(network, step, kind):
     """The step that alone takes a result, if it is a stock layer of a kind."""
     users = inference_users(network, step)
-    return users[0] if len(users) == 1 and is_stock(users[0], kind) else None
+    if len(users) != 1 or users == [None]:
+        return None
+    layer = users[0].operation
+    is_stock = type(layer) is getattr(keras.layers, kind)
+    is_default = not getattr(layer, "keepdims", False)
+    return users[0] if is_stock and is_default else None
 
 
 def inference_users(network, step):
@@ -98,13 +103,6 @@ def fold_norm(scale, shift, kernel, bias=0.0):
     kernel = kernel.astype("float64")
     bias = bias + shift @ kernel
     return [np.float32(scale[:, None] * kernel), np.float32(bias)]
-
-
-def is_stock(step, kind):
-    """Whether it is a call of that layer of Keras', as it is by default."""
-    layer = step and step.operation
-    is_it = type(layer) is getattr(keras.layers, kind)
-    return is_it and not getattr(layer, "keepdims", False)
 
 
 def copy_of(operation, name, **options):
