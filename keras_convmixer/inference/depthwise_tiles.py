@@ -87,13 +87,9 @@ def divisors(number):
 def tiled_kernel(kernel, tiling):
     """The kernel of the convolution between tiles.
 
-    Args:
-        kernel: `(kernel_size, kernel_size, channels, 1)`.
-        tiling: A `Tiling`.
-
-    Returns:
-        An array `(2 down + 1, 2 right + 1, pixels, channels * pixels)`, where
-        `pixels` are those of a tile.
+    From `(kernel_size, kernel_size, channels, 1)` it becomes
+    `(2 down + 1, 2 right + 1, pixels, channels * pixels)`, where `pixels` are
+    those of a tile.
     """
     size = kernel.shape[0]
     rows, columns, down, right = tiling
