@@ -110,11 +110,12 @@ def convert_layer(side, channels, kernel_size, parts, format):
 
     from benchmarks.stock import convert_stock
     from keras_convmixer.inference.layers import InferenceLayers
+    from keras_convmixer.inference.reparameterize import Arrangement
 
     random = np.random.default_rng(0)
     kernel = random.normal(size=(kernel_size, kernel_size, channels, 1))
     bias = random.normal(size=channels)
-    build = InferenceLayers(keras, "linear")
+    build = InferenceLayers("linear", Arrangement())
     image = keras.Input((side, side, channels), name="image")
     terms = [
         build.depthwise_part(

@@ -145,7 +145,7 @@ def evaluate(args, source, labels):
             f"{pictures.name} has none"
         )
     classifier = Classifier(args.file, labels, args.threads)
-    matching = match_classes(classifier, pictures)
+    labels, indices = match_classes(classifier, pictures)
     if not pictures.classes:
         print(f"{pictures.name} has no folders of classes: nothing is scored")
     table = contextlib.nullcontext()
@@ -155,7 +155,8 @@ def evaluate(args, source, labels):
         result = score(
             classifier,
             pictures,
-            matching,
+            labels,
+            indices,
             writer,
             shown=max(SHOWN_MISTAKES, args.heatmaps or 0),
         )
@@ -166,18 +167,19 @@ def evaluate(args, source, labels):
     report = scores_report(
         classifier,
         pictures,
-        matching=matching,
-        result=result,
+        labels,
+        indices,
+        result,
         milliseconds=latency(classifier, black),
     )
     print(format_report(report))
     if args.json:
         write_json(args.json, report)
-    if args.plots and not draw(args, classifier, matching, result):
+    if args.plots and not draw(args, classifier, labels, result):
         sys.exit(1)
 
 
-def draw(args, classifier, matching, result):
+def draw(args, classifier, labels, result):
     """Writes the plots of `--plots` and `--heatmaps`.
 
     Returns:
@@ -192,7 +194,7 @@ def draw(args, classifier, matching, result):
     )
     from keras_convmixer.evaluation.predictions import SHOWN_MISTAKES
 
-    folder, labels, scores = args.plots, matching.labels, result.scores
+    folder, scores = args.plots, result.scores
     shown = result.mistakes[:SHOWN_MISTAKES]
     plots = {
         folder / "confusion.png": partial(

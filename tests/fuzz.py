@@ -78,7 +78,7 @@ def image(kind):
 
 
 def read_timm(path):
-    read_architecture(read_safetensors(path), path)
+    read_architecture(read_safetensors(path)[0], path)
 
 
 def read_model(path):

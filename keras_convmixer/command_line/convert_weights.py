@@ -40,10 +40,8 @@ def main(arguments=None):
         read_safetensors,
     )
 
-    found = read_architecture(
-        read_safetensors(find_file(args.checkpoint, None)), args.checkpoint
-    )
-
+    tensors, _ = read_safetensors(find_file(args.checkpoint, None))
+    found = read_architecture(tensors, args.checkpoint)
     channels, classes = found.pop("channels"), found.pop("classes")
     top = {"include_top": False} if classes is None else {"classes": classes}
     model = ConvMixer(

@@ -53,16 +53,16 @@ def run_batches(run, batches, count=None, unit_name="image"):
     Yields:
         `(batch, outputs)`: float32 `[N, classes]`, None without images.
     """
-    if count is None:
-        add, lines = lambda images: None, contextlib.nullcontext()
-    else:
+    bar = None
+    if count is not None:
         from keras.utils import Progbar
 
-        add, lines = Progbar(count, unit_name=unit_name).add, newline_on_error()
-    with lines:
+        bar = Progbar(count, unit_name=unit_name)
+    with newline_on_error() if bar else contextlib.nullcontext():
         for batch in batches:
             yield batch, run(batch.images) if len(batch.images) else None
-            add(len(batch))
+            if bar:
+                bar.add(len(batch))
 
 
 def collect(run, batches, count=None, unit_name="image"):

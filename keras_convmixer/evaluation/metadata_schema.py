@@ -11,7 +11,7 @@ from pathlib import Path
 
 import flatbuffers
 import numpy as np
-from flatbuffers.number_types import UOffsetTFlags
+from flatbuffers.number_types import Float32Flags, Uint8Flags, UOffsetTFlags
 
 from keras_convmixer.utils.checks import UserError
 
@@ -20,79 +20,33 @@ LABELS = "labels.txt"  # Name of the file of labels that is packed with it.
 MAX_LABEL_BYTES = 2**24
 
 
-# Positions of fields in their tables.
-class Model(IntEnum):
-    NAME = 0
-    DESCRIPTION = 1
-    VERSION = 2
-    SUBGRAPHS = 3
-    AUTHOR = 4
-    LICENSE = 5
-    MIN_PARSER_VERSION = 7
-
-
-class Subgraph(IntEnum):
-    INPUTS = 2
-    OUTPUTS = 3
-
-
-class Tensor(IntEnum):
-    NAME = 0
-    DESCRIPTION = 1
-    CONTENT = 3
-    PROCESS_UNITS = 4
-    STATS = 5
-    FILES = 6
-
-
-class Union(IntEnum):
-    TYPE = 0
-    VALUE = 1
-
-
-class Image(IntEnum):
-    COLOR_SPACE = 0
-
-
-class Normalization(IntEnum):
-    MEAN = 0
-    STD = 1
-
-
-class Thresholding(IntEnum):
-    GLOBAL_SCORE_THRESHOLD = 0
-
-
-class Stats(IntEnum):
-    MAX = 0
-    MIN = 1
-
-
-class File(IntEnum):
-    NAME = 0
-    DESCRIPTION = 1
-    TYPE = 2
-
+# Fields of tables, by their position in the schema.
+Model = IntEnum(
+    "Model",
+    "NAME DESCRIPTION VERSION SUBGRAPHS AUTHOR LICENSE FILES "
+    "MIN_PARSER_VERSION",
+    start=0,
+)
+Subgraph = IntEnum("Subgraph", "NAME DESCRIPTION INPUTS OUTPUTS", start=0)
+Tensor = IntEnum(
+    "Tensor",
+    "NAME DESCRIPTION DIMENSION_NAMES CONTENT PROCESS_UNITS STATS FILES",
+    start=0,
+)
+Union = IntEnum("Union", "TYPE VALUE", start=0)
+Image = IntEnum("Image", "COLOR_SPACE", start=0)
+Normalization = IntEnum("Normalization", "MEAN STD", start=0)
+Thresholding = IntEnum("Thresholding", "GLOBAL_SCORE_THRESHOLD", start=0)
+Stats = IntEnum("Stats", "MAX MIN", start=0)
+File = IntEnum("File", "NAME DESCRIPTION TYPE", start=0)
 
 # Values of the schema's enumerations.
-class ContentType(IntEnum):
-    FEATURE = 1
-    IMAGE = 2
-
-
-class ProcessUnitType(IntEnum):
-    NORMALIZATION = 1
-    SCORE_THRESHOLDING = 3
-
-
-class ColorSpace(IntEnum):
-    UNKNOWN = 0
-    RGB = 1
-    GRAYSCALE = 2
-
-
-class FileType(IntEnum):
-    TENSOR_AXIS_LABELS = 2
+ContentType = IntEnum("ContentType", {"FEATURE": 1, "IMAGE": 2})
+ProcessUnitType = IntEnum(
+    "ProcessUnitType", {"NORMALIZATION": 1, "SCORE_THRESHOLDING": 3}
+)
+ColorSpace = IntEnum("ColorSpace", "UNKNOWN RGB GRAYSCALE", start=0)
+FileType = IntEnum("FileType", {"TENSOR_AXIS_LABELS": 2})
 
 
 class Table(flatbuffers.table.Table):
@@ -105,9 +59,8 @@ class Table(flatbuffers.table.Table):
             data, flatbuffers.encode.Get(UOffsetTFlags.packer_type, data, 0)
         )
 
-    def number(self, field, kind):
+    def number(self, field, flags):
         """A number that lies in the table itself; 0 where there is none."""
-        flags = getattr(flatbuffers.number_types, f"{kind}Flags")
         offset = self.Offset(4 + 2 * field)
         return self.Get(flags, self.Pos + offset) if offset else 0
 
@@ -193,7 +146,7 @@ def read_threshold(path):
     for kind, options in process_units(path, Subgraph.OUTPUTS):
         if kind == ProcessUnitType.SCORE_THRESHOLDING:
             field = Thresholding.GLOBAL_SCORE_THRESHOLD
-            return options.number(field, "Float32")
+            return options.number(field, Float32Flags)
     return None
 
 
@@ -243,7 +196,7 @@ def process_units(path, side):
             if entry.Name() == METADATA.encode()
         ]
         return [
-            (unit.number(Union.TYPE, "Uint8"), unit.table(Union.VALUE))
+            (unit.number(Union.TYPE, Uint8Flags), unit.table(Union.VALUE))
             for root in described
             for graph in root.tables(Model.SUBGRAPHS)
             for tensor in graph.tables(side)

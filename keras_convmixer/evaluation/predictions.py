@@ -46,11 +46,6 @@ class Mistake:
     def confidence(self) -> float:
         return float(self.probabilities[self.prediction])
 
-    def calibrated(self, temperature: float) -> "Mistake":
-        """The same with the probabilities that a temperature gives."""
-        (row,) = with_temperature(self.probabilities[None], temperature)
-        return dataclasses.replace(self, probabilities=row)
-
 
 @dataclass
 class Predictions:
@@ -140,7 +135,15 @@ class Predictions:
 
     def mistakes_with(self, temperature: float) -> list[Mistake]:
         """The mistakes as they are of a model with a temperature."""
-        return [mistake.calibrated(temperature) for mistake in self.mistakes]
+        return [
+            dataclasses.replace(
+                mistake,
+                probabilities=with_temperature(
+                    mistake.probabilities, temperature
+                ),
+            )
+            for mistake in self.mistakes
+        ]
 
 
 def predict(
@@ -151,11 +154,8 @@ def predict(
 ) -> Predictions:
     """Runs a model on images of which it keeps none but the worst mistakes.
 
-    Args:
-        model: A `keras.Model` that gives probabilities.
-        images: `tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label).
-        unit_name: What the progress bar calls one of them.
-        shown_mistakes: How many of its mistakes are kept.
+    The model gives probabilities; the images are pairs of uint8 `[H, W, 3]`
+    and an int64 label, which the progress bar calls `unit_name`.
     """
     count, classes = int(images.cardinality()), model.output_shape[-1]
     result = Predictions(

@@ -3,10 +3,9 @@
 All of them may be called from several threads at a time, and timed.
 """
 
-import collections
 import contextlib
+import queue
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Protocol
@@ -86,14 +85,15 @@ class TFLiteFile(Model):
 
     def __init__(self, path, threads=None):
         self.path, self.threads = path, threads or num_cpus()
-        self.idle = collections.deque()
-        self.free = threading.Semaphore(num_cpus())
         try:
             with silent_libraries():
                 interpreter = self.load()
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} can't be run: {error}") from None
-        self.idle.append(interpreter)
+        # None stands for one that is not made yet: those are taken last.
+        self.idle = queue.LifoQueue()
+        for place in [*[None] * (num_cpus() - 1), interpreter]:
+            self.idle.put(place)
         runner = interpreter.get_signature_runner()
         image = runner.get_input_details().get("image")
         outputs = runner.get_output_details()
@@ -125,15 +125,12 @@ class TFLiteFile(Model):
     @contextlib.contextmanager
     def interpreter(self):
         """An interpreter that nobody else uses meanwhile."""
-        with self.free:
-            try:
-                interpreter = self.idle.pop()
-            except IndexError:
-                interpreter = self.load()
-            try:
-                yield interpreter
-            finally:
-                self.idle.append(interpreter)
+        interpreter = self.idle.get()
+        try:
+            interpreter = interpreter or self.load()
+            yield interpreter
+        finally:
+            self.idle.put(interpreter)
 
     def __call__(self, image):
         """Outputs float32 `[1, classes]` of `[1, H, W, channels]`.

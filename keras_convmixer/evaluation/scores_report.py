@@ -9,7 +9,7 @@ MOST_CLASSES = 50  # Of more the worst are shown.
 WORST = 10
 
 
-def scores_report(classifier, images, matching, result, milliseconds):
+def scores_report(classifier, images, labels, indices, result, milliseconds):
     """What `--json` writes, a dict.
 
     Scores are shares from 0 to 1, the log loss is in nats; None stands for a
@@ -24,7 +24,7 @@ def scores_report(classifier, images, matching, result, milliseconds):
         "milliseconds": milliseconds,
         "images_a_second": round(result.images / result.seconds, 1),
     }
-    if not matching.indices:
+    if not indices:
         return report
     scores = result.scores
     return report | {
@@ -35,8 +35,12 @@ def scores_report(classifier, images, matching, result, milliseconds):
         "macro_f1": scores.macro_f1,
         "log_loss": scores.log_loss,
         "ece": scores.ece,
-        "foreign": {name: result.foreign[name] for name in matching.foreign},
-        "missing": matching.missing,
+        "foreign": {
+            name: result.foreign[name]
+            for name in images.classes
+            if name not in indices
+        },
+        "missing": [name for name in labels if name not in indices],
         "classes": [
             {
                 "class": name,
@@ -45,7 +49,7 @@ def scores_report(classifier, images, matching, result, milliseconds):
                 "support": support,
             }
             for name, precision, recall, support in zip(
-                matching.labels,
+                labels,
                 scores.precision.tolist(),
                 scores.recall.tolist(),
                 scores.support.tolist(),

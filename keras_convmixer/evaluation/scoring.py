@@ -4,7 +4,6 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,23 +24,6 @@ from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.types import StrPath
 
 LISTED = 5  # Classes of each image in the file of predictions.
-
-
-@dataclass
-class Matching:
-    """The classes of some images and those of a classifier, by name.
-
-    Attributes:
-        labels: The classifier's names.
-        indices: Index of each class of the images that it knows, by name.
-        foreign: Classes of the images that it does not know.
-        missing: Its classes of which there are no images.
-    """
-
-    labels: list[str]
-    indices: dict[str, int]
-    foreign: list[str]
-    missing: list[str]
 
 
 def evaluate(
@@ -90,14 +72,20 @@ def evaluate(
             f"image_folder must hold a folder of images for each class. "
             f"Received: {image_folder}"
         )
-    return score(classifier, images, match_classes(classifier, images))
+    return score(classifier, images, *match_classes(classifier, images))
 
 
-def match_classes(classifier: Classifier, images: EvaluationSet) -> Matching:
+def match_classes(
+    classifier: Classifier, images: EvaluationSet
+) -> tuple[list[str], dict[str, int]]:
     """Finds the classes of some images among those of a classifier.
 
     A file of one output names class 1 alone: of two classes of images, the
     other one is class 0. Of images without classes nothing is matched.
+
+    Returns:
+        `(labels, indices)`: the classifier's names, and the index among them
+        of each class of the images that it knows, by name.
 
     Raises:
         UserError: If there are classes and none is known, or the classifier
@@ -123,36 +111,33 @@ def match_classes(classifier: Classifier, images: EvaluationSet) -> Matching:
             f"{images.name} has no class that {classifier.path} knows. "
             f"Found: {abbreviate(names)}. It knows: {abbreviate(labels)}"
         )
-    return Matching(
-        labels=labels,
-        indices=indices,
-        foreign=[name for name in names if name not in indices],
-        missing=[name for name in labels if name not in indices],
-    )
+    return labels, indices
 
 
 def score(
     classifier: Classifier,
     images: EvaluationSet,
-    matching: Matching,
+    labels: list[str],
+    indices: dict[str, int],
     writer: Any = None,
     shown: int = SHOWN_MISTAKES,
 ) -> Predictions:
     """Runs a classifier on images of which it keeps the worst mistakes.
 
     Args:
-        classifier, images, matching: As for `match_classes`, and its result.
+        classifier, images: As for `match_classes`.
+        labels, indices: As it returns them.
         writer: A `csv.writer`, which gets a row for each image; or None.
         shown: How many mistakes are kept.
 
     Raises:
         UserError: If no image is left.
     """
-    result = Predictions(Scores(len(matching.labels)), shown_mistakes=shown)
+    result = Predictions(Scores(len(labels)), shown_mistakes=shown)
     if writer:
         columns = [
             f"{column}_{rank}"
-            for rank in range(1, min(LISTED, len(matching.labels)) + 1)
+            for rank in range(1, min(LISTED, len(labels)) + 1)
             for column in ("class", "probability")
         ]
         writer.writerow(("file", "true", *columns))
@@ -160,12 +145,12 @@ def score(
     # A photo can be odd in many ways that Pillow warns of.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        batches = images.batches(classifier.size, matching.indices)
+        batches = images.batches(classifier.size, indices)
         for batch, probabilities in run_batches(
             classifier, batches, images.count
         ):
             if writer and len(batch.images):
-                writer.writerows(rows(batch.stored, probabilities, matching))
+                writer.writerows(rows(batch.stored, probabilities, labels))
             result.add(batch, probabilities)
     result.seconds = time.perf_counter() - start
     scored = result.scores.images if images.classes else result.images
@@ -178,11 +163,10 @@ def score(
 
 
 def rows(
-    stored: Iterable[StoredImage], probabilities: np.ndarray, matching: Matching
+    stored: Iterable[StoredImage], probabilities: np.ndarray, labels: list[str]
 ) -> Iterator[tuple[str, ...]]:
     """A row of the predictions for each `StoredImage`."""
     first = ranked(probabilities)[:, :LISTED]
     for image, classes, row in zip(stored, first, probabilities, strict=True):
-        cells = [(matching.labels[i], f"{row[i]:.6f}") for i in classes]
-        label = "" if image.label is None else image.label
-        yield image.name, label, *(cell for pair in cells for cell in pair)
+        cells = [cell for i in classes for cell in (labels[i], f"{row[i]:.6f}")]
+        yield image.name, image.label or "", *cells

@@ -172,8 +172,23 @@ def dataset_images(source, split):
         rows, count = data.held_out_pictures.rows, data.num_held_out
         classes = data.classes
     else:
+        from keras_convmixer.data import tfds_images
+
+        builder = tfds_images.image_builder(source)
+        if not builder.is_prepared():
+            tfds_images.prepare(builder)
         split = split or "test"
-        rows, count, classes = rows_of_split(source, split)
+        try:
+            count = builder.info.splits[split].num_examples
+        # Of names and of slices each has its own.
+        except (KeyError, ValueError) as error:
+            names = ", ".join(sorted(builder.info.splits))
+            raise UserError(
+                f"--split must be one of {names}, or a part of one. Received: "
+                f"{split!r}. {error}"
+            ) from None
+        rows = tfds_images.encoded_rows(builder, split)
+        classes = tfds_images.class_names(builder)
 
     def each():
         for index, (contents, label) in enumerate(rows.as_numpy_iterator()):
@@ -185,32 +200,3 @@ def dataset_images(source, split):
             )
 
     return EvaluationSet(f"{source.dataset} {split}", classes, count, each)
-
-
-def rows_of_split(source, split):
-    """The encoded images with labels of a split, their number, the classes.
-
-    Returns:
-        `(rows, count, classes)`: a `tf.data.Dataset`, an int, a list.
-    """
-    from keras_convmixer.data.tfds_images import (
-        class_names,
-        encoded_rows,
-        image_builder,
-        prepare,
-    )
-
-    builder = image_builder(source)
-    if not builder.is_prepared():
-        prepare(builder)
-    try:
-        count = builder.info.splits[split].num_examples
-    # Of names and of slices each has its own.
-    except (KeyError, ValueError) as error:
-        names = ", ".join(sorted(builder.info.splits))
-        raise UserError(
-            f"--split must be one of {names}, or a part of one. Received: "
-            f"{split!r}. {error}"
-        ) from None
-    rows = encoded_rows(builder, split)
-    return rows, count, class_names(builder)

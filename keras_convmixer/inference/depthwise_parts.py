@@ -35,14 +35,7 @@ class Part(NamedTuple):
 
 @functools.cache
 def depthwise_parts(kernel_size):
-    """Parts of at most 25 taps that cover a kernel, each tap once.
-
-    Args:
-        kernel_size: Side of the kernel.
-
-    Returns:
-        A list of `Part`.
-    """
+    """The `Part`s, of at most 25 taps, that cover a kernel, each tap once."""
     taps = range(kernel_size)
     return cheapest_cover(taps, taps, (kernel_size - 1) // 2)
 

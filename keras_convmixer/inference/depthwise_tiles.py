@@ -47,16 +47,11 @@ class Tiling(NamedTuple):
 
 @functools.cache
 def depthwise_tiling(height, width, kernel_size):
-    """The tiling that is cheapest for a map.
+    """The `Tiling` that is cheapest for a map.
 
-    Args:
-        height, width: Size of the map, or None.
-        kernel_size: Side of the kernel.
-
-    Returns:
-        A `Tiling`, or None where the parts of the kernel are not much dearer:
-        small kernels, and maps that can't be cut into equal tiles of nearly 16
-        pixels.
+    It is None where the parts of the kernel are not much dearer: for small
+    kernels, and maps that can't be cut into equal tiles of nearly 16 pixels or
+    are of any size.
     """
     parts = depthwise_parts(kernel_size)
     if len(parts) == 1 or not (height and width):
@@ -92,13 +87,9 @@ def divisors(number):
 def tiled_kernel(kernel, tiling):
     """The kernel of the convolution between tiles.
 
-    Args:
-        kernel: `(kernel_size, kernel_size, channels, 1)`.
-        tiling: A `Tiling`.
-
-    Returns:
-        An array `(2 down + 1, 2 right + 1, pixels, channels * pixels)`, where
-        `pixels` are those of a tile.
+    From `(kernel_size, kernel_size, channels, 1)` it becomes
+    `(2 down + 1, 2 right + 1, pixels, channels * pixels)`, where `pixels` are
+    those of a tile.
     """
     size = kernel.shape[0]
     rows, columns, down, right = tiling

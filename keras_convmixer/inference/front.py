@@ -1,7 +1,5 @@
 """What stands between the input and the stem, as one scale and one shift."""
 
-from typing import NamedTuple
-
 import keras
 import numpy as np
 
@@ -23,27 +21,13 @@ TRAINING_ONLY = (
 SHRINKS_PIXELS = 0.1
 
 
-class Front(NamedTuple):
-    """The stem gets `scale * image + shift`.
-
-    Attributes:
-        scale, shift: float64, `(channels,)`.
-        left_out: The names of the layers that act in training only.
-    """
-
-    scale: np.ndarray
-    shift: np.ndarray
-    left_out: list
-
-
 def fold_front(network):
-    """What happens to an image before the stem.
-
-    Args:
-        network: A `keras_convmixer.architecture.Network`.
+    """What happens to an image of a `Network` before the stem.
 
     Returns:
-        A `Front`.
+        `(scale, shift, left_out)`: the stem gets `scale * image + shift`,
+        float64 `(channels,)` each; and the names of the layers that act in
+        training only.
 
     Raises:
         UserError: If it is more than a scale and a shift a channel. It names
@@ -65,7 +49,7 @@ def fold_front(network):
                 continue
             factor, term = affine(layer, channels)
             scale, shift = factor * scale, factor * shift + term
-    return Front(scale, shift, left_out)
+    return scale, shift, left_out
 
 
 def takes_pixels(model):
@@ -77,8 +61,8 @@ def takes_pixels(model):
     Raises:
         UserError: As `reparameterize`.
     """
-    front = fold_front(read_network(model))
-    return bool(np.abs(front.scale).max() < SHRINKS_PIXELS)
+    scale, _, _ = fold_front(read_network(model))
+    return bool(np.abs(scale).max() < SHRINKS_PIXELS)
 
 
 def is_training_only(layer):

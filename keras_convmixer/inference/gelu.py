@@ -17,10 +17,6 @@ def finite_gelu(x, approximate=False):
 
     GPUs compute the tanh in their GELU from exponentials, which overflow: the
     GELU of 16 is NaN in a browser.
-
-    Args:
-        x: A tensor.
-        approximate: As for `keras.activations.gelu`.
     """
     inner = ops.clip(x, -LIMIT, LIMIT)
     return ops.gelu(inner, approximate) + ops.relu(x - LIMIT)
@@ -32,10 +28,6 @@ def erf_gelu(x, approximate=False):
     TensorFlow computes it through the complement, `Erfc`, for which
     coremltools and TensorFlow.js have no operator. coremltools makes one GELU
     of this form.
-
-    Args:
-        x: A tensor.
-        approximate: As for `keras.activations.gelu`.
     """
     if approximate:
         return ops.gelu(x, approximate)
@@ -45,10 +37,8 @@ def erf_gelu(x, approximate=False):
 def with_gelu(operation, gelu):
     """An operation that computes the same, with another form of GELU.
 
-    Args:
-        operation: A layer, whose activation is replaced; an activation or an
-            operation of `keras.ops`.
-        gelu: What to compute it as; None to leave it as it is.
+    It is a layer, whose activation is replaced; an activation or an operation
+    of `keras.ops`. Without a `gelu` it stays as it is.
     """
     if gelu is None:
         return operation

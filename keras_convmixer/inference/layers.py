@@ -40,16 +40,7 @@ class InferenceLayers:
             image = self.layer("Reshape", rows, name="patch_rows")(image)
             kernel = kernel.reshape(patch_size, 1, -1, kernel.shape[-1])
             strides = (patch_size, 1)
-        return self.apply(
-            "Conv2D",
-            image,
-            kernel,
-            bias,
-            filters=kernel.shape[-1],
-            kernel_size=kernel.shape[:2],
-            strides=strides,
-            name="stem_conv",
-        )
+        return self.conv(image, kernel, bias, strides=strides, name="stem_conv")
 
     def mix_locations(self, x, norm_in, depthwise, norm_out, name):
         """The depthwise half of a block, from a convolution's output on."""
@@ -94,14 +85,10 @@ class InferenceLayers:
             (down, right, channels * pixels),
             name=f"{name}_to_tiles",
         )
-        kernel = tiled_kernel(kernel, tiling)
-        x = self.apply(
-            "Conv2D",
+        x = self.conv(
             x,
-            kernel,
+            tiled_kernel(kernel, tiling),
             np.repeat(bias, pixels),
-            filters=channels * pixels,
-            kernel_size=kernel.shape[:2],
             padding="same",
             groups=channels,
             name=f"{name}_between_tiles",
@@ -137,7 +124,6 @@ class InferenceLayers:
             x,
             kernel[np.ix_(rows, columns)],
             bias,
-            kernel_size=(len(rows), len(columns)),
             dilation_rate=(rows.step, columns.step),
             padding="same" if is_same else "valid",
             name=name,
@@ -153,25 +139,8 @@ class InferenceLayers:
             terms = [scale] if shift is None else [scale, shift]
             terms = [np.float32(term).tolist() for term in terms]
             return self.layer("Rescaling", *terms, name=name)(x)
-        return self.apply(
-            "DepthwiseConv2D",
-            x,
-            scale.reshape(1, 1, -1, 1),
-            shift,
-            kernel_size=1,
-            name=name,
-        )
-
-    def pointwise(self, x, kernel, bias, name):
-        return self.apply(
-            "Conv2D",
-            x,
-            kernel,
-            bias,
-            filters=kernel.shape[-1],
-            kernel_size=1,
-            name=name,
-        )
+        kernel = scale.reshape(1, 1, -1, 1)
+        return self.apply("DepthwiseConv2D", x, kernel, shift, name=name)
 
     def activate(self, x, name):
         return self.layer("Activation", self.activation, name=name)(x)
@@ -187,9 +156,19 @@ class InferenceLayers:
             return groups[0]
         return self.layer("Concatenate")(groups)
 
+    def conv(self, x, kernel, bias, **options):
+        """Adds an ordinary convolution."""
+        filters = kernel.shape[-1]
+        return self.apply("Conv2D", x, kernel, bias, filters=filters, **options)
+
     def apply(self, kind, x, kernel, bias, **options):
-        """Adds a layer and gives it its weights."""
-        layer = self.layer(kind, use_bias=bias is not None, **options)
+        """Adds a convolution and gives it its weights."""
+        layer = self.layer(
+            kind,
+            kernel_size=kernel.shape[:2],
+            use_bias=bias is not None,
+            **options,
+        )
         x = layer(x)
         weights = [kernel] if bias is None else [kernel, bias]
         layer.set_weights([np.float32(array) for array in weights])
@@ -209,11 +188,8 @@ def borders(part, centre):
     """What a part's image needs around it, and its result has in excess.
 
     Taps on both sides of the centre need the image padded; if all are on one
-    side, the other end of the result is in excess.
-
-    Args:
-        part: A `Part` of a kernel.
-        centre: Index of the kernel's tap that meets a pixel itself.
+    side, the other end of the result is in excess. The centre is the index of
+    the kernel's tap that meets a pixel itself.
 
     Returns:
         `(padding, cropping)`, each `[(top, bottom), (left, right)]`.

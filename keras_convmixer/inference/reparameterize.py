@@ -24,19 +24,70 @@ a pointwise convolution reads again for every few pixels in the second.
 """
 
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from keras_convmixer.architecture import read_network
-from keras_convmixer.inference.arrangements import ARRANGEMENTS
 from keras_convmixer.inference.front import fold_front
+from keras_convmixer.inference.gelu import erf_gelu, finite_gelu
 from keras_convmixer.inference.layers import InferenceLayers
-from keras_convmixer.inference.tail import Tail
+from keras_convmixer.inference.tail import build_tail
 from keras_convmixer.utils.checks import check_choice
 
 # How many groups are fastest, from so many channels on.
 GROUPS = {1: 1, 512: 4, 1536: 8}
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How the operations of a network are arranged.
+
+    Attributes:
+        split_kernels: Whether large depthwise kernels are sums of parts, and
+            the stem reads rows of patches (see `depthwise_parts`).
+        split_channels: Whether blocks run on groups of channels.
+        split_pointwise: Whether the pointwise convolutions do, too; not where
+            each of them quantises its input.
+        norm_is_layer: Whether a norm is a depthwise convolution of one tap,
+            one operator with a scale for each channel, instead of a product
+            and a sum.
+        merge_shift: Whether the shift of the norm after a depthwise
+            convolution is added after the pointwise convolution instead.
+        tiles: Whether large depthwise convolutions are ordinary ones between
+            tiles of the map where those are faster (see `depthwise_tiles`).
+        gelu: What GELU is computed as; None for Keras' own.
+    """
+
+    split_kernels: bool = True
+    split_channels: bool = False
+    split_pointwise: bool = False
+    norm_is_layer: bool = True
+    merge_shift: bool = False
+    tiles: bool = False
+    gelu: Callable | None = None
+
+
+ARRANGEMENTS = {
+    "cpu": Arrangement(
+        split_channels=True,
+        split_pointwise=True,
+        norm_is_layer=False,
+        merge_shift=True,
+    ),
+    "cpu_dynamic": Arrangement(
+        split_channels=True, norm_is_layer=False, merge_shift=True
+    ),
+    "integers": Arrangement(),
+    "integers_tiled": Arrangement(tiles=True),
+    "whole": Arrangement(split_kernels=False, merge_shift=True),
+    "gpu": Arrangement(split_kernels=False, merge_shift=True, gelu=finite_gelu),
+    "converters": Arrangement(
+        split_kernels=False, merge_shift=True, gelu=erf_gelu
+    ),
+}
 
 
 def reparameterize(
@@ -93,12 +144,12 @@ def reparameterize(
     """
     check_choice("arrangement", arrangement, ARRANGEMENTS)
     arranged = ARRANGEMENTS[arrangement]
-    trained = TrainedConvMixer(model)
-    network = trained.network
-    if trained.front.left_out:
+    network = read_network(model)
+    image_scale, image_shift, left_out = fold_front(network)
+    if left_out:
         warnings.warn(
             "Left out of the inference model, since they act in training "
-            f"only: {', '.join(trained.front.left_out)}",
+            f"only: {', '.join(left_out)}",
             stacklevel=2,
         )
     if not arranged.split_channels:
@@ -111,90 +162,57 @@ def reparameterize(
         )
     if network.dim % channel_groups:
         channel_groups = 1
+    size = network.dim // channel_groups
+    slices = [slice(i * size, (i + 1) * size) for i in range(channel_groups)]
+    trunk = {role: step.operation for role, step in network.trunk.items()}
     build = InferenceLayers(network.activation, arranged)
 
     image = keras.Input(model.input_shape[1:], name="image")
-    outputs = [build.stem(image, *trained.stem())]
-    norm = "stem_norm"
+    kernel, bias = float64_weights(trunk["stem_conv"])
+    bias = bias + (kernel * image_shift[:, None]).sum((0, 1, 2))
+    outputs = [build.stem(image, kernel * image_scale[:, None], bias)]
+    norm = scale_and_shift(trunk["stem_norm"])
     for index in range(network.depth):
         name = f"block_{index}"
-        kernel, bias = trained.pointwise(name)
-        scale, shift = trained.norm(f"{name}_depthwise_norm")
+        depthwise, depthwise_bias = float64_weights(trunk[f"{name}_depthwise"])
+        scale, shift = scale_and_shift(trunk[f"{name}_depthwise_norm"])
+        kernel, bias = float64_weights(trunk[f"{name}_pointwise"])
         if arranged.merge_shift:
             bias, shift = bias + shift @ kernel[0, 0], None
         groups = build.split(outputs, channel_groups)
-        for group, channels in enumerate(trained.groups(channel_groups)):
+        for group, channels in enumerate(slices):
             groups[group] = build.mix_locations(
                 groups[group],
-                trained.norm(norm, channels),
-                trained.depthwise(name, channels),
+                [term[channels] for term in norm],
+                (depthwise[:, :, channels], depthwise_bias[channels]),
                 (scale[channels], None if shift is None else shift[channels]),
                 name=f"{name}_group_{group}",
             )
         x = build.concatenate(groups)
         outputs = [
-            build.pointwise(
+            build.conv(
                 x,
                 kernel[..., channels],
                 bias[channels],
                 name=f"{name}_group_{group}_pointwise",
             )
             for group, channels in enumerate(
-                trained.groups(
-                    channel_groups if arranged.split_pointwise else 1
-                )
+                slices if arranged.split_pointwise else [slice(None)]
             )
         ]
-        norm = f"{name}_pointwise_norm"
+        norm = scale_and_shift(trunk[f"{name}_pointwise_norm"])
 
     x = build.activate(build.concatenate(outputs), "features_activation")
-    tail = Tail(network, arranged.gelu)
-    last_norm = trained.norm(norm)
-    if tail.classifier() is None:
-        scale, shift = last_norm
-        x = build.scale(x, scale, shift, name="features_norm")
-        last_norm = None
-    output = tail.build(x, taken=build.names, norm=last_norm)
+    output = build_tail(network, x, norm, build)
     return keras.Model(image, output, name=model.name)
 
 
-class TrainedConvMixer:
-    """The weights of a trained model, folded, in float64.
+def float64_weights(layer):
+    return [weights.astype("float64") for weights in layer.get_weights()]
 
-    Args:
-        model: As for `reparameterize`.
-    """
 
-    def __init__(self, model):
-        self.network = read_network(model)
-        self.front = fold_front(self.network)
-
-    def layer(self, name):
-        return self.network.trunk[name].operation
-
-    def weights(self, name):
-        return [w.astype("float64") for w in self.layer(name).get_weights()]
-
-    def groups(self, count):
-        """The channels of each group."""
-        size = self.network.dim // count
-        return [slice(i * size, (i + 1) * size) for i in range(count)]
-
-    def norm(self, name, channels=slice(None)):
-        """`(scale, shift)` of a norm: it gives `scale * x + shift`."""
-        gamma, beta, mean, variance = self.weights(name)
-        scale = gamma / np.sqrt(variance + self.layer(name).epsilon)
-        return scale[channels], (beta - scale * mean)[channels]
-
-    def stem(self):
-        """Kernel and bias for the images that the model takes."""
-        kernel, bias = self.weights("stem_conv")
-        bias = bias + (kernel * self.front.shift[:, None]).sum((0, 1, 2))
-        return kernel * self.front.scale[:, None], bias
-
-    def depthwise(self, name, channels):
-        kernel, bias = self.weights(f"{name}_depthwise")
-        return kernel[:, :, channels], bias[channels]
-
-    def pointwise(self, name):
-        return self.weights(f"{name}_pointwise")
+def scale_and_shift(norm):
+    """What a norm does once trained: it gives `scale * x + shift`."""
+    gamma, beta, mean, variance = float64_weights(norm)
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    return scale, beta - scale * mean

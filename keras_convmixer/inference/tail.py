@@ -10,100 +10,92 @@ from keras_convmixer.utils.graph import Step
 from keras_convmixer.utils.text import unique
 
 
-class Tail:
-    """The steps after the trunk, without those that act in training only.
+def build_tail(network, x, norm, build):
+    """Adds the steps after the trunk, but for those that act in training only.
 
     Args:
         network: A `keras_convmixer.architecture.Network`.
-        gelu: As for `with_gelu`.
+        x: What the trunk gives, before its last norm.
+        norm: The `(scale, shift)` of that norm. It becomes part of the
+            classifier, if that can be, else a layer.
+        build: The `InferenceLayers`.
+
+    Returns:
+        The tensor that `network.output` gives.
     """
-
-    def __init__(self, network, gelu=None):
-        self.gelu = gelu
-        self.start = list(network.trunk.values())[-1]
-        self.steps = []
-        self.replacement_of = {}
-        for step in network.tail:
-            if is_training_only(step.operation):
-                (source,) = step.sources
-                self.replacement_of[step] = self.resolve(source)
-            else:
-                self.steps.append(step)
-        self.output = self.resolve(network.output)
-
-    def resolve(self, step):
-        """The step itself, or the one before those that are left out."""
-        return self.replacement_of.get(step, step)
-
-    def classifier(self):
-        """The dense layer into which the norm before it can be folded.
-
-        Returns:
-            Its step, if the trunk's output goes to global average pooling,
-            that to a dense layer, and both to nothing else; None otherwise.
-        """
-        pool = self.only_user(self.start)
-        if pool is None or not is_stock(pool, "GlobalAveragePooling2D"):
-            return None
-        dense = self.only_user(pool)
-        if dense is None or not is_stock(dense, "Dense"):
-            return None
-        calls = [s for s in self.steps if s.operation is dense.operation]
-        is_plain = len(dense.operation.weights) <= 2
-        return dense if len(calls) == 1 and is_plain else None
-
-    def only_user(self, step):
-        users = [
-            user
-            for user in self.steps
-            if step in map(self.resolve, user.sources)
-        ]
-        return users[0] if len(users) == 1 and step is not self.output else None
-
-    def build(self, x, taken, norm):
-        """Builds the steps on another tensor.
-
-        Args:
-            x: What the trunk gives; where `norm` is given, before that norm.
-            taken: Names that layers have already, to which those here are
-                added.
-            norm: `(scale, shift)` to be folded into the classifier, or None.
-
-        Returns:
-            The tensor that `network.output` gives.
-        """
-        folded = self.classifier() if norm else None
-        results = {self.start: x}
-        copies = {}
-        for step in self.steps:
-            args, kwargs = keras.tree.map_structure(
-                lambda leaf: (
-                    results.get(self.resolve(leaf), leaf)
-                    if isinstance(leaf, Step)
-                    else leaf
-                ),
-                (step.args, step.kwargs),
+    start = list(network.trunk.values())[-1]
+    classifier = find_classifier(network, start)
+    if classifier is None:
+        scale, shift = norm
+        x = build.scale(x, scale, shift, name="features_norm")
+    results, copies = {start: x}, {}
+    for step in network.tail:
+        operation = step.operation
+        if is_training_only(operation):
+            (source,) = step.sources
+            results[step] = results[source]
+            continue
+        args, kwargs = keras.tree.map_structure(
+            lambda leaf: results[leaf] if isinstance(leaf, Step) else leaf,
+            (step.args, step.kwargs),
+        )
+        if "training" in kwargs:
+            kwargs["training"] = False
+        is_new = id(operation) not in copies
+        is_folded = step is classifier
+        if is_new:
+            copy = copy_of(
+                operation,
+                name=unique(operation.name, build.names),
+                **({"use_bias": True} if is_folded else {}),
             )
-            if "training" in kwargs:
-                kwargs["training"] = False
-            operation = step.operation
-            is_new = id(operation) not in copies
-            if is_new:
-                options = {"use_bias": True} if step is folded else {}
-                copy = copy_of(
-                    operation,
-                    name=unique(operation.name, taken),
-                    **options,
-                )
-                copies[id(operation)] = with_gelu(copy, self.gelu)
-            copy = copies[id(operation)]
-            results[step] = copy(*args, **kwargs)
-            if is_new and getattr(operation, "weights", []):
-                weights = operation.get_weights()
-                if step is folded:
-                    weights = fold_norm(*norm, *weights)
-                set_weights(copy, weights)
-        return results[self.output]
+            copies[id(operation)] = with_gelu(copy, build.arranged.gelu)
+        copy = copies[id(operation)]
+        results[step] = copy(*args, **kwargs)
+        if is_new and getattr(operation, "weights", []):
+            weights = operation.get_weights()
+            if is_folded:
+                weights = fold_norm(*norm, *weights)
+            set_weights(copy, weights)
+    return results[network.output]
+
+
+def find_classifier(network, start):
+    """The dense layer into which the norm before it can be folded.
+
+    Returns:
+        Its step, if the trunk's output, that of the step `start`, goes to
+        global average pooling, that to a dense layer, and both to nothing
+        else; None otherwise.
+    """
+    pool = only_user(network, start, "GlobalAveragePooling2D")
+    dense = pool and only_user(network, pool, "Dense")
+    if dense is None:
+        return None
+    calls = [step.operation for step in network.tail].count(dense.operation)
+    is_plain = len(dense.operation.weights) <= 2
+    return dense if calls == 1 and is_plain else None
+
+
+def only_user(network, step, kind):
+    """The step that alone takes a result, if it is a stock layer of a kind."""
+    users = inference_users(network, step)
+    if len(users) != 1 or users == [None]:
+        return None
+    layer = users[0].operation
+    is_stock = type(layer) is getattr(keras.layers, kind)
+    is_default = not getattr(layer, "keepdims", False)
+    return users[0] if is_stock and is_default else None
+
+
+def inference_users(network, step):
+    """The steps that take a result in inference; the output's user is None."""
+    users = [None] if step is network.output else []
+    for user in network.tail:
+        if step in user.sources:
+            is_skipped = is_training_only(user.operation)
+            users += inference_users(network, user) if is_skipped else [user]
+    return users
 
 
 def fold_norm(scale, shift, kernel, bias=0.0):
@@ -111,13 +103,6 @@ def fold_norm(scale, shift, kernel, bias=0.0):
     kernel = kernel.astype("float64")
     bias = bias + shift @ kernel
     return [np.float32(scale[:, None] * kernel), np.float32(bias)]
-
-
-def is_stock(step, kind):
-    """Whether it is a call of that layer of Keras', as it is by default."""
-    layer = step.operation
-    is_it = type(layer) is getattr(keras.layers, kind)
-    return is_it and not getattr(layer, "keepdims", False)
 
 
 def copy_of(operation, name, **options):

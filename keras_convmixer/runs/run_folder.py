@@ -75,8 +75,7 @@ class RunFolder:
 
         Args:
             path: Where to; None for `runs/NAME`, `runs/NAME_2`, ...
-            plan: A `Plan`.
-            data: Its `ImageData`.
+            plan, data: What is trained, and the images of it.
             replicas: Their number on this machine, for the record.
 
         Raises:
@@ -236,18 +235,7 @@ class RunFolder:
     def read(
         self, **places: StrPath | None
     ) -> tuple["keras.Model", Recipe, "ImageData"]:
-        """What was trained, on what.
-
-        Args:
-            places: As for `data`.
-
-        Returns:
-            `(model, recipe, data)`: the `keras.Model` that was kept, its
-            `Recipe` and the `ImageData` that it was trained on.
-
-        Raises:
-            UserError: As `trained_model` and `data`.
-        """
+        """What was trained, on what: `trained_model`, its `Recipe`, `data`."""
         plan = self.read_config().plan
         return self.trained_model(), plan.recipe, self.data(**places)
 

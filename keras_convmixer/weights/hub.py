@@ -14,10 +14,7 @@ HUB_SECONDS = 10  # For each of connecting and answering.
 
 
 def imagenet_file(network):
-    """The path of a released checkpoint: by hand, cached, or downloaded.
-
-    Args:
-        network: The arguments of `ConvMixer`.
+    """The path of a network's checkpoint: by hand, cached, or downloaded.
 
     Raises:
         UserError: If none was released for this network.

@@ -73,11 +73,9 @@ def stem_activation(config):
 
 
 def read_hdf5(contents, limit):
-    """The arrays of Keras' HDF5 file, by "layer/variable".
+    """The arrays in the bytes of Keras' HDF5 file, by "layer/variable".
 
-    Args:
-        contents: Its bytes.
-        limit: Bytes of memory that the arrays may take.
+    They may take `limit` bytes of memory.
     """
     import h5py
 

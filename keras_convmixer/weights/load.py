@@ -11,10 +11,7 @@ from keras_convmixer.weights.keras_files import (
     read_keras,
 )
 from keras_convmixer.weights.match import match
-from keras_convmixer.weights.safetensors_files import (
-    read_metadata,
-    read_safetensors,
-)
+from keras_convmixer.weights.safetensors_files import read_safetensors
 from keras_convmixer.weights.shipped import pretrained_file, pretrained_names
 from keras_convmixer.weights.timm_names import timm_name
 
@@ -86,7 +83,7 @@ def read_tensors(path, activation):
     """
     if path.name.endswith(".keras"):
         return read_keras(path, activation), keras_name
-    tensors = read_safetensors(path)
+    tensors, metadata = read_safetensors(path)
     # A slash is between layer and variable; timm's names have none.
     ours = [name for name in tensors if "/" in name]
     if not ours:
@@ -97,7 +94,7 @@ def read_tensors(path, activation):
             f"{path} holds names of Keras and of timm, {ours[0]!r} and "
             f"{others[0]!r}: they must be one or the other"
         )
-    found = read_metadata(path).get("activation", activation)
+    found = metadata.get("activation", activation)
     check_activation(path, found, activation)
     return tensors, keras_name
 

@@ -26,14 +26,10 @@ class Match:
     head_problem: str | None = None
 
     def take(self, layer, variable, shape):
-        """Takes a variable's value out of what is left.
-
-        Args:
-            layer, variable: Names of both in the model.
-            shape: What the model needs.
+        """Takes the value of a layer's variable out of what is left.
 
         Returns:
-            A float32 array of this shape; None if there is a problem.
+            A float32 array of the shape; None if there is a problem.
         """
         name, axes = self.naming(layer, variable)
         value = self.left.pop(name, None)
@@ -88,15 +84,9 @@ class Match:
 
 
 def match(model, tensors, naming):
-    """Finds the value of each variable that `ConvMixer` made.
+    """The `Match` of a model, or of the `ConvMixer` in it, and a file.
 
-    Args:
-        model: A model that `ConvMixer` built, or one that has it inside.
-        tensors: Name to array, of a file.
-        naming: As for `Match`.
-
-    Returns:
-        A `Match`.
+    `tensors` are the file's arrays by name, `naming` as for `Match`.
     """
     found = Match(naming, dict(tensors))
     layers = own_layers(model)

@@ -173,8 +173,9 @@ def test_labels_are_read_whatever_wrote_them(tmp_path):
     (tmp_path / "pets" / "caf\u00e9").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "pets" / "caf\u00e9" / "1.png")
     pictures = folder_images(tmp_path / "pets")
-    matching = match_classes(classifier, pictures)
-    assert (matching.foreign, matching.missing) == ([], ["dog"])
+    labels, indices = match_classes(classifier, pictures)
+    assert labels == ["caf\u00e9", "dog"]
+    assert pictures.classes == [*indices] == ["caf\u00e9"]
 
 
 def test_a_path_that_is_not_utf_8_is_printed(digits_export, picture, tmp_path):

@@ -243,7 +243,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(digits_export):
     tracemalloc.start()
     try:
         result = score(
-            classifier, pictures, match_classes(classifier, pictures)
+            classifier, pictures, *match_classes(classifier, pictures)
         )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
