@@ -228,25 +228,21 @@ def resize_crop(crop, size, filter_number):
     # Antialiasing changes nothing where both sides grow, and takes longer.
     shrinks = tf.reduce_max(tf.shape(crop)[:2]) > size
 
-    def by(method, antialias):
-        def resize():
-            levels = tf.image.resize(
-                crop, [size, size], method, antialias=antialias
-            )
-            return tf.cast(levels, tf.float32)
-
-        return resize
+    def by(method, antialias=False):
+        sides = [size, size]
+        levels = tf.image.resize(crop, sides, method, antialias=antialias)
+        return tf.cast(levels, tf.float32)
 
     def antialiased(method):
-        return lambda: tf.cond(shrinks, by(method, True), by(method, False))
+        return tf.cond(shrinks, lambda: by(method, True), lambda: by(method))
 
     levels = tf.switch_case(
         filter_number,
         {
-            Filter.BILINEAR: antialiased("bilinear"),
-            Filter.BICUBIC: antialiased("bicubic"),
-            Filter.ALIASED_BILINEAR: by("bilinear", antialias=False),
-            Filter.NEAREST: by("nearest", antialias=False),
+            Filter.BILINEAR: lambda: antialiased("bilinear"),
+            Filter.BICUBIC: lambda: antialiased("bicubic"),
+            Filter.ALIASED_BILINEAR: lambda: by("bilinear"),
+            Filter.NEAREST: lambda: by("nearest"),
         },
     )
     return tf.ensure_shape(whole_levels(levels), [size, size, 3])
