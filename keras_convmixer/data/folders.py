@@ -5,7 +5,6 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from keras_convmixer.data.class_names import is_one_line, normalize_class
 from keras_convmixer.data.image_files import (
     has_image_suffix,
     image_files,
@@ -19,7 +18,7 @@ from keras_convmixer.data.index import (
     abbreviate,
 )
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.text import printable
+from keras_convmixer.utils.text import is_one_line, normalize_class, printable
 
 # The parts that folders of these names are, in any case: the names that Hugging
 # Face's datasets know, and our own of the held-out part.
