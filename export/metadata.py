@@ -11,7 +11,6 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_convmixer import __version__
-from keras_convmixer.data.class_names import is_one_line
 from keras_convmixer.evaluation.metadata_schema import (
     LABELS,
     METADATA,
@@ -31,6 +30,7 @@ from keras_convmixer.evaluation.metadata_schema import (
     write,
 )
 from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.text import is_one_line
 
 from .flatbuffer import pack, unpack
 from .graph import TYPES

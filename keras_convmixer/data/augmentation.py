@@ -32,12 +32,9 @@ BLACK = (0, 0, 0)
 
 
 class Augmentation:
-    """A recipe's augmentation, as functions of images and seeds.
+    """The augmentation of a `Recipe`, as functions of images and seeds.
 
     The same seed gives the same changes.
-
-    Args:
-        recipe: A `Recipe`.
     """
 
     def __init__(self, recipe):

@@ -34,30 +34,15 @@ class Shard:
         index: Which machine it is.
         count: How many machines there are.
         replicas: Their number on all machines together.
-        joined: Whether the replicas of a machine are given one batch, which
-            is divided later.
+        batches_a_step: How many batches this machine is given for a step: one,
+            which is divided among its replicas, or one for each of them, as
+            TensorFlow wants it where there are several machines.
     """
 
     index: int = 0
     count: int = 1
     replicas: int = 1
-    joined: bool = False
-
-    @property
-    def local_replicas(self):
-        """How many replicas this machine has."""
-        return self.replicas // self.count
-
-    @property
-    def batches_a_step(self):
-        """How many batches this machine is given for a step.
-
-        TensorFlow wants one for each replica where there are several
-        machines; a single one divides its batch among its replicas.
-        """
-        if self.joined or self.count == 1:
-            return 1
-        return self.local_replicas
+    batches_a_step: int = 1
 
 
 ONE_MACHINE = Shard()
@@ -228,7 +213,7 @@ def held_out_batches(data, batch_size, shard=ONE_MACHINE):
     pictures = data.held_out_pictures.shard(shard.count, shard.index)
     images, own = held_out_squares(pictures, data), len(pictures)
     replica_images = math.ceil(data.num_held_out / shard.replicas)
-    size = replica_images * shard.local_replicas
+    size = replica_images * (shard.replicas // shard.count)
     if size * shard.count > data.num_held_out:
         weight = size * shard.count / data.num_held_out
         black = tf.zeros((data.image_size, data.image_size, 3), tf.uint8)

@@ -7,6 +7,7 @@ turned copies, and images with hardly a structure are not seen.
 """
 
 import itertools
+import sys
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, abbreviate
+from keras_convmixer.utils.checks import UserError
 
 HASHED_SIZE = (64, 64)  # Pixels from which the hash is made.
 COLUMNS, ROWS = 16, 16
@@ -119,13 +121,14 @@ def join(groups, pairs):
     return connected_components(graph, directed=False)[1][groups]
 
 
-def problems(rows, groups):
-    """Lines that name duplicates in two parts or two classes.
+def check_duplicates(rows, duplicates):
+    """Names images that are in two parts or classes; raises if that is asked.
 
     Args:
-        rows: `IndexedImage`s.
-        groups: Their groups, as `duplicate_groups` gives them.
+        rows: `IndexedImage`s of images that can be read.
+        duplicates: As a `Source` has it.
     """
+    groups = duplicate_groups(rows)
     shared = np.bincount(groups)[groups] > 1
     members = {}
     for place in np.flatnonzero(shared):
@@ -152,4 +155,7 @@ def problems(rows, groups):
             f"{len(mixed):,} images are in several classes, or nearly: "
             f"{abbreviate(mixed)}"
         )
-    return lines
+    if lines and duplicates == "error":
+        raise UserError(f"duplicates: {'. '.join(lines)}")
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)

@@ -5,12 +5,9 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from keras_convmixer.data.class_names import is_one_line, normalize_class
 from keras_convmixer.data.image_files import (
     has_image_suffix,
-    holds_images,
     image_files,
-    is_folder,
     is_passed_over,
 )
 from keras_convmixer.data.index import (
@@ -21,9 +18,8 @@ from keras_convmixer.data.index import (
     abbreviate,
 )
 from keras_convmixer.utils.checks import UserError
-from keras_convmixer.utils.text import printable
+from keras_convmixer.utils.text import is_one_line, normalize_class, printable
 
-PARTS = (TRAIN, HELD_OUT, TEST)
 # The parts that folders of these names are, in any case: the names that Hugging
 # Face's datasets know, and our own of the held-out part.
 PART_NAMES = {
@@ -98,8 +94,9 @@ def find_parts(root):
     Raises:
         UserError: If a part has two folders, or what is meant can't be known.
     """
-    parts, others = {part: [] for part in PARTS}, []
-    for name in folder_names(root, "image_folder"):
+    parts, others = {part: [] for part in PART_NAMES.values()}, []
+    check_folder("image_folder", root)
+    for name in folder_names(root):
         part = PART_NAMES.get(name.casefold())
         (others if part is None else parts[part]).append(name)
     parts = {part: names for part, names in parts.items() if names}
@@ -125,7 +122,9 @@ def holds_parts(root, parts, others):
     decisive = parts.get(TRAIN) or itertools.chain(*parts.values())
     if not all(folder_names(root / name) for name in decisive):
         return False
-    with_images = [name for name in others if holds_images(root / name)]
+    with_images = [
+        name for name in others if image_files(root / name, Counter())
+    ]
     if with_images and len(parts) == 1:
         if TRAIN not in parts:
             return False
@@ -145,7 +144,7 @@ def test_place(root, places, test_folder):
             f"{root} has a test split already. Received: {test_folder}",
             argument="test_folder",
         )
-    folder_names(Path(test_folder), "test_folder")
+    check_folder("test_folder", Path(test_folder))
     folder, other = Path(test_folder).resolve(), root.resolve()
     if folder.is_relative_to(other) or other.is_relative_to(folder):
         raise UserError(
@@ -180,21 +179,21 @@ def class_folders(folder):
     return dict(sorted(folders.items()))
 
 
-def folder_names(folder, argument=None):
-    """The names of the folders in a folder, in order.
-
-    Raises a UserError if an `argument` is no folder.
-    """
-    if argument and not folder.is_dir():
+def check_folder(argument, folder):
+    if not folder.is_dir():
         raise UserError(
             f"{argument} must be a folder. Received: {folder}",
             argument=argument,
         )
+
+
+def folder_names(folder):
+    """The names of the folders in a folder, in order."""
     with os.scandir(folder) as entries:
         return sorted(
             entry.name
             for entry in entries
-            if not is_passed_over(entry.name) and is_folder(entry)
+            if not is_passed_over(entry.name) and os.path.isdir(entry)
         )
 
 

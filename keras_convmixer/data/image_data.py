@@ -69,11 +69,7 @@ class ImageData:
         return None if pictures is None else self.squares(pictures)
 
     def squares(self, pictures: Pictures) -> tf.data.Dataset:
-        """The middle squares of some pictures, in memory where they fit.
-
-        Returns:
-            `tf.data.Dataset` of (uint8 `[H, W, 3]`, int64 label).
-        """
+        """`Pictures.squares` of some pictures, in memory where they fit."""
         squares = pictures.squares(self.image_size, self.reading.workers)
         return squares.cache() if self.squares_fit(pictures) else squares
 

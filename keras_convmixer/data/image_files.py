@@ -7,7 +7,6 @@ folders, are passed over without a word.
 
 import os
 import re
-from collections import Counter
 from pathlib import Path
 
 from keras_convmixer.utils.text import printable
@@ -68,11 +67,17 @@ def image_files(folder, skipped):
                 path = place + entry.name
                 if is_passed_over(entry.name):
                     continue
-                if is_folder(entry):
+                try:
+                    is_folder, is_file = entry.is_dir(), entry.is_file()
+                except OSError:  # A link to itself.
+                    is_folder = is_file = False
+                if is_folder:
                     below.append(f"{path}/")
-                elif has_image_suffix(path) or starts_as_image(entry):
+                elif has_image_suffix(path) or (
+                    is_file and starts_as_image(entry)
+                ):
                     # What is no file, such as a dangling link, has 0 bytes.
-                    size = entry.stat().st_size if is_file(entry) else 0
+                    size = entry.stat().st_size if is_file else 0
                     found.append((path, size))
                 else:
                     suffix = Path(path).suffix.lower()
@@ -82,10 +87,6 @@ def image_files(folder, skipped):
         if is_empty and has_image_suffix(place[:-1]):
             found.append((place[:-1], 0))
     return sorted(found)
-
-
-def holds_images(folder):
-    return bool(image_files(folder, Counter()))
 
 
 def identity(folder):
@@ -102,34 +103,13 @@ def has_image_suffix(name):
     return name.lower().endswith(SUFFIXES)
 
 
-def is_folder(entry):
-    """Whether an entry of `os.scandir` is a folder, or a link to one."""
-    try:
-        return entry.is_dir()
-    except OSError:  # A link to itself.
-        return False
-
-
-def is_file(entry):
-    try:
-        return entry.is_file()
-    except OSError:
-        return False
-
-
-def starts_as_image(entry):
+def starts_as_image(file):
     """Whether the first bytes of a file are those of an image."""
-    if not is_file(entry):
-        return False
     try:
-        with open(entry, "rb") as file:
-            return is_image(file.read(START_BYTES))
+        with open(file, "rb") as stream:
+            start = stream.read(START_BYTES)
     except OSError:
         return False
-
-
-def is_image(start):
-    """Whether a file is an image, by its first `START_BYTES` bytes."""
     return any(
         pattern.match(start) for pattern in (SIGNATURES, BMP, AVIF, HEIC)
     )

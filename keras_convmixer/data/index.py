@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.files import csv_writer
+from keras_convmixer.utils.text import normalize_class
 from keras_convmixer.utils.types import StrPath
 
 TRAIN, HELD_OUT, TEST = "train", "held_out", "test"

@@ -20,9 +20,9 @@ from keras_convmixer.data.decode import (
 )
 from keras_convmixer.data.duplicates import (
     HASHED_SIZE,
+    check_duplicates,
     duplicate_groups,
     perceptual_hash,
-    problems,
 )
 from keras_convmixer.data.image_data import (
     HELD_OUT_SHARE,
@@ -61,7 +61,9 @@ def make_index(root, classes, rows, source):
     check_counts(root, parts, classes)
     if HELD_OUT not in parts:
         parts |= hold_out(parts, source)
-    check_duplicates(parts, source.duplicates)
+    check_duplicates(
+        [row for part in parts.values() for row in part], source.duplicates
+    )
     order = np.random.default_rng(source.seed).permutation
     mixed = [part[i] for part in parts.values() for i in order(len(part))]
     return mixed + broken
@@ -172,16 +174,3 @@ def hold_out(parts, source):
             replace(rows[i], part=HELD_OUT) for i in np.flatnonzero(is_held_out)
         ],
     }
-
-
-def check_duplicates(parts, duplicates):
-    """Names images that are in two parts or classes; raises if that is asked.
-
-    `duplicates` is as a `Source` has it.
-    """
-    rows = [row for part in parts.values() for row in part]
-    lines = problems(rows, duplicate_groups(rows))
-    if lines and duplicates == "error":
-        raise UserError(f"duplicates: {'. '.join(lines)}")
-    for line in lines:
-        print(f"warning: {line}", file=sys.stderr)

@@ -20,6 +20,9 @@ FACTORS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 LAST_SHIFT = 31
 BITS = 24  # Of a float32's mantissa.
 
+# Another seed of two integers, which follows from one and a number.
+fold_in = tf.random.experimental.stateless_fold_in
+
 
 def image_seeds(
     seed: int | tf.Tensor, numbers: ArrayLike | tf.Tensor
@@ -85,18 +88,10 @@ def xor_shift(bits: tf.Tensor, shift: int) -> tf.Tensor:
     return tf.bitwise.bitwise_xor(bits, shifted)
 
 
-def fold_in(seed: tf.Tensor, number: int) -> tf.Tensor:
-    """Another seed, which follows from a seed and a number."""
-    return tf.random.experimental.stateless_fold_in(seed, number)
-
-
 def call_seeded(layer: keras.layers.Layer, inputs: Any, seed: tf.Tensor) -> Any:
     """The outputs of a Keras image layer that draws all it draws from a seed.
 
-    Args:
-        layer: A layer with a `get_random_transformation`.
-        inputs: What the layer takes.
-        seed: Integer tensor of two elements.
+    The seed is an integer tensor of two elements.
     """
     layer.get_random_transformation = functools.partial(
         type(layer).get_random_transformation, layer, seed=Seeds(seed)

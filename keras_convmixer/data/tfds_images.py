@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.decode import read_orientation
 from keras_convmixer.data.file_ops import may_be_turned
 from keras_convmixer.data.image_data import SHUFFLED_BYTES, ImageData
 from keras_convmixer.data.pictures import Pictures
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.utils.commands import silent_libraries
+from keras_convmixer.utils.text import normalize_class
 
 SECONDS = 10  # How long the host of the files may take to answer.
 

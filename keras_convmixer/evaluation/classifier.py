@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.crop import center_crop
 from keras_convmixer.data.decode import read_image
 from keras_convmixer.evaluation.runtime import (
@@ -21,6 +20,7 @@ from keras_convmixer.evaluation.runtime import (
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.extras import check_onnx
 from keras_convmixer.utils.labels import label_names, labels_beside
+from keras_convmixer.utils.text import normalize_class
 from keras_convmixer.utils.types import Labels, StrPath
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.source import Source
 from keras_convmixer.runs.plan import Plan
 from keras_convmixer.runs.recipe import Recipe
 from keras_convmixer.utils.checks import UserError, dataclass_from_json
+from keras_convmixer.utils.text import normalize_class
 
 # Of `config.json`. Version 0.1.0 wrote none, which counts as 0. A field that a
 # file lacks takes its default: where a default changes, files of the formats

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_convmixer.data.class_names import normalize_class
 from keras_convmixer.data.index import (
     TEST,
     IndexedImage,
@@ -16,6 +15,7 @@ from keras_convmixer.data.index import (
 from keras_convmixer.data.source import Source
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.cluster import is_chief
+from keras_convmixer.utils.text import normalize_class
 
 if TYPE_CHECKING:
     from keras_convmixer.data.image_data import ImageData

@@ -100,14 +100,15 @@ class Devices:
     def data(self, make):
         """The batches for `fit`; `make` makes a data set for a `Shard`."""
         if self.workers is None:
-            process, processes = self.process, self.processes
-            return make(Shard(process, processes, self.replicas, joined=True))
+            return make(Shard(self.process, self.processes, self.replicas))
         return self.workers.distribute_datasets_from_function(
             lambda context: make(
                 Shard(
                     index=context.input_pipeline_id,
                     count=context.num_input_pipelines,
                     replicas=context.num_replicas_in_sync,
+                    batches_a_step=context.num_replicas_in_sync
+                    // context.num_input_pipelines,
                 )
             )
         )

@@ -1,6 +1,10 @@
 """Text that can be printed and drawn, and names."""
 
 import os
+import unicodedata
+
+# Control characters, halves of characters, separators of lines, paragraphs.
+NO_LINE = ("Cc", "Cs", "Zl", "Zp")
 
 
 def printable(path):
@@ -16,3 +20,13 @@ def unique(name, taken):
         candidate = f"{name}_{count}"
     taken.add(candidate)
     return candidate
+
+
+def normalize_class(name):
+    """The composed form of a class name: macOS may write the decomposed one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def is_one_line(name):
+    """Whether it is text without control characters and line breaks."""
+    return not any(unicodedata.category(char) in NO_LINE for char in name)

@@ -173,7 +173,7 @@ def test_more_images_a_batch_than_there_are(digits):
         # Two machines have half of the images each.
         (Shard(count=2, replicas=2), 64, 359, [32] * 5 + [20]),
         # With seven replicas each: a batch for each of them.
-        (Shard(count=2, replicas=14), 98, 360, [7] * 21 + [5] * 7),
+        (Shard(0, 2, 14, batches_a_step=7), 98, 360, [7] * 21 + [5] * 7),
         # Fewer images than machines.
         (Shard(count=3, replicas=3), 3, 2, [1]),
         *slow_cases(
