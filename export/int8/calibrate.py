@@ -10,8 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_convmixer.compat import users_of
 
-from ..flatbuffer import unpack
-from ..graph import Graph
+from ..flatbuffer import Graph, unpack
 
 MOVING_LAYERS = ("Reshape", "Permute", "ZeroPadding2D", "Cropping2D")
 LAST_FEATURE_MAP = "features_activation"

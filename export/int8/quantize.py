@@ -1,4 +1,4 @@
-"""What ai-edge-quantizer makes of a float32 file."""
+"""Quantised files, by ai-edge-quantizer."""
 
 import re
 
@@ -16,9 +16,8 @@ from keras_convmixer.evaluation.keras_model import output_name
 from keras_convmixer.utils.checks import UserError
 
 from ..converter import device_model, run_converter
-from ..flatbuffer import free_batch, pack, shorten_names, unpack
-from ..graph import Graph
-from ..operator_versions import state_versions
+from ..flatbuffer import Graph, free_batch, pack, shorten_names, unpack
+from ..runtimes import state_versions
 from .calibrate import activation_ranges, all_tensors_kept
 
 # Dense layers are float16 where that adds at most this share to a file.
@@ -43,12 +42,8 @@ def quantize_dense(recipe, name, graph):
 
     In int8, with a scale for each class, they need LiteRT or TensorFlow 2.17;
     in float16, which takes a byte more for each weight, any runtime that knows
-    the other operators. So they are float16 where that is few bytes.
-
-    Args:
-        recipe: The `Quantizer`.
-        name: What the recipe calls the dense layers.
-        graph: The `Graph` of the file.
+    the other operators. So they are float16 where that is few bytes. `name` is
+    what the recipe calls them.
     """
     weights = dict.fromkeys(graph.kinds, 0)
     for operator in graph.graph.operators:
@@ -102,7 +97,7 @@ def quantize_int8(
         device_model(inference, image_type, output_name(inference))
     )
     graph = Graph(unpack(contents))
-    calibrated, last = activation_ranges(
+    extremes, last = activation_ranges(
         contents, inference, images, layer_ranges
     )
     recipe = Quantizer(bytearray(contents))
@@ -129,7 +124,7 @@ def quantize_int8(
             **bits,
         )
     ranges = {}
-    for tensor, (least, largest) in calibrated.items():
+    for tensor, (least, largest) in extremes.items():
         shape = (1,) * len(graph.shape(tensor))
         ranges[tensor] = {
             "min": np.full(shape, least, "float32"),

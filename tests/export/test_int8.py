@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from export.converter import device_model, run_converter
-from export.flatbuffer import unpack
-from export.graph import Graph
+from export.flatbuffer import Graph, unpack
 from export.int8.calibrate import find_layer_tensors, rounded_layers
 from export.int8.fit import fit_to_eight_bits
 from export.int8.qat import convert_qat
