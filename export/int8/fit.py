@@ -77,8 +77,9 @@ def fit_to_eight_bits(inference, images):
             roughly += shift
         if layer.name in rounded_names:
             least, largest = range_without_extremes(exactly)
-            for activation in activations_behind(layer):
-                least, largest = without_flat_ends(activation, least, largest)
+            for user in users_of(layer):
+                if isinstance(user, keras.layers.Activation):
+                    least, largest = without_flat_ends(user, least, largest)
             roughly = round_activation(roughly, least, largest).numpy()
             ranges[layer.name] = least, largest
         exact[layer.output.name] = exactly
@@ -115,9 +116,7 @@ def with_rounded_kernel(layer):
     copy = type(layer).from_config(layer.get_config())
     copy.build(layer.input.shape)
     kernel, *bias = layer.get_weights()
-    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    channels = kernel.shape[-2 if is_depthwise else -1]
-    copy.set_weights([round_kernel(kernel, channels), *bias])
+    copy.set_weights([round_kernel(kernel, layer.output.shape[-1]), *bias])
     return copy
 
 
@@ -181,13 +180,6 @@ def correct_first_bias(tail, features, exactly, roughly):
     linear.set_weights(layer.get_weights())
     difference = run(rest, [exactly]) - run(rest, [roughly])
     shift_bias(layer, difference.mean(tuple(range(difference.ndim - 1))))
-
-
-def activations_behind(layer):
-    """The activations that a layer's output goes into: one or none."""
-    return [
-        u for u in users_of(layer) if isinstance(u, keras.layers.Activation)
-    ]
 
 
 def range_without_extremes(values):

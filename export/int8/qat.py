@@ -88,6 +88,7 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
             expected = teacher(images, training=False)
             yield images, keras.ops.cast(expected, "float32")
 
+    agreement = tf_keras.metrics.CategoricalAccuracy("agreement")
     has_labels = output_kind(teacher) is OutputKind.LABELS
     warmup = epochs * steps // 10
     rate = tf_keras.optimizers.schedules.CosineDecay(
@@ -124,13 +125,6 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
             ],
         )
         aware.load_weights(best).expect_partial()
-
-
-def agreement(expected, found):
-    """Whether the first class is the same."""
-    return keras.ops.equal(
-        keras.ops.argmax(expected, -1), keras.ops.argmax(found, -1)
-    )
 
 
 def labels_agree(expected, found):
