@@ -69,11 +69,6 @@ def main(arguments=None):
 def benchmark(path, threads, seconds):
     """Times one image at a time, in a process of its own.
 
-    Args:
-        path: The file.
-        threads: How many it runs with.
-        seconds: How long to go on, about.
-
     Returns:
         One row of the table. The memory is by how much the peak of the
         process grew, None on Windows; a partition is a part of the graph

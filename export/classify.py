@@ -113,10 +113,6 @@ def heatmap_paths(output, images):
     In a folder it has the name of the image, with a number where that is taken
     by another one.
 
-    Args:
-        output: What `--heatmap` was given, a `Path`.
-        images: Paths of the images.
-
     Raises:
         UserError: If the file is the image itself.
     """
@@ -151,14 +147,9 @@ def unified(name):
 
 
 def classify(path, classifier, top):
-    """The most probable classes of an image, as lines of text.
+    """The `top` most probable classes of an image, as lines of text.
 
     The first line says "not sure" if no class reaches the file's threshold.
-
-    Args:
-        path: The image's file.
-        classifier: A `Classifier`.
-        top: How many classes.
 
     Raises:
         UserError: If it is no image.

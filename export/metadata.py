@@ -9,6 +9,7 @@ import zipfile
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools.flatbuffer_utils import type_to_name
 
 from keras_convmixer import __version__
 from keras_convmixer.evaluation.metadata_schema import (
@@ -32,8 +33,7 @@ from keras_convmixer.evaluation.metadata_schema import (
 from keras_convmixer.utils.checks import UserError
 from keras_convmixer.utils.text import is_one_line
 
-from .flatbuffer import pack, unpack
-from .graph import TYPES
+from .flatbuffer import add_buffer, pack, unpack
 
 # By the number of channels; others are an "Image" of an unknown space.
 COLORS = {
@@ -176,7 +176,7 @@ def describe_image(tensor, normalization):
         }
     mean, std = np.float32(normalization)
     offset, less = 0, ""
-    if TYPES[tensor.type] == "INT8":  # What is stored is 128 less.
+    if type_to_name(tensor.type) == "INT8":  # What is stored is 128 less.
         offset, less = -128, " minus 128"
     lowest, highest = (np.float32([0, 255]) - mean) / std + offset
     scaled = less if std == 1 else f", scaled to {lowest:g} to {highest:g}"
@@ -240,8 +240,5 @@ def set_metadata(model, name, data):
         if entry.name == name.encode():
             model.buffers[entry.buffer].data = data
             return
-    entry = schema.MetadataT()
-    entry.name, entry.buffer = name, len(model.buffers)
+    entry = schema.MetadataT(name, add_buffer(model, data))
     model.metadata.append(entry)
-    model.buffers.append(schema.BufferT())
-    model.buffers[-1].data = data

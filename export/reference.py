@@ -35,14 +35,6 @@ class Reference:
     output_name: str
 
     @classmethod
-    def of_dataset(cls, model, dataset):
-        """Of a `tf.data.Dataset` of batches of (images, int labels).
-
-        The images are read again for each file: none is kept.
-        """
-        return cls.of_batches(model, dataset.as_numpy_iterator)
-
-    @classmethod
     def of_arrays(cls, model, images, labels=None):
         """Of images `[N, H, W, channels]` and their labels or None."""
 
@@ -56,7 +48,10 @@ class Reference:
     @classmethod
     @full_float32()
     def of_batches(cls, model, pairs):
-        """Of what a function gives: an iterator over (images, labels)."""
+        """Of what a function gives: an iterator over (images, labels).
+
+        It is called again for each file: no image is kept.
+        """
         batches = (Batch(*pair) for pair in pairs())
         outputs, labels = collect(model.predict_on_batch, batches)
         return cls(

@@ -25,14 +25,7 @@ COLUMNS = (
 
 @dataclass
 class Report:
-    """The files of a run, and what they were compared with.
-
-    Attributes:
-        run: The `RunFolder` of the training.
-        data: Its `ImageData`.
-        reference: The `Reference`.
-        results: The `Result`s.
-    """
+    """The files of a run, and what they were compared with."""
 
     run: RunFolder
     data: ImageData

@@ -1,5 +1,6 @@
 """All files of a run, verified, with a report and a model card."""
 
+import functools
 import shutil
 
 from keras_convmixer.data.image_data import sample
@@ -13,7 +14,7 @@ from .reference import Reference
 from .report import Report
 from .verified import write_verified
 from .verify import check_agreement, check_min_agreement
-from .writers import FineTuning, TrainedModel
+from .writers import TrainedModel
 
 
 def export_run(
@@ -34,13 +35,12 @@ def export_run(
 
     Args:
         run: The folder of a training: a path or a `RunFolder`.
-        formats: Some of `export.FORMATS`.
+        formats, io: As for `export_model`.
         min_agreement: As for `export_tflite`.
         max_images: Images to compare them on at most; where there are more
             of the test part, or the held-out ones if there is none, as many
             of each class as of another are chosen, always the same ones.
         epochs: How long "int8_qat" is fine-tuned.
-        io: As for `export.tflite.convert`.
         precision: Of the answers of each TFLite file, whose metadata gets the
             threshold that this needs; None for no threshold.
         places: Where the images are now, if they were moved, as for
@@ -70,11 +70,14 @@ def export_run(
             model,
             data.classes,
             f"ConvMixer-{recipe.dim}/{recipe.depth}, trained on {data.name}",
-            lambda: sample(data.train, REPRESENTATIVE_IMAGES),
+            functools.cache(lambda: sample(data.train, REPRESENTATIVE_IMAGES)),
             io=io,
-            fine_tuning=FineTuning(data, recipe.batch_size, epochs),
+            data=data,
+            batch_size=recipe.batch_size,
+            epochs=epochs,
         )
-        reference = Reference.of_dataset(model, images.batch(recipe.batch_size))
+        batches = images.batch(recipe.batch_size)
+        reference = Reference.of_batches(model, batches.as_numpy_iterator)
         new = []
         for format in formats:
             print(format, flush=True)

@@ -8,12 +8,8 @@ from .arguments import read_representative_images
 from .converter import check_model, device_model, full_float32, run_converter
 from .flatbuffer import free_batch, pack, unpack
 from .formats import IO, TABLE, TFLITE_FORMATS
-from .int8 import (
-    CalibratedFile,
-    fitted_ranges,
-    quantize_dynamic,
-    quantize_int8,
-)
+from .int8.fit import fit_to_eight_bits
+from .int8.quantize import quantize_dynamic, quantize_int8
 
 
 @full_float32()
@@ -66,9 +62,9 @@ def convert(model, format, representative_images=None, io="uint8"):
         images = read_representative_images(representative_images, model)
     inference = reparameterize(model, row.arrangement)
     if row.is_integer:
-        layer_ranges = fitted_ranges(inference, images)
-        calibrated = CalibratedFile(inference, images, layer_ranges, io)
-        return quantize_int8(calibrated, row.arrangement == "integers_tiled")
+        layer_ranges = fit_to_eight_bits(inference, images)
+        float_gelu = row.arrangement == "integers_tiled"
+        return quantize_int8(inference, images, layer_ranges, io, float_gelu)
     pixels = "float32" if row.takes_float else input_type(model)
     inference = device_model(inference, pixels, output_name(model))
     contents = run_converter(inference, float16_weights=row.is_half)

@@ -18,12 +18,10 @@ from .verify import check_agreement, check_min_agreement, verify
 
 
 def write_verified(path, format, trained, reference, precision=None, parts=()):
-    """Writes a model in a format, and runs what it wrote.
+    """Writes a `TrainedModel` in a format, and runs what it wrote.
 
     Args:
-        path: Where to; the metadata has its name.
-        format: A name in `TABLE`.
-        trained: A `TrainedModel`.
+        path, format, trained: As for the functions of `writers`.
         reference: The `Reference` to compare with.
         precision: Of the answers of a TFLite file, whose metadata gets the
             threshold that this needs; None for no threshold.
@@ -50,7 +48,7 @@ def write_verified(path, format, trained, reference, precision=None, parts=()):
     result = verify(path, format, reference, aware)
     result.io, result.threshold = trained.io, threshold
     if row.is_fine_tuned:
-        result.qat_epochs = trained.fine_tuning.epochs
+        result.qat_epochs = trained.epochs
     return result
 
 

@@ -146,9 +146,8 @@ def verify(
     """Runs a file or a SavedModel and compares it with Keras.
 
     Args:
-        path: The file or the SavedModel's folder.
-        format: Its format.
-        reference: A `Reference`.
+        path, format: The file or the SavedModel's folder, and its format.
+        reference: What it is compared with.
         aware: The quantisation-aware model that it was converted from, if any.
     """
     load = RUNNERS[TABLE[format].suffix]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import keras
 import numpy as np
@@ -24,21 +23,6 @@ from .tflite import convert
 
 
 @dataclass
-class FineTuning:
-    """What "int8_qat" is trained on.
-
-    Attributes:
-        data: The `ImageData` that the model was trained on.
-        batch_size: Images a step.
-        epochs: How often the training images are gone through.
-    """
-
-    data: ImageData
-    batch_size: int
-    epochs: int
-
-
-@dataclass
 class TrainedModel:
     """A model, and what its files need besides.
 
@@ -46,23 +30,24 @@ class TrainedModel:
         model: The trained `keras.Model`.
         labels: Names of its classes, or None.
         description: What it is, for people.
-        sample: Gives the representative images `[N, H, W, channels]`.
+        representative_images: Gives them, `[N, H, W, channels]`.
         normalization: As for `add_metadata`.
         io: As for `export.tflite.convert`.
-        fine_tuning: The `FineTuning`; None where its images are not known.
+        data: The `ImageData` that "int8_qat" is fine-tuned on; None where it
+            is not known.
+        batch_size: Images of a step of fine-tuning.
+        epochs: How often fine-tuning goes through the training images.
     """
 
     model: keras.Model
     labels: list | None
     description: str
-    sample: Callable[[], np.ndarray]
+    representative_images: Callable[[], np.ndarray]
     normalization: tuple | None = (0, 1)
     io: str = "uint8"
-    fine_tuning: FineTuning | None = None
-
-    @cached_property
-    def representative_images(self):
-        return self.sample()
+    data: ImageData | None = None
+    batch_size: int = 0
+    epochs: int = 0
 
 
 def write_servable(path, format, trained):
@@ -77,10 +62,6 @@ def write_saved_model(model, path):
     and gives `probabilities`, float32 `[batch, classes]`. It is the only
     signature, since coremltools converts no SavedModel of several. TensorFlow
     loads it without Keras.
-
-    Args:
-        model: A model that `ConvMixer` built, or one that has it inside.
-        path: The folder to write.
     """
     inference = reparameterize(model, TABLE["saved_model"].arrangement)
     serving = device_model(inference, input_type(model), output_name(model))
@@ -97,7 +78,7 @@ def write_saved_model(model, path):
 def write_converted(path, format, trained):
     """Writes a TFLite file of the model as it is."""
     is_integer = TABLE[format].is_integer
-    images = trained.representative_images if is_integer else None
+    images = trained.representative_images() if is_integer else None
     contents = convert(trained.model, format, images, trained.io)
     write_described(path, contents, format, trained)
 
@@ -108,16 +89,16 @@ def write_fine_tuned(path, format, trained):
     Returns:
         The quantisation-aware model that it was converted from.
     """
-    data, size = trained.fine_tuning.data, trained.fine_tuning.batch_size
+    data, size = trained.data, trained.batch_size
     steps = steps_in_epoch(data, size)
     contents, aware = convert_qat(
         trained.model,
-        representative_images=trained.representative_images,
+        representative_images=trained.representative_images(),
         # Not augmented: the ranges are those of images as they are.
         batches=training_batches(data, size, steps, seed=0),
         steps=steps,
         held_out=held_out_batches(data, size),
-        epochs=trained.fine_tuning.epochs,
+        epochs=trained.epochs,
         io=trained.io,
     )
     write_described(path, contents, format, trained)

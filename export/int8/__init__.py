@@ -11,29 +11,3 @@ A network becomes integers in these steps, each of which is a module:
 `quantization_aware` rounds it. What a number is rounded to is in `rounding`
 alone.
 """
-
-from .calibrate import CalibratedFile
-from .equalize import equalize_channels
-from .fit import fit_to_eight_bits
-from .quantize import quantize_dynamic, quantize_int8
-
-__all__ = [
-    "CalibratedFile",
-    "fitted_ranges",
-    "quantize_dynamic",
-    "quantize_int8",
-]
-
-
-def fitted_ranges(inference, images):
-    """Fits an inference model to eight bits.
-
-    Args:
-        inference: An inference model for integers, whose weights change.
-        images: Representative images, in the type that the model's files take.
-
-    Returns:
-        `{layer name: (least, largest)}` of the outputs that have eight bits.
-    """
-    equalize_channels(inference, images)
-    return fit_to_eight_bits(inference, images)

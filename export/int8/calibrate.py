@@ -1,69 +1,51 @@
 """The ranges of the activations that integer files round to."""
 
+import contextlib
 import re
+import warnings
 
 import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_convmixer.compat import users_of
-from keras_convmixer.evaluation.keras_model import output_name
 
-from ..converter import device_model, run_converter
-from ..flatbuffer import unpack
-from ..graph import Graph
-from .quantize import all_tensors_kept
+from ..flatbuffer import Graph, unpack
 
 MOVING_LAYERS = ("Reshape", "Permute", "ZeroPadding2D", "Cropping2D")
 LAST_FEATURE_MAP = "features_activation"
 FUSED_ACTIVATIONS = (keras.activations.relu, keras.activations.relu6)
 
 
-class CalibratedFile:
-    """A float32 file and the range of each of its activations.
+def activation_ranges(contents, inference, images, layer_ranges):
+    """The range of each activation of a float32 file.
 
     The quantizer's own calibration averages the extremes of the images and so
     cuts the larger ones off; here a range holds all values of all images.
 
     Args:
-        inference: An inference model for integers.
+        contents: The contents of the file.
+        inference: The inference model for integers that it was made of.
         images: Representative images, `[N, height, width, channels]`; uint8,
             0 to 255, for a model that takes pixels, else float32.
         layer_ranges: `{layer name: (least, largest)}` of outputs whose ranges
             are known. All others are measured on the images.
-        io: As for `export.tflite.convert`.
 
-    Attributes:
-        io: As given.
-        contents: The contents of the file.
-        graph: Its `Graph`.
-        ranges: `{tensor name: (least, largest)}`.
+    Returns:
+        `(ranges, features)`: `{tensor name: (least, largest)}`, and the name
+        of the tensor that holds the last feature map.
     """
-
-    def __init__(self, inference, images, layer_ranges, io="uint8"):
-        self.io = io
-        are_pixels = images.dtype == np.uint8
-        if io == "int8":
-            images = images.astype("float32")
-        self.contents = run_converter(
-            device_model(inference, images.dtype.name, output_name(inference))
-        )
-        self.graph = Graph(unpack(self.contents))
-        self.ranges = extremes(self.contents, self.graph.computed, images)
-        if are_pixels:
-            for tensor in self.graph.input_tensors():
-                self.ranges[tensor] = (0.0, 255.0)
-        self.layer_tensors = find_layer_tensors(
-            self.graph.computed, rounded_layers(inference)
-        )
-        for layer, tensor in self.layer_tensors.items():
-            if layer in layer_ranges:
-                self.ranges[tensor] = layer_ranges[layer]
-
-    def last_feature_map(self):
-        """Name of the tensor after which the classifier begins."""
-        # An activation that does nothing has no tensor.
-        return list(self.layer_tensors.values())[-1]
+    graph = Graph(unpack(contents))
+    ranges = extremes(contents, graph.computed, images)
+    if images.dtype == np.uint8:
+        for tensor in graph.input_tensors():
+            ranges[tensor] = (0.0, 255.0)
+    tensors = find_layer_tensors(graph.computed, rounded_layers(inference))
+    for layer, tensor in tensors.items():
+        if layer in layer_ranges:
+            ranges[tensor] = layer_ranges[layer]
+    # An activation that does nothing has no tensor.
+    return ranges, list(tensors.values())[-1]
 
 
 def rounded_layers(inference):
@@ -135,6 +117,8 @@ def extremes(contents, tensors, images):
             model_content=contents, experimental_preserve_all_tensors=True
         )
     run = interpreter.get_signature_runner()
+    # float32 where the final file takes int8.
+    image_type = run.get_input_details()["image"]["dtype"]
     indices = {
         tensor["name"]: tensor["index"]
         for tensor in interpreter.get_tensor_details()
@@ -142,7 +126,7 @@ def extremes(contents, tensors, images):
     ranges = dict.fromkeys(tensors, (np.inf, -np.inf))
     progress = keras.utils.Progbar(len(images), unit_name="image")
     for image in images:
-        run(image=image[None])
+        run(image=image[None].astype(image_type))
         for tensor, (least, largest) in ranges.items():
             values = interpreter.get_tensor(indices[tensor])
             ranges[tensor] = (
@@ -151,3 +135,11 @@ def extremes(contents, tensors, images):
             )
         progress.add(1)
     return ranges
+
+
+@contextlib.contextmanager
+def all_tensors_kept():
+    """LiteRT warns of the memory that this takes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*preserve_all_tensors")
+        yield

@@ -9,6 +9,7 @@ import numpy as np
 from keras_convmixer.compat import users_of
 
 from .calibrate import rounded_layers, split_at_last_feature_map
+from .equalize import equalize_channels
 from .rounding import round_activation, round_kernel
 
 VALUES_AT_A_TIME = 2**25  # Of a tensor, of all images together: 128 MiB.
@@ -28,13 +29,14 @@ LINEAR_LAYERS = (
 def fit_to_eight_bits(inference, images):
     """Chooses ranges, and changes weights to make up for what rounding changes.
 
-    Layer after layer, the network is computed exactly and as the int8 file
-    does, on the same images. Pointwise convolutions see all channels of a
-    pixel, rounded: their kernels become those that bring them closest to the
-    exact outputs. What a channel's mean still differs by goes into the bias,
-    so that the layers after it begin with the right mean. A few values that are
-    far from all others would make every step larger; without them the range is
-    finer, and the weights make up for what they add on average.
+    After `equalize_channels`, layer after layer, the network is computed
+    exactly and as the int8 file does, on the same images. Pointwise
+    convolutions see all channels of a pixel, rounded: their kernels become
+    those that bring them closest to the exact outputs. What a channel's mean
+    still differs by goes into the bias, so that the layers after it begin with
+    the right mean. A few values that are far from all others would make every
+    step larger; without them the range is finer, and the weights make up for
+    what they add on average.
 
     Source: Nagel et al., "Data-Free Quantization Through Weight Equalization
     and Bias Correction" (2019), arXiv:1906.04721, section 4.2, with images.
@@ -47,6 +49,7 @@ def fit_to_eight_bits(inference, images):
         `{layer name: (least, largest)}` of the outputs that have eight bits,
         zero included.
     """
+    equalize_channels(inference, images)
     ranges = {}
     rounded_names = set(rounded_layers(inference))
     trunk, tail = split_at_last_feature_map(inference)
@@ -74,8 +77,9 @@ def fit_to_eight_bits(inference, images):
             roughly += shift
         if layer.name in rounded_names:
             least, largest = range_without_extremes(exactly)
-            for activation in activations_behind(layer):
-                least, largest = without_flat_ends(activation, least, largest)
+            for user in users_of(layer):
+                if isinstance(user, keras.layers.Activation):
+                    least, largest = without_flat_ends(user, least, largest)
             roughly = round_activation(roughly, least, largest).numpy()
             ranges[layer.name] = least, largest
         exact[layer.output.name] = exactly
@@ -112,9 +116,7 @@ def with_rounded_kernel(layer):
     copy = type(layer).from_config(layer.get_config())
     copy.build(layer.input.shape)
     kernel, *bias = layer.get_weights()
-    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    channels = kernel.shape[-2 if is_depthwise else -1]
-    copy.set_weights([round_kernel(kernel, channels), *bias])
+    copy.set_weights([round_kernel(kernel, layer.output.shape[-1]), *bias])
     return copy
 
 
@@ -178,13 +180,6 @@ def correct_first_bias(tail, features, exactly, roughly):
     linear.set_weights(layer.get_weights())
     difference = run(rest, [exactly]) - run(rest, [roughly])
     shift_bias(layer, difference.mean(tuple(range(difference.ndim - 1))))
-
-
-def activations_behind(layer):
-    """The activations that a layer's output goes into: one or none."""
-    return [
-        u for u in users_of(layer) if isinstance(u, keras.layers.Activation)
-    ]
 
 
 def range_without_extremes(values):

@@ -16,7 +16,8 @@ from keras_convmixer.utils.checks import UserError
 
 from ..arguments import read_representative_images
 from ..converter import check_model, full_float32
-from . import CalibratedFile, fitted_ranges, quantize_int8
+from .fit import fit_to_eight_bits
+from .quantize import quantize_int8
 
 # Without their norms' statistics, barely trained networks bear no more.
 LEARNING_RATE = 1e-5
@@ -70,13 +71,12 @@ def convert_qat(
         )
     images = read_representative_images(representative_images, model)
     inference = reparameterize(model, "integers")
-    layer_ranges = fitted_ranges(inference, images)
+    layer_ranges = fit_to_eight_bits(inference, images)
     aware = quantization_aware(inference, layer_ranges)
     fine_tune(aware, model, batches, steps, held_out, epochs)
 
     inference = trained_inference_model(aware, inference)
-    calibrated = CalibratedFile(inference, images, layer_ranges, io)
-    return quantize_int8(calibrated), aware
+    return quantize_int8(inference, images, layer_ranges, io), aware
 
 
 def fine_tune(aware, teacher, batches, steps, held_out, epochs):
@@ -88,6 +88,7 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
             expected = teacher(images, training=False)
             yield images, keras.ops.cast(expected, "float32")
 
+    agreement = tf_keras.metrics.CategoricalAccuracy("agreement")
     has_labels = output_kind(teacher) is OutputKind.LABELS
     warmup = epochs * steps // 10
     rate = tf_keras.optimizers.schedules.CosineDecay(
@@ -124,13 +125,6 @@ def fine_tune(aware, teacher, batches, steps, held_out, epochs):
             ],
         )
         aware.load_weights(best).expect_partial()
-
-
-def agreement(expected, found):
-    """Whether the first class is the same."""
-    return keras.ops.equal(
-        keras.ops.argmax(expected, -1), keras.ops.argmax(found, -1)
-    )
 
 
 def labels_agree(expected, found):

@@ -48,12 +48,7 @@ def quantization_aware(inference, ranges):
 
 
 def trained_inference_model(aware, inference):
-    """The float inference model with the weights of `aware`.
-
-    Args:
-        aware: What `quantization_aware` made of `inference`.
-        inference: The inference model, which stays as it is.
-    """
+    """A copy of a float inference model with the weights of `aware`."""
     inference = keras.models.clone_model(inference)
     wrappers = {layer.name: layer for layer in aware.layers}
     for layer in inference.layers:
@@ -110,12 +105,7 @@ def kernel_name(layer):
 
 
 class Rounding(tfmot.quantization.keras.quantizers.Quantizer):
-    """Rounds a tensor as a function of `rounding` does.
-
-    Args:
-        function: The function.
-        arguments: What it takes besides the tensor.
-    """
+    """Rounds a tensor by a function of `rounding` and its other arguments."""
 
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, arguments

@@ -1,8 +1,6 @@
-"""What ai-edge-quantizer makes of a float32 file."""
+"""Quantised files, by ai-edge-quantizer."""
 
-import contextlib
 import re
-import warnings
 
 import numpy as np
 from ai_edge_quantizer.qtyping import (
@@ -14,11 +12,13 @@ from ai_edge_quantizer.qtyping import (
 )
 from ai_edge_quantizer.quantizer import Quantizer
 
+from keras_convmixer.evaluation.keras_model import output_name
 from keras_convmixer.utils.checks import UserError
 
-from ..flatbuffer import free_batch, pack, shorten_names, unpack
-from ..graph import Graph
-from ..operator_versions import state_versions
+from ..converter import device_model, run_converter
+from ..flatbuffer import Graph, free_batch, pack, shorten_names, unpack
+from ..runtimes import state_versions
+from .calibrate import activation_ranges, all_tensors_kept
 
 # Dense layers are float16 where that adds at most this share to a file.
 SMALL_SHARE = 0.1
@@ -42,12 +42,8 @@ def quantize_dense(recipe, name, graph):
 
     In int8, with a scale for each class, they need LiteRT or TensorFlow 2.17;
     in float16, which takes a byte more for each weight, any runtime that knows
-    the other operators. So they are float16 where that is few bytes.
-
-    Args:
-        recipe: The `Quantizer`.
-        name: What the recipe calls the dense layers.
-        graph: The `Graph` of the file.
+    the other operators. So they are float16 where that is few bytes. `name` is
+    what the recipe calls them.
     """
     weights = dict.fromkeys(graph.kinds, 0)
     for operator in graph.graph.operators:
@@ -72,16 +68,18 @@ def store_in_float16(recipe, name, operator):
     )
 
 
-def quantize_int8(calibrated, float_gelu=False):
-    """All operators of a float32 file to int8, up to the last feature map.
+def quantize_int8(
+    inference, images, layer_ranges, io="uint8", float_gelu=False
+):
+    """Converts an inference model to int8, up to the last feature map.
 
-    After it float32 comes in, unless the file's `io` is "int8": eight bits
-    can't tell the scores of an uncertain image apart. Pooling and softmax cost
-    nothing there; of dense layers only the weights are smaller
-    (`quantize_dense`).
+    After it float32 comes in, unless `io` is "int8": eight bits can't tell the
+    scores of an uncertain image apart. Pooling and softmax cost nothing there;
+    of dense layers only the weights are smaller (`quantize_dense`).
 
     Args:
-        calibrated: A `CalibratedFile`.
+        inference, images, layer_ranges: As for `activation_ranges`.
+        io: As for `export.tflite.convert`.
         float_gelu: Whether each GELU, but that of the last feature map, is in
             float32, between a DEQUANTIZE and a QUANTIZE. XNNPACK makes one
             table of the three, with the same result; a GELU of integers it
@@ -94,15 +92,22 @@ def quantize_int8(calibrated, float_gelu=False):
         UserError: If `io` is "int8" and some operator stayed in float32.
     """
     bits = {"activation_num_bits": 8, "weight_num_bits": 8}
-    recipe = Quantizer(bytearray(calibrated.contents))
+    image_type = "float32" if io == "int8" else images.dtype.name
+    contents = run_converter(
+        device_model(inference, image_type, output_name(inference))
+    )
+    graph = Graph(unpack(contents))
+    extremes, last = activation_ranges(
+        contents, inference, images, layer_ranges
+    )
+    recipe = Quantizer(bytearray(contents))
     recipe.add_static_config(".*", Operator.ALL_SUPPORTED, **bits)
-    graph, last = calibrated.graph, calibrated.last_feature_map()
     if float_gelu:
         for operator in graph.graph.operators:
             is_last = last in graph.outputs(operator)
             if graph.kind(operator) == "GELU" and not is_last:
                 keep_float(recipe, this_one(graph, operator), Operator.GELU)
-    if calibrated.io == "uint8":
+    if io == "uint8":
         keep_float(recipe, ".*", Operator.INPUT)
         keep_float(recipe, ".*", Operator.OUTPUT)
         for operator in graph.after(last):
@@ -119,7 +124,7 @@ def quantize_int8(calibrated, float_gelu=False):
             **bits,
         )
     ranges = {}
-    for tensor, (least, largest) in calibrated.ranges.items():
+    for tensor, (least, largest) in extremes.items():
         shape = (1,) * len(graph.shape(tensor))
         ranges[tensor] = {
             "min": np.full(shape, least, "float32"),
@@ -127,7 +132,7 @@ def quantize_int8(calibrated, float_gelu=False):
         }
     with all_tensors_kept():
         model = unpack(recipe.quantize(ranges).quantized_model)
-    if calibrated.io == "int8":
+    if io == "int8":
         check_all_integer(Graph(model))
     return finished(model)
 
@@ -159,11 +164,3 @@ def keep_float(recipe, name, operator):
     recipe.update_quantization_recipe(
         name, operator, algorithm_key="no_quantize"
     )
-
-
-@contextlib.contextmanager
-def all_tensors_kept():
-    """LiteRT warns of the memory that this takes."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*preserve_all_tensors")
-        yield

@@ -13,8 +13,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from export import TFLITE_FORMATS
-from export.flatbuffer import pack, shorten_names, unpack
-from export.graph import Graph
+from export.flatbuffer import Graph, pack, shorten_names, unpack
 from export.metadata import add_metadata
 from export.runtimes import minimum_runtime, runtime_table
 from export.tflite import convert

@@ -7,14 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from export.flatbuffer import unpack
-from export.graph import Graph
-from export.int8 import fitted_ranges
-from export.int8.calibrate import (
-    CalibratedFile,
-    find_layer_tensors,
-    rounded_layers,
-)
+from export.converter import device_model, run_converter
+from export.flatbuffer import Graph, unpack
+from export.int8.calibrate import find_layer_tensors, rounded_layers
+from export.int8.fit import fit_to_eight_bits
 from export.int8.qat import convert_qat
 from export.int8.quantize import quantize_int8
 from export.int8.rounding import round_activation, round_kernel
@@ -129,9 +125,9 @@ def test_fast_files_have_no_large_depthwise_kernel(images):
 def test_a_float_gelu_between_integers_is_the_same(images):
     """To the last bit: XNNPACK makes a table of it."""
     inference = reparameterize(random_network("gelu"), "integers")
-    calibrated = CalibratedFile(inference, images, {})
     integer, table = (
-        quantize_int8(calibrated, float_gelu=value) for value in (False, True)
+        quantize_int8(inference, images, {}, float_gelu=value)
+        for value in (False, True)
     )
     assert operators(table).count("QUANTIZE") == 3
     np.testing.assert_array_equal(
@@ -152,7 +148,7 @@ def test_aware_model_rounds_as_the_file_does(model, contents, images):
     from export.int8.quantization_aware import quantization_aware
 
     inference = reparameterize(model, "integers")
-    layer_ranges = fitted_ranges(inference, images)
+    layer_ranges = fit_to_eight_bits(inference, images)
     aware = quantization_aware(inference, layer_ranges)
     file = outputs(contents, images)
     rounded = aware.predict(np.float32(images), verbose=0)
@@ -171,7 +167,7 @@ def test_fitted_ranges_and_biases_are_closer(images, activation, networks):
     for seed in range(networks):
         model = random_network(activation, seed)
         inference = reparameterize(model, "integers")
-        file = quantize_int8(CalibratedFile(inference, images, {}))
+        file = quantize_int8(inference, images, {})
         fitted = convert(model, "int8", images)
         exact = model.predict(images, verbose=0)
         error["simple"] += np.abs(outputs(file, images) - exact).mean()
@@ -217,12 +213,13 @@ def test_a_tensor_belongs_to_the_layer_that_it_is_named_after(tensor, layer):
 )
 def test_what_is_rounded_is_known_before_the_conversion(activation, images):
     inference = reparameterize(random_network(activation), "integers")
-    file = CalibratedFile(inference, images[:1], {})
-    assert set(file.layer_tensors) == set(rounded_layers(inference))
+    contents = run_converter(device_model(inference, "uint8", "probabilities"))
+    tensors = Graph(unpack(contents)).computed
+    rounded = rounded_layers(inference)
+    found = find_layer_tensors(tensors, rounded)
+    assert set(found) == set(rounded)
     names = [layer.name for layer in inference.layers]
-    assert len(find_layer_tensors(file.graph.computed, names)) >= len(
-        file.layer_tensors
-    )
+    assert len(find_layer_tensors(tensors, names)) >= len(found)
 
 
 def test_the_last_tensor_of_a_layer_is_its_output():
