@@ -15,7 +15,6 @@ FRACTION_BITS = 22  # Of Pillow's weights.
 BLOCK = 16  # Rows of the result that are computed by one matrix product.
 STRIP = 256  # Rows that are held in 64 bits at a time.
 SMALL_SIDE = 64  # Pixels, up to which `resize_crops` is faster.
-PIXELS_AT_ONCE = 2**20  # Of a crop, that are held as floats.
 
 
 class Filter(IntEnum):
@@ -196,41 +195,22 @@ def crop_weights(before, after):
         each filter and number of rows of the crop, which may be `before`.
     """
     with tf.init_scope(), tf.device("CPU"):
-        return filter_weights(
-            tf.range(len(Filter))[:, None, None, None],
-            tf.range(before + 1.0)[:, None, None],
-            after,
-            tf.range(after, dtype=tf.float32)[:, None],
-            tf.range(before, dtype=tf.float32),
-        ).numpy()
-
-
-def filter_weights(filters, length, count, row, place):
-    """Weights of a crop's rows in its resized rows.
-
-    Args:
-        filters: int32, a `Filter` or several.
-        length: float32, how many rows the crop has.
-        count: How many rows it gets.
-        row: float32 `[..., R, 1]`, which of those.
-        place: float32 `[..., 1, L]`, rows of the crop; others have no weight.
-
-    Returns:
-        float32 `[..., R, L]`, with the sum 1 for each row.
-    """
-    scale = length / count
-    center = (row + 0.5) * scale
-    antialiased = filters < Filter.ALIASED_BILINEAR
-    stretch = tf.where(antialiased, tf.maximum(scale, 1), 1)
-    distance = tf.abs(place + 0.5 - center) / stretch
-    weights = tf.where(
-        filters == Filter.BICUBIC, cubic(distance), tf.nn.relu(1 - distance)
-    )
-    nearest = tf.cast(place == tf.floor(center), tf.float32)
-    weights = tf.where(filters == Filter.NEAREST, nearest, weights)
-    weights = tf.where((place >= 0) & (place < length), weights, 0)
-    total = tf.reduce_sum(weights, -1, keepdims=True)
-    return tf.math.divide_no_nan(weights, total)
+        filters = tf.range(len(Filter))[:, None, None, None]
+        length = tf.range(before + 1.0)[:, None, None]
+        scale = length / after
+        offsets = (tf.range(after, dtype=tf.float32)[:, None] + 0.5) * scale
+        places = tf.range(before, dtype=tf.float32) + 0.5
+        antialiased = filters < Filter.ALIASED_BILINEAR
+        stretch = tf.where(antialiased, tf.maximum(scale, 1), 1)
+        distance = tf.abs(places - offsets) / stretch
+        weights = tf.where(
+            filters == Filter.BICUBIC, cubic(distance), tf.nn.relu(1 - distance)
+        )
+        nearest = tf.cast(places == tf.floor(offsets) + 0.5, tf.float32)
+        weights = tf.where(filters == Filter.NEAREST, nearest, weights)
+        weights = tf.where(places < length, weights, 0)
+        total = tf.reduce_sum(weights, -1, keepdims=True)
+        return tf.math.divide_no_nan(weights, total).numpy()
 
 
 def whole_levels(levels):
@@ -245,62 +225,24 @@ def resize_crop(crop, size, filter_number):
         size: Height and width of the result, in pixels.
         filter_number: A `Filter`, a scalar int32.
     """
-    height, width = tf.unstack(tf.shape(crop)[:2])
-    bands = band_weights(tf.stack([height, width]), size, filter_number)
-    (rows, columns), (tops, lefts) = (tf.unstack(each) for each in bands)
-    crop = tf.reshape(crop, [height, 3 * width])
+    # Antialiasing changes nothing where both sides grow, and takes longer.
+    shrinks = tf.reduce_max(tf.shape(crop)[:2]) > size
 
-    def narrow(weights_and_places):
-        weights, places = weights_and_places
-        return weights @ tf.cast(tf.gather(crop, places), tf.float32)
+    def by(method, antialias=False):
+        sides = [size, size]
+        levels = tf.image.resize(crop, sides, method, antialias=antialias)
+        return tf.cast(levels, tf.float32)
 
-    # As floats a large image takes much memory, and its blocks little time.
-    levels = tf.cond(
-        height * width > PIXELS_AT_ONCE,
-        lambda: tf.map_fn(
-            narrow,
-            (rows, tops),
-            parallel_iterations=1,
-            fn_output_signature=tf.float32,
-        ),
-        lambda: narrow((rows, tops)),
-    )
-    levels = tf.reshape(levels, [-1, width, 3])[:size]
-    levels = tf.reshape(tf.transpose(levels, [1, 0, 2]), [width, 3 * size])
-    levels = columns @ tf.gather(levels, lefts)
-    levels = whole_levels(tf.reshape(levels, [-1, size, 3])[:size])
-    return tf.transpose(levels, [1, 0, 2])
+    def antialiased(method):
+        return tf.cond(shrinks, lambda: by(method, True), lambda: by(method))
 
-
-def band_weights(sides, size, filter_number):
-    """Weights of a crop's pixels in its resized rows and columns.
-
-    A row depends on few others, so that those of a block are computed from a
-    band of the crop.
-
-    Args:
-        sides: int32 `[2]`, its height and width.
-        size: Height and width of the result, in pixels.
-        filter_number: A `Filter`, a scalar int32.
-
-    Returns:
-        `(weights, places)`, each of rows and columns: float32
-        `[2, blocks, BLOCK, L]`; and int32 `[2, blocks, L]`, the pixels that
-        they are for.
-    """
-    length = tf.cast(sides, tf.float32)[:, None, None]
-    row = tf.range(-(-size // BLOCK) * BLOCK, dtype=tf.float32)
-    row = tf.reshape(row, [-1, BLOCK])
-    scale = length / size
-    reach = REACH * tf.maximum(scale, 1)
-    first = tf.floor((row[:, :1] + 0.5) * scale - reach)
-    longest = tf.reduce_max(tf.math.ceil((BLOCK - 1) * scale + 2 * reach)) + 1
-    place = first + tf.range(longest)
-    weights = filter_weights(
+    levels = tf.switch_case(
         filter_number,
-        length[..., None],
-        size,
-        row[..., None],
-        place[:, :, None],
+        {
+            Filter.BILINEAR: lambda: antialiased("bilinear"),
+            Filter.BICUBIC: lambda: antialiased("bicubic"),
+            Filter.ALIASED_BILINEAR: lambda: by("bilinear"),
+            Filter.NEAREST: lambda: by("nearest"),
+        },
     )
-    return weights, tf.cast(tf.clip_by_value(place, 0, length - 1), tf.int32)
+    return tf.ensure_shape(whole_levels(levels), [size, size, 3])

@@ -7,7 +7,6 @@ from PIL import Image
 
 from keras_convmixer import center_crop
 from keras_convmixer.data.resize import (
-    PIXELS_AT_ONCE,
     Filter,
     center_square,
     resize_crop,
@@ -49,42 +48,6 @@ def test_a_crop_is_resized_as_pillow_does_within_a_level(shape, method):
     difference = np.abs(ours.numpy().astype(int) - np.asarray(pillow))
     # Pillow rounds and clips between its two passes too.
     assert (difference > 1).mean() < 0.02
-
-
-@pytest.mark.parametrize(
-    ("shape", "size"),
-    [((20, 31), 48), ((133, 97), 41), ((48, 48), 48), ((9, 70), 16)],
-)
-@pytest.mark.parametrize("filter_number", Filter)
-def test_a_crop_is_resized_as_tensorflow_does(shape, size, filter_number):
-    image = noise(*shape)
-    ours = resize_crop(image, size, tf.constant(filter_number))
-    method = filter_number.name.lower().replace("aliased_", "")
-    antialias = filter_number < Filter.ALIASED_BILINEAR
-    theirs = tf.image.resize(image, [size, size], method, antialias=antialias)
-    theirs = np.clip(np.float32(theirs) + 0.5, 0, 255).astype("uint8")
-    difference = np.abs(ours.numpy().astype(int) - theirs)
-    assert difference.max() <= 1
-    assert (difference > 0).mean() < 0.01
-
-
-def test_a_large_crop_is_computed_block_by_block_as_a_small_one_is():
-    image = noise(1301, 907)
-    for filter_number in Filter:
-        whole, half = (
-            resize_crop(part, 40, tf.constant(filter_number)).numpy()
-            for part in (image, image[:650])
-        )
-        assert image[:650, :, 0].size < PIXELS_AT_ONCE < image[..., 0].size
-        assert whole.shape == half.shape
-        expected = tf.image.resize(
-            image,
-            [40, 40],
-            filter_number.name.lower().replace("aliased_", ""),
-            antialias=filter_number < Filter.ALIASED_BILINEAR,
-        )
-        expected = np.clip(np.float32(expected), 0, 255)
-        assert np.abs(whole - expected).max() <= 1
 
 
 @pytest.mark.parametrize("shape", [(20, 31), (90, 47), (30, 80)])
