@@ -88,8 +88,8 @@ def parse_arguments(arguments=None):
     for format in args.formats:
         try:
             check_choice("--formats", format, FORMATS)
-            if format == "onnx":
-                check_onnx("--formats onnx")
+            if TABLE[format].extra == "onnx":
+                check_onnx(f"--formats {format}")
         except ValueError as error:
             parser.error(error)
     rows = [TABLE[format] for format in args.formats]

@@ -23,6 +23,7 @@ class Format:
         takes_float: Whether its pixels are float32, as GPU delegates need.
         takes_int8: Whether it may have integers as input and output.
         is_fine_tuned: Whether it is trained further before it is written.
+        extra: The extra of pip that it needs.
         left_out: Why it is only written on request.
         note: A line of the model card.
     """
@@ -36,6 +37,7 @@ class Format:
     takes_float: bool = False
     takes_int8: bool = False
     is_fine_tuned: bool = False
+    extra: str | None = None
     left_out: str | None = None
     note: str | None = None
 
@@ -88,6 +90,7 @@ TABLE = {
             "whole",
             writer="write_onnx",
             suffix=".onnx",
+            extra="onnx",
             left_out="needs the onnx extra",
         ),
     )

@@ -47,10 +47,10 @@ def keras_step(network, batch_size, policy, xla, depthwise=None):
         batch_size: Images a step.
         policy: Keras' dtype policy.
         xla: As for `distribute`.
-        depthwise: How depthwise convolutions are computed: "stock" for what
-            TensorFlow does by itself, "float32" for the same in float32,
-            whatever the numbers before and after it, "cudnn" for cuDNN with
-            every size and type; None for what a training uses.
+        depthwise: How depthwise convolutions are computed: "stock", as
+            TensorFlow does by default; "float32", the same in float32 under
+            every policy; "cudnn", by cuDNN for every kernel size and type;
+            None, as in a training.
     """
     from keras_convmixer.utils.commands import quiet_tensorflow
 

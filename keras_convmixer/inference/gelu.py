@@ -37,8 +37,8 @@ def erf_gelu(x, approximate=False):
 def with_gelu(operation, gelu):
     """An operation that computes the same, with another form of GELU.
 
-    It is a layer, whose activation is replaced; an activation or an operation
-    of `keras.ops`. Without a `gelu` it stays as it is.
+    It may be a layer, whose activation is replaced, an activation, or an
+    operation of `keras.ops`. If `gelu` is None, it is returned unchanged.
     """
     if gelu is None:
         return operation

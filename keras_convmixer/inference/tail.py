@@ -78,7 +78,7 @@ def find_classifier(network, start):
 
 
 def only_user(network, step, kind):
-    """The step that alone takes a result, if it is a stock layer of a kind."""
+    """The only step that uses a result, if it calls a Keras layer of a kind."""
     users = inference_users(network, step)
     if len(users) != 1 or users == [None]:
         return None

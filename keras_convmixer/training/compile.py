@@ -131,8 +131,8 @@ class AveragingAdamW(AdamW):
 
     After n steps the average covers about the last tenth of them at most, as in
     timm and TensorFlow 1. With Keras' constant momentum the random initial
-    weights would dominate it for as many steps as it covers. It counts
-    optimizer steps, each of which is several batches with accumulation.
+    weights would dominate it for as many steps as it covers. Steps are the
+    optimizer's: with gradient accumulation, one takes several batches.
 
     Args:
         norms: The `keras.layers.BatchNormalization` of the model, whose

@@ -86,8 +86,8 @@ def quiet_tensorflow(backend=None):
     says.
 
     Raises:
-        UserError: If Keras can't be imported as it is configured, or already
-            runs on another backend.
+        UserError: If Keras' configuration is invalid, or Keras has already
+            been imported with another backend.
     """
     if backend == "tensorflow":
         os.environ["KERAS_BACKEND"] = "tensorflow"
