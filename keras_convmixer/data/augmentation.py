@@ -1,18 +1,17 @@
 """A recipe's random changes to training images, in batches.
 
-All of it is TensorFlow operators: no thread waits for Python's lock. Batches
-are mixed by Keras' layers.
+All of it is TensorFlow operators: no thread waits for Python's lock.
 """
 
 import math
 from functools import partial
 
 import tensorflow as tf
-from keras import layers
 
 from keras_convmixer.data import file_ops
 from keras_convmixer.data.erasing import random_erasing
 from keras_convmixer.data.geometry import affine
+from keras_convmixer.data.mixing import cutmix, mixup
 from keras_convmixer.data.randaugment import (
     apply_each,
     rand_augment,
@@ -24,7 +23,7 @@ from keras_convmixer.data.resize import (
     resize_crop,
     resize_crops,
 )
-from keras_convmixer.data.seeds import call_seeded, fold_in, random_uniform
+from keras_convmixer.data.seeds import fold_in, random_uniform
 
 CROP_RATIOS = (3 / 4, 4 / 3)  # Width to height.
 ATTEMPTS = 10  # To draw a rectangle that fits in.
@@ -39,10 +38,6 @@ class Augmentation:
 
     def __init__(self, recipe):
         self.recipe = recipe
-        kinds = (recipe.mixup, layers.MixUp), (recipe.cutmix, layers.CutMix)
-        self.mixers = [
-            layer(alpha, dtype="float32") for alpha, layer in kinds if alpha
-        ]
 
     @property
     def least_side(self):
@@ -126,18 +121,18 @@ class Augmentation:
         Returns:
             `(images, labels)`, float32 where they were mixed.
         """
-        if not self.mixers:
+        kinds = (mixup, self.recipe.mixup), (cutmix, self.recipe.cutmix)
+        mixers = [
+            partial(mixer, images, labels, alpha, fold_in(seed, 0))
+            for mixer, alpha in kinds
+            if alpha
+        ]
+        if not mixers:
             return images, labels
-
-        def by(mixer):
-            pair = {"images": images, "labels": labels}
-            mixed = call_seeded(mixer, pair, fold_in(seed, 0))
-            return mixed["images"], mixed["labels"]
-
         index = tf.random.stateless_uniform(
-            (), fold_in(seed, 1), 0, len(self.mixers), tf.int32
+            (), fold_in(seed, 1), 0, len(mixers), tf.int32
         )
-        return tf.switch_case(index, [partial(by, m) for m in self.mixers])
+        return tf.switch_case(index, mixers)
 
 
 def random_rectangles(least_area, shapes, seeds):

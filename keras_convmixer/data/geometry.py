@@ -20,16 +20,18 @@ def shift(images, offsets, fill):
     """
     axis = len(offsets.shape)
     size = tf.shape(images)[axis]
-    images = pad(images, axis, 1, 2, fill)
-    position = tf.range(tf.cast(size, tf.float32)) + offsets[..., None]
-    position = tf.clip_by_value(position, -1, tf.cast(size, tf.float32))
-    below = tf.floor(position)
-    index = tf.cast(below, tf.int32) + 1
+    whole = tf.floor(offsets)
+    part = (offsets - whole)[(..., *[None] * (4 - axis))]
+    # The second of two neighbours is the first one of the next place.
+    place = tf.cast(whole, tf.int32)[..., None] + tf.range(size + 1)
+    place = tf.clip_by_value(place, -1, size) + 1
+    images = pad(images, axis, 1, 1, fill)
+    images = tf.gather(images, place, axis=axis, batch_dims=axis)
+    others = [slice(None)] * axis
     first, second = (
-        tf.cast(tf.gather(images, each, axis=axis, batch_dims=axis), tf.float32)
-        for each in (index, index + 1)
+        tf.cast(images[*others, each], tf.float32)
+        for each in (slice(None, -1), slice(1, None))
     )
-    part = (position - below)[(..., *[None] * (3 - axis))]
     return tf.cast(first + part * (second - first), tf.uint8)
 
 

@@ -5,12 +5,9 @@ another order in every process. TensorFlow's stateless ones take one seed for
 all numbers, and the images of a batch need one each.
 """
 
-import functools
 import math
 import zlib
-from typing import Any
 
-import keras
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
@@ -86,26 +83,3 @@ def split_mix(state: tf.Tensor) -> tf.Tensor:
 def xor_shift(bits: tf.Tensor, shift: int) -> tf.Tensor:
     shifted = tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint64))
     return tf.bitwise.bitwise_xor(bits, shifted)
-
-
-def call_seeded(layer: keras.layers.Layer, inputs: Any, seed: tf.Tensor) -> Any:
-    """The outputs of a Keras image layer that draws all it draws from a seed.
-
-    The seed is an integer tensor of two elements.
-    """
-    layer.get_random_transformation = functools.partial(
-        type(layer).get_random_transformation, layer, seed=Seeds(seed)
-    )
-    return layer(inputs)
-
-
-class Seeds(keras.random.SeedGenerator):
-    """A generator without variables: its seeds follow from one seed."""
-
-    def __init__(self, seed: tf.Tensor) -> None:
-        self.seed = seed
-        self.count = 0
-
-    def next(self, ordered: bool = True) -> tf.Tensor:
-        self.count += 1
-        return fold_in(self.seed, self.count)

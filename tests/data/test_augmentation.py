@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 from keras_convmixer.data import file_ops, image_seeds, random_erasing
 from keras_convmixer.data.augmentation import (
@@ -192,8 +193,46 @@ def test_labels_are_mixed_as_the_images_are(name):
     np.testing.assert_allclose(labels.numpy().sum(-1), 1, atol=1e-6)
     assert (labels.numpy().max(-1) < 0.99).any()
     np.testing.assert_allclose(
-        mixed.numpy().mean((1, 2, 3)), labels.numpy() @ classes, atol=0.7
+        mixed.numpy().mean((1, 2, 3)), labels.numpy() @ classes, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 1.0])
+def test_shares_have_the_distribution_that_timm_draws_from(alpha):
+    images = np.zeros((4000, 8, 8, 3), "uint8")
+    labels = np.repeat(np.eye(2, dtype="float32"), 2000, 0)
+    _, mixed = Augmentation(NOTHING.replace(mixup=alpha)).mix(
+        images, labels, SEED
+    )
+    shares = mixed.numpy()[:2000, 1]
+    assert stats.kstest(shares, stats.beta(alpha, alpha).cdf).pvalue > 0.01
+
+
+def test_with_a_tiny_alpha_mixup_leaves_images_whole():
+    images = np.zeros((1000, 4, 4, 3), "uint8")
+    augment = Augmentation(NOTHING.replace(mixup=1e-4))
+    _, labels = augment.mix(images, np.eye(1000, dtype="float32"), SEED)
+    assert np.isclose(labels.numpy().max(1), 1, atol=1e-3).mean() > 0.99
+
+
+def test_cutmix_puts_in_one_rectangle_with_its_middle_anywhere():
+    # Those of one half are black, those of the other white.
+    images = np.zeros((8000, 32, 32, 3), "uint8")
+    images[4000:] = 255
+    labels = np.repeat(np.eye(2, dtype="float32"), 4000, 0)
+    mixed, _ = Augmentation(NOTHING.replace(cutmix=1.0)).mix(
+        images, labels, SEED
+    )
+    white = mixed.numpy()[:4000] == 255
+    rows, columns = white.any((2, 3)), white.any((1, 3))
+    rectangles = rows[:, :, None] & columns[:, None]
+    assert (white == rectangles[..., None]).all()
+    # Every place is as likely to be the middle of a small one.
+    small = (rows.sum(1) > 0) & (rows.sum(1) <= 4)
+    middles = rows[small].argmax(1)
+    assert small.sum() > 100
+    assert abs(middles.mean() - 15) < 3
+    assert middles.std() > 6
 
 
 def test_half_of_the_batches_have_mixup_and_half_cutmix(image):

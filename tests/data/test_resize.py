@@ -85,11 +85,13 @@ def test_crops_of_small_images_are_those_of_each_within_a_level(
         *(tf.constant(images), tf.constant(rectangles)),
         *(size, tf.fill([24], filter_number)),
     )
+    differences = []
     for crop, image, (y, x, height, width) in zip(
         ours.numpy(), images, rectangles, strict=True
     ):
         part = tf.constant(image[y : y + height, x : x + width])
         theirs = resize_crop(part, size, tf.constant(filter_number)).numpy()
-        difference = np.abs(crop.astype(int) - theirs)
-        assert difference.max() <= 1
-        assert (difference > 0).mean() < 0.02
+        differences.append(np.abs(crop.astype(int) - theirs))
+    # Halves may be rounded either way.
+    assert np.max(differences) <= 1
+    assert np.mean(differences) < 0.02
