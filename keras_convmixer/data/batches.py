@@ -23,7 +23,7 @@ CHUNK_PIXELS = 2**19
 # Batches that are mixed at a time: as many as fit, but two of those of the
 # ImageNet recipe, which take 385 MB each. Two more wait.
 READY = 2
-READY_BYTES = 2**27
+READY_BYTES = 2**28
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,8 @@ def random_shares(images, alpha, seed):
 
 def inside(middle, size, length):
     """1 for the places from 0 to `length` that lie in a range, else 0."""
-    distance = tf.range(float(length)) - middle
-    half = size // 2
-    return tf.cast((distance >= -half) & (distance < half), tf.float32)
+    place = tf.range(float(length)) - (middle - size // 2)
+    return tf.cast((place >= 0) & (place < size), tf.float32)
 
 
 def mixed(images, labels, rows, columns):
