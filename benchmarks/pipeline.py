@@ -188,6 +188,7 @@ def random_data(side):
         rows=tf.data.Dataset.from_tensor_slices((tf.stack(files), labels)),
         read=lambda contents: (contents, tf.constant(1)),
         buffer=count,
+        side=side,
     )
     classes = [str(label) for label in range(CLASSES)]
     return ImageData("random", classes, side, pictures, pictures, "none")

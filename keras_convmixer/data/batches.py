@@ -17,9 +17,9 @@ from keras_convmixer.data.resize import SMALL_SIDE
 from keras_convmixer.data.seeds import fold_in, image_seeds
 from keras_convmixer.utils.checks import UserError
 
-# Pixels that one thread augments at a time: few enough to stay in its cache and
-# in little memory, enough that the operators' overhead is small.
-CHUNK_PIXELS = 2**19
+# Pixels that one thread augments at a time: few enough for little memory,
+# enough that the operators' overhead is small.
+CHUNK_PIXELS = 2**20
 # Batches that are mixed at a time: as many as fit, but two of those of the
 # ImageNet recipe, which take 385 MB each. Two more wait.
 READY = 2
