@@ -81,8 +81,8 @@ def mixed(images, labels, rows, columns):
     height, width = images.shape[1:3]
     levels = tf.reshape(images, [-1, height, 3 * width])
     levels = with_others(levels, shares)
-    means = (tf.reduce_mean(part, 1, keepdims=True) for part in (rows, columns))
+    share = tf.reduce_mean(rows, 1) * tf.reduce_mean(columns, 1)
     return (
         tf.reshape(levels, tf.shape(images)),
-        with_others(labels, tf.math.multiply(*means)),
+        with_others(labels, share[:, None]),
     )

@@ -78,7 +78,10 @@ def find_classifier(network, start):
 
 
 def only_user(network, step, kind):
-    """The only step that uses a result, if it calls a Keras layer of a kind."""
+    """The step after another one; None if it is not the Keras layer named.
+
+    It is also None if several steps use the result.
+    """
     users = inference_users(network, step)
     if len(users) != 1 or users == [None]:
         return None
