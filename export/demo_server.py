@@ -21,8 +21,9 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         return TYPES.get(Path(path).suffix) or super().guess_type(path)
 
     def end_headers(self):
-        # Without it browsers keep old files for a tenth of their age.
-        self.send_header("Cache-Control", "no-cache")
+        # Browsers would keep old files for a tenth of their age, or ask whether
+        # one is newer than theirs: not if it is of the same second.
+        self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
     def handle(self):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import threading
 from urllib.request import urlopen
 
@@ -208,7 +209,7 @@ def test_without_its_server_the_app_opens_and_classifies(
 
 
 def test_a_new_export_takes_the_place_of_the_last(browser, demo, tmp_path):
-    """And a file may have any name."""
+    """Written within the same second; and a file may have any name."""
     site = tmp_path / "site"
     site.mkdir()
     for name in (*PAGE_FILES, "vendor"):
@@ -223,6 +224,8 @@ def test_a_new_export_takes_the_place_of_the_last(browser, demo, tmp_path):
             )
             (site / "kept.js").unlink(missing_ok=True)
             write_kept(site)
+            for path in (site / "kept.js", site / "files.json"):
+                os.utime(path, (0, 0))
             browser.get(place)
             shown = json.dumps(f"({kilobytes} KB)")
             until(browser, f"model.textContent.includes({shown})")
@@ -365,5 +368,5 @@ def test_an_address_that_can_not_be_had_is_a_line(tmp_path):
 def test_browsers_ask_for_files_that_may_have_changed(tmp_path):
     (tmp_path / "app.js").write_text("")
     with served(tmp_path) as place, urlopen(f"{place}app.js") as response:
-        assert response.headers["Cache-Control"] == "no-cache"
+        assert response.headers["Cache-Control"] == "no-store"
         assert response.headers["Content-Type"] == "text/javascript"
