@@ -54,8 +54,6 @@ choose {decided}.
 
 ## Training
 
-{table_of_epochs}
-
 {pictures}
 """
 PICTURES = {
@@ -141,7 +139,6 @@ def card_of(run, model, data, stem, network, args):
         suffix=SHIPPED_SUFFIX,
         table_of_classes=table_of_classes(model, data),
         table_of_files=table_of_files(data.name, network),
-        table_of_epochs=table_of_epochs(run),
         pictures="\n\n".join(
             f"![{title}]({stem}-{name}.png)" for name, title in PICTURES.items()
         ),
@@ -189,17 +186,6 @@ def table_of_files(data, network):
     if not rows:
         return "Not measured yet."
     return markdown_table(leaderboard(rows))
-
-
-def table_of_epochs(run):
-    rows = read_rows(run.history_path)
-    return markdown_table(
-        [
-            {"epoch": 1 + int(row.pop("epoch"))}
-            | {name: round(float(value), 4) for name, value in row.items()}
-            for row in rows
-        ]
-    )
 
 
 if __name__ == "__main__":

@@ -77,11 +77,11 @@ KNOWN = {
         """,
     ),
     "cifar10-256-8-k5-p2": (
-        "65a05e07d52c34fb39bcc538e8035e2c9f3861ebec93989c0a581981ce683b9b",
+        "e5f3481b9ee1a86df21d9740821a928d834277f79a9e736dca8fb5d1bab9e990",
         """
-        .05515 .35224 .01404 .47807 .03872 .00377 .02091 .00001 .01183 .02526
-        .00883 .60695 .00301 .14115 .00205 .00116 .23450 .00000 .00103 .00132
-        .12043 .11718 .03094 .53048 .03295 .01145 .02852 .00011 .04114 .08678
+        .89475 .01117 .01708 .00276 .00475 .00108 .00109 .00052 .06366 .00313
+        .00006 .00083 .99499 .00058 .00002 .00018 .00310 .00012 .00005 .00005
+        .89722 .02302 .02240 .00419 .00407 .00104 .00083 .00110 .03784 .00828
         """,
     ),
 }
@@ -120,7 +120,8 @@ def test_card_says_what_the_log_says(stem):
     with (SHIPPED_FOLDER / f"{stem}.csv").open(newline="") as file:
         *_, last = csv.DictReader(file)
     accuracy = float(last["val_accuracy"])
-    assert card_top1(stem) == pytest.approx(accuracy, abs=5e-4)
+    # The log's is that of the training's precision: 16 bits, on a GPU.
+    assert card_top1(stem) == pytest.approx(accuracy, abs=1e-3)
 
 
 @pytest.mark.slow
