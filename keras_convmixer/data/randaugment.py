@@ -5,8 +5,9 @@ strengths and probabilities are those of timm's `rand-m9-mstd0.5-inc1`, with
 which the authors of ConvMixer trained. All of it is TensorFlow operators, so
 that nothing in a `tf.data` pipeline waits for Python's lock.
 
-Values equal Pillow's, tables and blends within one level. Geometry is always
-bilinear, where timm draws bilinear or bicubic interpolation.
+Values equal Pillow's, tables and blends within one level. Shears and
+translations are bilinear or bicubic, as drawn; rotation is always bilinear,
+since TensorFlow has no bicubic operator for it.
 """
 
 import math
@@ -51,7 +52,7 @@ def rand_augment(
         batches = batches.enumerate().map(augment, tf.data.AUTOTUNE)
     """
     for number in range(ROUNDS):
-        drawn = random_uniform(seeds, f"operation {number}", 3)
+        drawn = random_uniform(seeds, f"operation {number}", 4)
         strength = magnitude + DEVIATION * random_normal(
             seeds, f"strength {number}"
         )
@@ -64,13 +65,14 @@ def rand_augment(
             ),
             tf.clip_by_value(strength, 0, MAX_MAGNITUDE) / MAX_MAGNITUDE,
             tf.where(drawn[:, 2] < 0.5, 1.0, -1.0),
+            drawn[:, 3] < 0.5,
         )
     return images
 
 
 # Its graph is built once, for both rounds and for all pipelines.
 @tf.function(autograph=False)
-def apply_operations(images, numbers, strengths, signs):
+def apply_operations(images, numbers, strengths, signs, cubic):
     """Applies one operation to each image, each to those that drew it.
 
     Args:
@@ -79,9 +81,10 @@ def apply_operations(images, numbers, strengths, signs):
             last one leaves an image unchanged.
         strengths: float32 `[N]`, from 0 to 1.
         signs: float32 `[N]`, 1 or -1, for operations with two directions.
+        cubic: bool `[N]`: shears and translations are bicubic, not bilinear.
     """
     return apply_each(
-        (*OPERATIONS, unchanged), numbers, images, strengths, signs
+        (*OPERATIONS, unchanged), numbers, images, strengths, signs, cubic
     )
 
 
@@ -104,7 +107,7 @@ def unchanged(images, *others):
     return images
 
 
-def auto_contrast(images, strengths, signs):
+def auto_contrast(images, *others):
     low = tf.cast(tf.reduce_min(images, [1, 2], keepdims=True), tf.float32)
     high = tf.cast(tf.reduce_max(images, [1, 2], keepdims=True), tf.float32)
     flat = high <= low  # Such a channel stays as it is.
@@ -113,7 +116,7 @@ def auto_contrast(images, strengths, signs):
     return tf.cast((tf.cast(images, tf.float32) - low) * 255 / span, tf.uint8)
 
 
-def equalize(images, strengths, signs):
+def equalize(images, *others):
     shape = tf.shape(images)
     count, channels = shape[0], 3 * shape[0]
     # Channel after channel, the levels of each from 256 times its number on.
@@ -136,18 +139,18 @@ def equalize(images, strengths, signs):
     return tf.gather(table, levels)
 
 
-def invert(images, strengths, signs):
+def invert(images, *others):
     return 255 - images
 
 
-def posterize(images, strengths, signs):
+def posterize(images, strengths, *others):
     # Without a bit there would be no image.
     bits = tf.maximum(1, 4 - tf.cast(4 * strengths, tf.int32))
     mask = tf.cast(256 - 2 ** (8 - bits), tf.uint8)
     return tf.bitwise.bitwise_and(images, per_image(mask))
 
 
-def solarize(images, strengths, signs):
+def solarize(images, strengths, *others):
     # A threshold of 256, which uint8 lacks, inverts no level.
     threshold = 256 - tf.cast(256 * strengths, tf.int32)
     change = tf.cast(tf.where(threshold < 256, 255, 0), tf.uint8)
@@ -156,25 +159,25 @@ def solarize(images, strengths, signs):
     return tf.bitwise.bitwise_xor(images, chosen * per_image(change))
 
 
-def solarize_add(images, strengths, signs):
+def solarize_add(images, strengths, *others):
     added = per_image(tf.cast(110 * strengths, tf.uint8))
     return images + tf.cast(images < 128, tf.uint8) * added
 
 
-def color(images, strengths, signs):
+def color(images, strengths, signs, cubic):
     return enhance(grey(images), images, strengths, signs)
 
 
-def contrast(images, strengths, signs):
+def contrast(images, strengths, signs, cubic):
     mean = tf.reduce_mean(grey(images), [1, 2, 3], keepdims=True)
     return enhance(tf.floor(mean + 0.5), images, strengths, signs)
 
 
-def brightness(images, strengths, signs):
+def brightness(images, strengths, signs, cubic):
     return enhance(0.0, images, strengths, signs)
 
 
-def sharpness(images, strengths, signs):
+def sharpness(images, strengths, signs, cubic):
     levels = tf.cast(images, tf.float32)
     rows = levels[:, :-2] + levels[:, 1:-1] + levels[:, 2:]
     sums = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
@@ -186,7 +189,7 @@ def sharpness(images, strengths, signs):
     return enhance(levels + change, levels, strengths, signs)
 
 
-def rotate(images, strengths, signs):
+def rotate(images, strengths, signs, cubic):
     angle = -math.radians(30) * strengths * signs
     cos, sin = tf.cos(angle), tf.sin(angle)
     height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.float32))
@@ -199,23 +202,24 @@ def rotate(images, strengths, signs):
     )
 
 
-def shear_x(images, strengths, signs):
+def shear_x(images, strengths, signs, cubic):
     height = tf.cast(tf.shape(images)[1], tf.float32)
     middle = tf.range(height) + 0.5  # Of each row.
-    return shift(images, (0.3 * strengths * signs)[:, None] * middle, FILL)
+    offsets = (0.3 * strengths * signs)[:, None] * middle
+    return shift(images, offsets, cubic, FILL)
 
 
-def shear_y(images, strengths, signs):
-    return transpose(shear_x(transpose(images), strengths, signs))
+def shear_y(images, strengths, signs, cubic):
+    return transpose(shear_x(transpose(images), strengths, signs, cubic))
 
 
-def translate_x(images, strengths, signs):
-    return transpose(translate_y(transpose(images), strengths, signs))
+def translate_x(images, strengths, signs, cubic):
+    return transpose(translate_y(transpose(images), strengths, signs, cubic))
 
 
-def translate_y(images, strengths, signs):
+def translate_y(images, strengths, signs, cubic):
     height = tf.cast(tf.shape(images)[1], tf.float32)
-    return shift(images, 0.45 * strengths * signs * height, FILL)
+    return shift(images, 0.45 * strengths * signs * height, cubic, FILL)
 
 
 def enhance(degenerate, images, strengths, signs):
