@@ -5,9 +5,9 @@ strengths and probabilities are those of timm's `rand-m9-mstd0.5-inc1`, with
 which the authors of ConvMixer trained. All of it is TensorFlow operators, so
 that nothing in a `tf.data` pipeline waits for Python's lock.
 
-Values equal Pillow's, tables and blends within one level. Shears and
-translations are bilinear or bicubic, as drawn; rotation is always bilinear,
-since TensorFlow has no bicubic operator for it.
+Each operation equals Pillow's within one level. Shears and translations are
+bilinear or bicubic at random, as in timm; rotation is always bilinear, since
+TensorFlow has no bicubic operator for it.
 """
 
 import math
