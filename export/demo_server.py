@@ -21,8 +21,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         return TYPES.get(Path(path).suffix) or super().guess_type(path)
 
     def end_headers(self):
-        # Browsers would keep old files for a tenth of their age, or ask whether
-        # one is newer than theirs: not if it is of the same second.
+        # Cached files are used for a tenth of their age, and even if browsers
+        # ask, a change within the same second goes unnoticed.
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 

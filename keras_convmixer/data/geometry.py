@@ -34,7 +34,7 @@ def shift(images, offsets, cubic, fill):
     cubic = tf.reshape(cubic, [-1] + [1] * (axis - 1))
     weights = tf.where(cubic, bicubic(part), bilinear(part))
     first, second, third = tf.unstack(weights[(..., *[None] * (4 - axis))])
-    # As differences, which are none where all levels are the same.
+    # Weighted differences leave regions of one colour exactly as they are.
     levels = here + second * (after - here)
     levels += first * (before - here) + third * (next_after - here)
     return tf.cast(tf.clip_by_value(levels, 0, 255), tf.uint8)

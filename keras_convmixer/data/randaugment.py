@@ -164,20 +164,20 @@ def solarize_add(images, strengths, *others):
     return images + tf.cast(images < 128, tf.uint8) * added
 
 
-def color(images, strengths, signs, cubic):
+def color(images, strengths, signs, *others):
     return enhance(grey(images), images, strengths, signs)
 
 
-def contrast(images, strengths, signs, cubic):
+def contrast(images, strengths, signs, *others):
     mean = tf.reduce_mean(grey(images), [1, 2, 3], keepdims=True)
     return enhance(tf.floor(mean + 0.5), images, strengths, signs)
 
 
-def brightness(images, strengths, signs, cubic):
+def brightness(images, strengths, signs, *others):
     return enhance(0.0, images, strengths, signs)
 
 
-def sharpness(images, strengths, signs, cubic):
+def sharpness(images, strengths, signs, *others):
     levels = tf.cast(images, tf.float32)
     rows = levels[:, :-2] + levels[:, 1:-1] + levels[:, 2:]
     sums = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
@@ -189,7 +189,7 @@ def sharpness(images, strengths, signs, cubic):
     return enhance(levels + change, levels, strengths, signs)
 
 
-def rotate(images, strengths, signs, cubic):
+def rotate(images, strengths, signs, *others):
     angle = -math.radians(30) * strengths * signs
     cos, sin = tf.cos(angle), tf.sin(angle)
     height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.float32))

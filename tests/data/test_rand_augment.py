@@ -16,7 +16,7 @@ from tests.helpers import run_example
 
 NAMES = [operation.__name__ for operation in OPERATIONS]
 STRENGTHS = (0.0, 0.31, 0.9, 1.0)
-FRAME = 3  # Pixels; as many as Pillow's kernels are wide on a side, and one.
+FRAME = 3  # Pixels, one more than Pillow's bicubic kernel reaches.
 
 
 def posterize(image, strength, sign):
