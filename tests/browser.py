@@ -1,8 +1,13 @@
 """What tests do with the demo page."""
 
+import contextlib
+import threading
+
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
+
+from export.demo_server import serve
 
 # After which a page has failed, however busy the machine is.
 SECONDS = 180
@@ -39,3 +44,16 @@ def classes(browser, path):
     wait(browser, "done")
     rows = browser.find_elements(By.CSS_SELECTOR, "#classes .row")
     return [row.text.split("\n") for row in rows]
+
+
+@contextlib.contextmanager
+def served(folder):
+    """The address of a server for a folder."""
+    with serve(folder, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
