@@ -12,11 +12,8 @@ from keras_convmixer.data import file_ops
 from keras_convmixer.data.erasing import random_erasing
 from keras_convmixer.data.geometry import affine
 from keras_convmixer.data.mixing import cutmix, mixup
-from keras_convmixer.data.randaugment import (
-    apply_each,
-    rand_augment,
-    unchanged,
-)
+from keras_convmixer.data.per_image import apply_each, unchanged
+from keras_convmixer.data.randaugment import rand_augment
 from keras_convmixer.data.resize import (
     Filter,
     center_square,

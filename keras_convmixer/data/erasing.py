@@ -5,8 +5,13 @@ import math
 import tensorflow as tf
 
 from keras_convmixer.architecture import IMAGENET_MEAN, IMAGENET_STD
-from keras_convmixer.data.randaugment import apply_each, unchanged
+from keras_convmixer.data.per_image import (
+    apply_each,
+    checked_batch,
+    unchanged,
+)
 from keras_convmixer.data.seeds import random_uniform
+from keras_convmixer.utils.checks import SHARE, check_number
 
 AREA = (0.02, 1 / 3)
 RATIOS = (0.3, 1 / 0.3)
@@ -21,12 +26,15 @@ def random_erasing(
     The noise has ImageNet's mean and deviation.
 
     Args:
-        images: uint8 `[N, H, W, 3]`, RGB; H and W must be known.
+        images: uint8 `[N, H, W, 3]`, RGB.
         seeds: `[N]`, from `image_seeds`; the same seed gives the same image.
         probability: Of an image to be changed.
 
     Returns:
         uint8 `[N, H, W, 3]`.
+
+    Raises:
+        ValueError: If an argument is not what is described.
 
     Example:
         import tensorflow as tf
@@ -35,8 +43,9 @@ def random_erasing(
         images = tf.zeros([8, 32, 32, 3], "uint8")
         erased = random_erasing(images, image_seeds(0, tf.range(8)))
     """
-    height, width = images.shape[1:3]
-    rectangles, fits = random_rectangles(height, width, seeds)
+    check_number("probability", probability, SHARE)
+    images, seeds = checked_batch(images, seeds)
+    rectangles, fits = random_rectangles(tf.shape(images)[1:3], seeds)
     drawn = random_uniform(seeds, "erasing", 1)[:, 0] < probability
 
     def erase_all(*chosen: tf.Tensor) -> tf.Tensor:
@@ -56,22 +65,23 @@ def random_erasing(
 
 
 def random_rectangles(
-    height: int, width: int, seeds: tf.Tensor
+    sides: tf.Tensor, seeds: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The first rectangle of each seed's `ATTEMPTS` that is smaller.
 
-    They are int32 `[N, 4]`: top, left, height and width. A bool `[N]` says
-    whether there is one.
+    The sides are height and width of the images. The rectangles are int32
+    `[N, 4]`: top, left, height and width. A bool `[N]` says whether there is
+    one.
     """
     drawn = random_uniform(seeds, "erased rectangle", 2 * ATTEMPTS + 2)
     share, exponent = drawn[:, :ATTEMPTS], drawn[:, ATTEMPTS:-2]
-    area = height * width * (AREA[0] + (AREA[1] - AREA[0]) * share)
+    limit = tf.cast(sides, tf.float32)
+    area = tf.reduce_prod(limit) * (AREA[0] + (AREA[1] - AREA[0]) * share)
     low, high = map(math.log, RATIOS)
     ratio = tf.exp(low + (high - low) * exponent)
     sizes = tf.round(
         tf.sqrt(tf.stack([area * ratio, area / ratio], -1))
     )  # [N, attempt, 2]
-    limit = tf.constant([height, width], tf.float32)
     fits = tf.reduce_all(sizes < limit, -1)
     first = tf.argmax(fits, 1, tf.int32)
     size = tf.gather(sizes, first, batch_dims=1)

@@ -16,7 +16,14 @@ import tensorflow as tf
 
 from keras_convmixer.architecture import IMAGENET_MEAN
 from keras_convmixer.data.geometry import affine, shift, transpose
+from keras_convmixer.data.per_image import (
+    apply_each,
+    checked_batch,
+    per_image,
+    unchanged,
+)
 from keras_convmixer.data.seeds import random_normal, random_uniform
+from keras_convmixer.utils.checks import check_number, numbers_from_0_to
 
 FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
 MAX_MAGNITUDE = 10
@@ -39,6 +46,9 @@ def rand_augment(
     Returns:
         uint8 `[N, H, W, 3]`.
 
+    Raises:
+        ValueError: If an argument is not what is described.
+
     Example:
         import tensorflow as tf
         from keras_convmixer.data import image_seeds, rand_augment
@@ -51,6 +61,8 @@ def rand_augment(
         batches = images.repeat(8).batch(4, drop_remainder=True)
         batches = batches.enumerate().map(augment, tf.data.AUTOTUNE)
     """
+    check_number("magnitude", magnitude, numbers_from_0_to(MAX_MAGNITUDE))
+    images, seeds = checked_batch(images, seeds)
     for number in range(ROUNDS):
         drawn = random_uniform(seeds, f"operation {number}", 4)
         strength = magnitude + DEVIATION * random_normal(
@@ -86,25 +98,6 @@ def apply_operations(images, numbers, strengths, signs, cubic):
     return apply_each(
         (*OPERATIONS, unchanged), numbers, images, strengths, signs, cubic
     )
-
-
-def apply_each(functions, numbers, images, *others):
-    """Applies to each image, `[N, H, W, 3]`, the function of its number.
-
-    The functions get the images of their number and the same rows of the other
-    tensors, and return as many images of the same shape.
-    """
-    places, results = [], []
-    for number, function in enumerate(functions):
-        place = tf.where(numbers == number)[:, 0]
-        inputs = [tf.gather(each, place) for each in (images, *others)]
-        results.append(function(*inputs))
-        places.append(tf.cast(place, tf.int32))
-    return tf.ensure_shape(tf.dynamic_stitch(places, results), images.shape)
-
-
-def unchanged(images, *others):
-    return images
 
 
 def auto_contrast(images, *others):
@@ -238,11 +231,6 @@ def grey(images):
     # Sums below 2**24 are exact.
     total = 19595 * red + 38470 * green + 7471 * blue + 32768
     return tf.floor(total / 65536)
-
-
-def per_image(values):
-    """`[N]` as `[N, 1, 1, 1]`."""
-    return values[:, None, None, None]
 
 
 OPERATIONS = (

@@ -1,11 +1,18 @@
 """Random changes to images: functions of a seed, each image in its own way."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
 
-from keras_convmixer.data import file_ops, image_seeds, random_erasing
+from keras_convmixer.data import (
+    file_ops,
+    image_seeds,
+    rand_augment,
+    random_erasing,
+)
 from keras_convmixer.data.augmentation import (
     Augmentation,
     random_filters,
@@ -14,6 +21,7 @@ from keras_convmixer.data.augmentation import (
 from keras_convmixer.data.resize import Filter
 from keras_convmixer.data.seeds import random_uniform
 from keras_convmixer.training.recipes import DIGITS
+from keras_convmixer.utils.checks import UserError
 from tests.helpers import run_example
 
 SEED = tf.constant([1, 2], tf.int64)
@@ -179,6 +187,44 @@ def test_erasing_none_of_the_images_leaves_them():
 
 def test_the_example_of_erasing_runs():
     run_example(random_erasing)
+
+
+@pytest.mark.parametrize("function", [rand_augment, random_erasing])
+def test_of_a_batch_any_size_may_be_unknown(function):
+    images = np.random.default_rng(0).integers(0, 256, (40, 12, 16, 3), "uint8")
+    seeds = image_seeds(0, np.arange(40))
+    specs = tf.TensorSpec(None, tf.uint8), tf.TensorSpec(None, tf.uint64)
+    unknown = tf.function(function, input_signature=specs)
+    expected = function(images, seeds)
+    assert (expected != images).numpy().any()
+    np.testing.assert_array_equal(unknown(images, seeds), expected)
+
+
+@pytest.mark.parametrize("function", [rand_augment, random_erasing])
+@pytest.mark.parametrize(
+    ("images", "seeds", "message"),
+    [
+        (tf.zeros([2, 8, 8, 3]), [0, 1], "float32 (2, 8, 8, 3)"),
+        (tf.zeros([2, 8, 8, 1], "uint8"), [0, 1], "uint8 (2, 8, 8, 1)"),
+        (tf.zeros([8, 8, 3], "uint8"), [0, 1], "uint8 (8, 8, 3)"),
+        (tf.zeros([2, 8, 8, 3], "uint8"), [0], "uint64 (1,)"),
+        (tf.zeros([2, 8, 8, 3], "uint8"), 0, "uint64 ()"),
+    ],
+)
+def test_what_is_no_batch_is_refused(function, images, seeds, message):
+    with pytest.raises(UserError, match=re.escape(f"Received: {message}")):
+        function(images, image_seeds(0, seeds))
+
+
+def test_numbers_that_are_no_seeds_or_strengths_are_refused():
+    images = tf.zeros([2, 8, 8, 3], "uint8")
+    seeds = image_seeds(0, [0, 1])
+    with pytest.raises(UserError, match="must be from image_seeds"):
+        rand_augment(images, [0, 1])
+    with pytest.raises(UserError, match=r"magnitude must be .* from 0 to 10"):
+        rand_augment(images, seeds, 11.0)
+    with pytest.raises(UserError, match=r"probability must be .* from 0 to 1"):
+        random_erasing(images, seeds, 25)
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
