@@ -82,6 +82,8 @@ def trunk_layers(model):
     Raises:
         ValueError: If there is no ConvMixer in the model, or more than one.
     """
+    if not isinstance(model, keras.Model):
+        raise UserError(f"model must be a Keras model. Received: {model!r}")
     layers = [
         layer
         for layer in leaf_layers(model)

@@ -11,6 +11,8 @@ import zlib
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from keras_convmixer.utils.checks import UserError
+
 # Of SplitMix64 (Steele, Lea and Flood, 2014), which passes BigCrush.
 INCREMENT = 0x9E3779B97F4A7C15
 FACTORS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
@@ -34,17 +36,27 @@ def image_seeds(
     Returns:
         uint64 `[N]`.
 
+    Raises:
+        ValueError: If they are not integers.
+
     Example:
 
     >>> from keras_convmixer.data import image_seeds
     >>> image_seeds(0, [4, 5]).shape
     TensorShape([2])
     """
-    seed, numbers = (
-        tf.cast(tf.cast(value, tf.int64), tf.uint64)
-        for value in (seed, numbers)
-    )
-    return split_mix(split_mix(seed) + INCREMENT * numbers)
+    first = split_mix(as_bits("seed", seed))
+    return split_mix(first + INCREMENT * as_bits("numbers", numbers))
+
+
+def as_bits(name: str, integers: ArrayLike | tf.Tensor) -> tf.Tensor:
+    """Integers as uint64; a UserError for others."""
+    tensor = tf.convert_to_tensor(integers)
+    if not tensor.dtype.is_integer and tensor.shape.num_elements() != 0:
+        raise UserError(
+            f"{name} must be of an integer type. Received: {integers!r}"
+        )
+    return tf.cast(tf.cast(tensor, tf.int64), tf.uint64)
 
 
 def random_uniform(seeds: tf.Tensor, purpose: str, count: int) -> tf.Tensor:

@@ -137,10 +137,12 @@ class RunFolder:
         """Has the folder to oneself, on the machine that writes it.
 
         Raises:
-            UserError: If another process has it.
+            UserError: If the folder is not that of a training, or another
+                process has it.
         """
         if not is_chief():
             return contextlib.nullcontext()
+        self.read_config()  # Other folders stay as they are.
         return exclusive(self.path, self.plots_folder)
 
     def read_plan(self) -> Plan:

@@ -79,8 +79,11 @@ def steps_in(structure):
 
 def check_graph(model):
     """A UserError for a model with a `call` of its own, or one not built."""
-    is_kerass = type(model).call.__module__.startswith("keras.")
-    if not is_kerass or not is_graph(model):
+    if not (
+        isinstance(model, keras.Model)
+        and type(model).call.__module__.startswith("keras.")
+        and is_graph(model)
+    ):
         raise UserError(
             "model must be built, and functional or sequential: a graph of "
             f"layers. Received: {getattr(model, 'name', model)!r}, "

@@ -225,6 +225,10 @@ def test_numbers_that_are_no_seeds_or_strengths_are_refused():
         rand_augment(images, seeds, 11.0)
     with pytest.raises(UserError, match=r"probability must be .* from 0 to 1"):
         random_erasing(images, seeds, 25)
+    with pytest.raises(UserError, match="numbers must be of an integer type"):
+        image_seeds(0, [0.25, 0.5])
+    with pytest.raises(UserError, match="seed must be of an integer type"):
+        image_seeds(0.5, [0, 1])
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])

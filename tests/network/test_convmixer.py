@@ -225,6 +225,8 @@ def test_other_networks_have_no_blocks(function):
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="must be one that keras_convmixer"):
         function(other)
+    with pytest.raises(ValueError, match=r"model must be .*'model\.keras'"):
+        function("model.keras")
 
 
 STEP = """

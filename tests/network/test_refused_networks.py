@@ -169,6 +169,7 @@ REFUSED = {
     "two inputs": (two_inputs, "one input and one output"),
     "a subclass": (Subclassed, "functional or sequential"),
     "an unbuilt model": (unbuilt, "'unbuilt'"),
+    "a path": (lambda: "model.keras", "'model.keras', str"),
     "no ConvMixer": (
         lambda: keras.Sequential([keras.Input((3,)), layers.Dense(1)]),
         "must be one that keras_convmixer",

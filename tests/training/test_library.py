@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_convmixer
 from keras_convmixer.data.source import Source
 from keras_convmixer.runs import Plan, RunFolder
 from keras_convmixer.training.backup import Backup, state_of
@@ -44,6 +45,13 @@ def test_errors_reach_a_caller_as_they_are(
     assert keras.config.dtype_policy().name == "float32"
     assert RunFolder(run).read_config().plan.replicas is None
     assert "go on" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["", "missing"])
+def test_only_the_folder_of_a_training_is_touched(tmp_path, name):
+    with pytest.raises(UserError, match="is not the folder of a training"):
+        keras_convmixer.resume(tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_floatx_is_refused(tmp_path):
