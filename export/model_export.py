@@ -58,6 +58,10 @@ def export_model(
     """
     check_tensorflow("export_model")
     check_choice("io", io, IO)
+    if isinstance(formats, str) or not formats:
+        raise UserError(
+            f"formats must be a list of names. Received: {formats!r}"
+        )
     for format in formats:
         check_choice("formats", format, FORMATS)
     of_images = {
@@ -81,6 +85,11 @@ def export_model(
             epochs=qat_epochs,
         )
     if isinstance(model, str | os.PathLike):
+        if not Path(model).is_file():
+            raise UserError(
+                "model must be a Keras model, a .keras file or the folder of a "
+                f"training. Received: {model}"
+            )
         model, found = read_keras(Path(model), label_names(labels))
         labels = found if labels is None else labels
     if folder is None:

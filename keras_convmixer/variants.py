@@ -99,7 +99,7 @@ def parse_variant(text: str) -> Variant:
         ValueError: If it is neither.
     """
     match = re.fullmatch(
-        r"(\d+)/(\d+)/k(\d+)/p(\d+)(?:/(\w+))?(?:@(\d+))?", text
+        r"(\d+)/(\d+)/k(\d+)/p(\d+)(?:/(\w+))?(?:@(\d+))?", str(text)
     )
     if match is None:
         return VARIANTS[check_choice("model", text, (*VARIANTS, SHORT_FORM))]

@@ -62,7 +62,10 @@ def calibrate(
     True
     """
     _, activation = find_head(model)
-    probabilities = model.predict(np.asarray(images), BATCH_SIZE, verbose=0)
+    images = np.asarray(images)
+    if not len(images):
+        raise UserError("images must be at least one. Received: none")
+    probabilities = model.predict(images, BATCH_SIZE, verbose=0)
     if activation == "sigmoid":
         probabilities, labels = as_choices(probabilities, labels)
     temperature = fit_temperature(probabilities, labels)

@@ -156,9 +156,22 @@ def test_a_mistake_is_answered_before_anything_is_trained(tmp_path):
         ({"recipe": "digit"}, "Did you mean 'digits'"),
         ({"model": "convmixer_768"}, "convmixer_768"),
         ({"weights": "imagenett"}, "imagenett"),
+        ({"model": keras.Sequential()}, "model must be one of .* <Sequential"),
     ):
         with pytest.raises(UserError, match=words):
             keras_convmixer.train(tmp_path / "run", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mistake_is_answered_before_anything_is_exported(tmp_path):
+    file = tmp_path / "none.keras"
+    for formats, words in (
+        (["float32"], f"a .keras file .*Received: {file}"),
+        ("float32", "must be a list of names. Received: 'float32'"),
+        ([], "must be a list of names"),
+    ):
+        with pytest.raises(UserError, match=words):
+            keras_convmixer.export_model(file, formats, tmp_path / "files")
     assert not list(tmp_path.iterdir())
 
 

@@ -168,6 +168,11 @@ def test_what_can_not_be_calibrated_is_refused(images, options, labels, words):
         np.testing.assert_array_equal(weights, old)
 
 
+def test_of_no_image_nothing_can_be_learned(images):
+    with pytest.raises(UserError, match="images must be at least one"):
+        calibrate(small(), images[:0], [])
+
+
 def test_a_layer_that_is_used_twice_is_refused(images):
     inputs = keras.Input((16, 16, 3))
     dense = keras.layers.Dense(3, activation="softmax")
