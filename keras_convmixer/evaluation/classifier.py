@@ -17,7 +17,7 @@ from keras_convmixer.evaluation.runtime import (
     SavedModel,
     TFLiteFile,
 )
-from keras_convmixer.utils.checks import UserError
+from keras_convmixer.utils.checks import UserError, check_positive
 from keras_convmixer.utils.extras import check_onnx
 from keras_convmixer.utils.labels import label_names, labels_beside
 from keras_convmixer.utils.text import normalize_class
@@ -113,6 +113,8 @@ class Classifier:
         threads: int | None = None,
     ) -> None:
         self.path = check_path(path)
+        if threads is not None:
+            check_positive(threads=threads)
         self.run: Model
         self.model: keras.Model | None = None
         self.threshold: float | None = None
@@ -154,7 +156,18 @@ class Classifier:
         """Probabilities float32 `[N, classes]` of uint8 `[N, size, size, 3]`.
 
         Those of one output are of class 0 and class 1.
+
+        Raises:
+            UserError: If the images are of another type or shape.
         """
+        images = np.asarray(images)
+        side = self.size
+        are_squares = images.size and images.shape[1:] == (side, side, 3)
+        if images.dtype != np.uint8 or not are_squares:
+            raise UserError(
+                f"images must be uint8 (N, {side}, {side}, 3), at least one. "
+                f"Received: {images.dtype} {images.shape}"
+            )
         if self.normalization is not None and self.run.image_type == "float32":
             mean, std = self.normalization
             images = (images - mean) / std
@@ -186,8 +199,10 @@ class Classifier:
             A `Prediction` for each.
 
         Raises:
-            UserError: If one of them is no image.
+            UserError: If one of them is no image, or they are a single path.
         """
+        if isinstance(images, str | os.PathLike):
+            raise UserError(f"images must be a list. Received: {images!r}")
         predictions = []
         for image in images:
             (probabilities,) = self(self.square(image)[None])

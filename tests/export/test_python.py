@@ -1,5 +1,6 @@
 """What the commands do, from Python."""
 
+import re
 import shutil
 
 import keras
@@ -64,6 +65,23 @@ def test_grey_arrays_are_taken_and_what_is_no_image_is_an_error(
     for wrong in (tmp_path / "text.png", np.zeros((8, 8)), grey / 255):
         with pytest.raises(UserError):
             classifier.predict([wrong])
+    with pytest.raises(UserError, match=r"a list. Received: 'photo\.png'"):
+        classifier.predict("photo.png")
+
+
+@pytest.mark.parametrize("name", ["export/digits_float32.tflite", "."])
+def test_a_batch_of_another_kind_is_refused(digits_export, name):
+    classifier = keras_convmixer.load(digits_export.parent / name)
+    images = np.zeros((2, 8, 8, 3), "uint8")
+    for wrong in (images[:0], images[0], images[:, :7], images / 255):
+        with pytest.raises(UserError, match=re.escape(f"{wrong.shape}")):
+            classifier(wrong)
+    assert classifier(images).shape == (2, 10)
+
+
+def test_threads_are_a_positive_number(digits_export):
+    with pytest.raises(UserError, match="threads must be a positive"):
+        keras_convmixer.load(digits_export / "digits_int8.tflite", threads=0)
 
 
 def test_a_folder_is_scored(digits_export, photos, tmp_path, monkeypatch):
