@@ -6,7 +6,7 @@ from keras_convmixer.utils.checks import UserError
 
 
 def checked_batch(images, seeds):
-    """Images and seeds as tensors; a UserError unless each has one."""
+    """Images and seeds as tensors; a UserError unless they match."""
     images = tf.convert_to_tensor(images)
     expected = tf.TensorSpec([None, None, None, 3], tf.uint8)
     if not expected.is_compatible_with(images):
