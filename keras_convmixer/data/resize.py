@@ -12,8 +12,9 @@ import tensorflow as tf
 BICUBIC = -0.5  # Pillow's parameter of the cubic kernel.
 REACH = 2  # Of the kernel, in pixels of the coarser image.
 FRACTION_BITS = 22  # Of Pillow's weights.
-BLOCK = 16  # Rows of the result that are computed by one matrix product.
-STRIP = 256  # Rows that are held in 64 bits at a time.
+LOW_BITS = 7  # Of these the ones that are added up by themselves.
+BLOCK = 8  # Rows of the result that are computed by one matrix product.
+STRIP = 256  # Rows that are held in 32 bits at a time, at most.
 SMALL_SIDE = 64  # Pixels, up to which `resize_crops` is faster.
 
 
@@ -58,44 +59,50 @@ def resize_window(image, sides, corner, size):
         corner: int32 `[2]`, top and left of the window in the resized image.
         size: The window's height and width.
     """
-    height, width = tf.unstack(tf.shape(image)[:2])
-    weights, places = row_weights(width, sides[1], corner[1], size)
-    # Strips of rows bound the memory: columns are computed in 64 bits.
-    count = tf.minimum(STRIP, height)
-    missing = -height % count
-    strips = tf.reshape(
-        tf.pad(image, [[0, missing], [0, 0], [0, 0]]), [-1, count, width, 3]
-    )
+    weights, places = axis_weights(tf.shape(image)[:2], sides, corner, size)
+    # Of the image only what the window sees.
+    first = tf.reduce_min(places, [1, 2])
+    height, width = tf.unstack(tf.reduce_max(places, [1, 2]) - first + 1)
+    places -= first[:, None, None]
+    image = tf.slice(image, [*tf.unstack(first), 0], [height, width, 3])
+    # Strips of rows bound the memory: columns are computed in 32 bits.
+    strips = -(-height // STRIP)
+    count = -(-height // strips)
+    rows = tf.reshape(image, [height, 3 * width])
+    rows = tf.pad(rows, [[0, strips * count - height], [0, 0]])
 
     def narrow(strip):
-        columns = tf.reshape(tf.transpose(strip, [1, 0, 2]), [width, 3 * count])
-        columns = weighted_rows(columns, weights, places, size)
-        return tf.transpose(tf.reshape(columns, [size, count, 3]), [1, 0, 2])
+        columns = tf.reshape(tf.transpose(strip), [width, 3 * count])
+        columns = weighted_rows(columns, weights[1], places[1], size)
+        return tf.transpose(tf.reshape(columns, [3 * size, count]))
 
     narrowed = tf.map_fn(
         narrow,
-        strips,
+        tf.reshape(rows, [strips, count, 3 * width]),
         parallel_iterations=1,
-        fn_output_signature=tf.TensorSpec([None, size, 3], tf.uint8),
+        fn_output_signature=tf.TensorSpec([None, 3 * size], tf.uint8),
     )
-    rows = tf.reshape(narrowed, [height + missing, 3 * size])[:height]
-    weights, places = row_weights(height, sides[0], corner[0], size)
-    return tf.reshape(
-        weighted_rows(rows, weights, places, size), [size, size, 3]
-    )
+    rows = tf.reshape(narrowed, [strips * count, 3 * size])
+    rows = weighted_rows(rows, weights[0], places[0], size)
+    return tf.reshape(rows, [size, size, 3])
 
 
-def row_weights(before, after, first, count):
-    """Pillow's weights of rows in `count` rows of a resized image.
+def axis_weights(before, after, first, count):
+    """Pillow's weights of rows, and of columns, in those of a resized image.
 
-    The whole image has `before` rows before and `after` rows after resizing.
-    `first` is the first of the rows that are computed.
+    Args:
+        before, after: int32 `[2]`, height and width of the whole image before
+            and after resizing.
+        first: int32 `[2]`, the first row and column that are computed.
+        count: How many are computed of each.
 
     Returns:
-        `(weights, places)`: float64 `[blocks, BLOCK, L]`, whole numbers; and
-        int32 `[blocks, L]`, the rows that they are for.
+        `(weights, places)`: float32 `[2, blocks, 2 * BLOCK, L]`, as
+        `weighted_rows` takes them; and int32 `[2, blocks, L]`, the rows and
+        columns that they are for.
     """
     blocks = -(-count // BLOCK)
+    before, after, first = (x[:, None, None] for x in (before, after, first))
     scale = tf.cast(before, tf.float64) / tf.cast(after, tf.float64)
     stretch = tf.maximum(scale, 1)
     row = tf.reshape(tf.range(blocks * BLOCK), [blocks, BLOCK]) + first
@@ -103,19 +110,18 @@ def row_weights(before, after, first, count):
     starts = tf.cast(centers - REACH * stretch + 0.5, tf.int32)
     ends = tf.cast(centers + REACH * stretch + 0.5, tf.int32)
     starts, ends = tf.maximum(starts, 0), tf.minimum(ends, before)
-    longest = tf.reduce_max(ends[:, -1] - starts[:, 0])
-    places = starts[:, :1] + tf.range(tf.maximum(longest, 1))
-    place = places[:, None]
-    distance = (tf.cast(place, tf.float64) - centers[..., None] + 0.5) / stretch
+    longest = tf.reduce_max(ends[..., -1] - starts[..., 0])
+    places = starts[..., :1] + tf.range(tf.maximum(longest, 1))
+    place = places[..., None, :]
+    distance = tf.cast(place, tf.float64) - centers[..., None] + 0.5
+    distance = tf.abs(distance) / stretch[..., None]
     inside = (place >= starts[..., None]) & (place < ends[..., None])
-    weights = tf.where(inside, cubic(tf.abs(distance)), 0)
+    weights = tf.where(inside, cubic(distance), 0)
     total = tf.reduce_sum(weights, -1, keepdims=True)
     # Rows beyond `count` fill the last block, and may see no pixel.
-    weights = tf.math.divide_no_nan(weights, total)
-    weights = tf.sign(weights) * tf.floor(
-        tf.abs(weights) * 2**FRACTION_BITS + 0.5
-    )
-    return weights, tf.clip_by_value(places, 0, before - 1)
+    weights = tf.math.divide_no_nan(weights, total) * 2**FRACTION_BITS
+    weights = tf.sign(weights) * tf.floor(tf.abs(weights) + 0.5)
+    return split(weights), tf.clip_by_value(places, 0, before - 1)
 
 
 def cubic(distance):
@@ -126,20 +132,33 @@ def cubic(distance):
     return tf.where(distance < 1, near, tf.where(distance < REACH, far, 0))
 
 
+def split(weights):
+    """Whole numbers as two parts, with which 32 bits compute exactly.
+
+    The first is what is left of a number without its last `LOW_BITS` bits, and
+    the second these, as a fraction. Sums of products with levels of up to
+    1,024 numbers have at most 24 bits then, as many as a float32: enough to
+    resize by 1 / 256.
+    """
+    shifted = weights * 2.0**-LOW_BITS
+    high = tf.round(shifted)
+    return tf.cast(tf.concat([high, shifted - high], -2), tf.float32)
+
+
 def weighted_rows(rows, weights, places, count):
     """Sums of rows, as Pillow computes them in whole numbers.
 
-    In 64 bits these sums are exact, in whatever order they are added.
+    They are exact, in whatever order they are added.
 
-    It takes uint8 `[before, M]` and what `row_weights` returns, and returns
-    uint8 `[count, M]`.
+    It takes uint8 `[before, M]` and of one axis what `axis_weights` returns,
+    and returns uint8 `[count, M]`.
     """
-    levels = tf.cast(tf.gather(rows, places), tf.float64)
-    sums = tf.matmul(weights, levels) + 2 ** (FRACTION_BITS - 1)
-    levels = tf.clip_by_value(tf.floor(sums * 2.0**-FRACTION_BITS), 0, 255)
-    return tf.reshape(tf.cast(levels, tf.uint8), [-1, tf.shape(rows)[1]])[
-        :count
-    ]
+    levels = tf.cast(tf.gather(rows, places), tf.float32)
+    high, low = tf.split(tf.matmul(weights, levels), 2, 1)
+    bits = FRACTION_BITS - LOW_BITS
+    sums = high + tf.floor(low) + 2 ** (bits - 1)
+    levels = tf.cast(tf.clip_by_value(sums * 2.0**-bits, 0, 255), tf.uint8)
+    return tf.reshape(levels, [-1, tf.shape(rows)[1]])[:count]
 
 
 def resize_crops(images, rectangles, size, filters):

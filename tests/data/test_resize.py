@@ -39,6 +39,13 @@ def test_a_large_image_is_computed_in_strips():
     )
 
 
+def test_the_largest_sums_are_exact():
+    image = np.where(noise(2048, 2100) < 128, 0, 255).astype("uint8")
+    np.testing.assert_array_equal(
+        center_square(tf.constant(image), 8), center_crop(image, 8)
+    )
+
+
 @pytest.mark.parametrize("shape", [(20, 31), (90, 47), (30, 80)])
 @pytest.mark.parametrize("method", ["BILINEAR", "BICUBIC"])
 def test_a_crop_is_resized_as_pillow_does_within_a_level(shape, method):
