@@ -13,6 +13,7 @@ from tensorflow.autograph.experimental import do_not_convert
 
 from keras_convmixer.data import file_ops
 from keras_convmixer.data.image_data import as_arrays, images_in_memory
+from keras_convmixer.data.pictures import untuned
 from keras_convmixer.data.resize import SMALL_SIDE
 from keras_convmixer.data.seeds import fold_in, image_seeds
 from keras_convmixer.utils.checks import UserError
@@ -149,7 +150,8 @@ def training_batches(
     batches = chunks.rebatch(size, drop_remainder=True)
     first = (epoch * steps + step) * shard.batches_a_step
     ready = max(READY, min(workers, READY_BYTES // (12 * size * side**2)))
-    return batches.enumerate(first).map(mix, ready).prefetch(READY)
+    # It has no options of the datasets that `flat_map` makes.
+    return untuned(batches.enumerate(first).map(mix, ready).prefetch(READY))
 
 
 def training_rows(data, augmentation):
@@ -240,7 +242,7 @@ def held_out_squares(pictures, data):
     if len(pictures) == 0 or not data.squares_fit(pictures):
         return squares
     with tf.device("CPU"):  # Not in a GPU's memory.
-        return tf.data.Dataset.from_tensor_slices(as_arrays(squares))
+        return untuned(tf.data.Dataset.from_tensor_slices(as_arrays(squares)))
 
 
 def one_hot_labels(data):

@@ -5,7 +5,7 @@ import tensorflow as tf
 from sklearn import datasets
 
 from keras_convmixer.data.image_data import ImageData, split_indices
-from keras_convmixer.data.pictures import Pictures
+from keras_convmixer.data.pictures import Pictures, untuned
 
 
 def load_digits(image_size):
@@ -20,7 +20,7 @@ def load_digits(image_size):
     def part(indices):
         pairs = tf.gather(files, indices), digits.target[indices]
         return Pictures(
-            rows=tf.data.Dataset.from_tensor_slices(pairs),
+            rows=untuned(tf.data.Dataset.from_tensor_slices(pairs)),
             read=lambda contents: (contents, tf.constant(1)),
             buffer=len(indices),
             side=digits.images.shape[1],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from keras_convmixer.data.batches import READY
 from keras_convmixer.data.image_data import images_in_memory
 from keras_convmixer.data.source import Source
 from keras_convmixer.utils.checks import check_positive
@@ -80,7 +81,7 @@ def image_folder(
     buffer = min(data.num_train, images_in_memory(image_size))
 
     def batches(images: tf.data.Dataset) -> tf.data.Dataset:
-        return images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        return images.batch(batch_size).prefetch(READY)
 
     return ImageFolder(
         train=batches(data.train.shuffle(buffer, seed)),

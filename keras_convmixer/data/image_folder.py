@@ -11,7 +11,7 @@ from keras_convmixer.data.folders import list_images
 from keras_convmixer.data.image_data import ImageData
 from keras_convmixer.data.index import HELD_OUT, TEST, TRAIN, changes
 from keras_convmixer.data.make_index import make_index
-from keras_convmixer.data.pictures import Pictures
+from keras_convmixer.data.pictures import Pictures, untuned
 from keras_convmixer.utils.checks import UserError
 
 
@@ -84,8 +84,9 @@ def pictures(root, rows, label_of):
     paths = tf.constant([os.fsencode(root / row.file) for row in rows])
     turns = tf.constant([row.orientation for row in rows], tf.int32)
     labels = np.array([label_of[row.name] for row in rows], "int64")
+    numbered = (np.arange(len(rows)), labels)
     return Pictures(
-        rows=tf.data.Dataset.from_tensor_slices((np.arange(len(rows)), labels)),
+        rows=untuned(tf.data.Dataset.from_tensor_slices(numbered)),
         read=lambda i: (tf.io.read_file(paths[i]), turns[i]),
         buffer=len(rows),
         path=lambda i: paths[i],

@@ -29,8 +29,8 @@ class Pictures:
     needs.
 
     Attributes:
-        rows: `tf.data.Dataset` of (row, int64 label); a row is anything
-            small.
+        rows: `tf.data.Dataset` of (row, int64 label), `untuned`; a row is
+            anything small.
         read: A function of a row to the file's contents, a string tensor, and
             its EXIF orientation, an int32 tensor, 1 for upright.
         buffer: How many rows may be kept in memory, to be shuffled.
@@ -103,6 +103,19 @@ class Pictures:
             return center_square(self.pixels(row), size), label
 
         return self.rows.map(square, workers)
+
+
+def untuned(dataset):
+    """A dataset of which `tf.data` tunes nothing, nor of those made of it.
+
+    How many threads and batches there are is always given. To tune them,
+    `tf.data` looks at an iterator at ever longer intervals of up to a minute,
+    and who is done with it has to wait until it looks again: often for as
+    long as the iterator was in use.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def decode_by_pillow(path, contents):

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from keras_convmixer.data.decode import read_orientation
 from keras_convmixer.data.file_ops import may_be_turned
 from keras_convmixer.data.image_data import SHUFFLED_BYTES, ImageData
-from keras_convmixer.data.pictures import Pictures
+from keras_convmixer.data.pictures import Pictures, untuned
 from keras_convmixer.utils.checks import UserError, did_you_mean
 from keras_convmixer.utils.commands import silent_libraries
 from keras_convmixer.utils.text import normalize_class
@@ -108,7 +108,7 @@ def encoded_rows(builder, split):
         # What is kept in memory is decided by the `Reading`.
         read_config=tfds.ReadConfig(try_autocache=False),
     )
-    return records.map(lambda row: (row["image"], row["label"]))
+    return untuned(records.map(lambda row: (row["image"], row["label"])))
 
 
 def image_builder(source):

@@ -73,6 +73,27 @@ def test_no_jpeg_and_no_png_passes_through_python(tmp_path, monkeypatch):
         list(held_out_batches(other, 8))
 
 
+@pytest.mark.parametrize("kind", ["digits", "folder", "tfds"])
+def test_whoever_ends_an_iterator_waits_for_no_tuning(kind, odd, tiny_tfds):
+    if kind == "digits":
+        data = Source(dataset="digits").load(SIDE)
+    elif kind == "folder":
+        data = odd
+    else:
+        source = Source(dataset="tiny_pictures", data_dir=str(tiny_tfds))
+        data = source.load(SIDE)
+    datasets = [
+        data.train_pictures.rows,
+        data.held_out,
+        held_out_batches(data, 8),
+        held_out_batches(data, 8, Shard(replicas=7)),
+        training_batches(data, 8, 2, 0, Augmentation(EVERYTHING)),
+    ]
+    # The wait itself depends on how fast the machine is.
+    tuned = [dataset.options().autotune.enabled for dataset in datasets]
+    assert tuned == [False] * len(datasets)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_is_decoded_as_pillow_decodes_it(name):
     expected = read_image(name, FILES[name])
