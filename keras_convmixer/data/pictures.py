@@ -106,12 +106,12 @@ class Pictures:
 
 
 def untuned(dataset):
-    """A dataset of which `tf.data` tunes nothing, nor of those made of it.
+    """The dataset without `tf.data`'s autotuning, also in what is made of it.
 
-    How many threads and batches there are is always given. To tune them,
-    `tf.data` looks at an iterator at ever longer intervals of up to a minute,
-    and who is done with it has to wait until it looks again: often for as
-    long as the iterator was in use.
+    All numbers of threads and buffers are given, so there is nothing to tune.
+    Autotuning looks at an iterator at ever longer intervals of up to a minute,
+    and the end of the iterator waits for its next look: often for as long as
+    the iterator was in use.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -135,10 +135,10 @@ def cubic(distance):
 def split(weights):
     """Whole numbers as two parts, with which 32 bits compute exactly.
 
-    The first is what is left of a number without its last `LOW_BITS` bits, and
-    the second these, as a fraction. Sums of products with levels of up to
-    1,024 numbers have at most 24 bits then, as many as a float32: enough to
-    resize by 1 / 256.
+    The first is the number divided by `2**LOW_BITS` and rounded, the second
+    the fraction that rounding took away. Sums of up to 1,024 products with
+    levels then have at most 24 bits, as many as a float32 holds. That is
+    enough to make an image 256 times smaller.
     """
     shifted = weights * 2.0**-LOW_BITS
     high = tf.round(shifted)
