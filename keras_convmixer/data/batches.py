@@ -150,7 +150,7 @@ def training_batches(
     batches = chunks.rebatch(size, drop_remainder=True)
     first = (epoch * steps + step) * shard.batches_a_step
     ready = max(READY, min(workers, READY_BYTES // (12 * size * side**2)))
-    # It has no options of the datasets that `flat_map` makes.
+    # `flat_map` does not pass on the options of the rows.
     return untuned(batches.enumerate(first).map(mix, ready).prefetch(READY))
 
 
